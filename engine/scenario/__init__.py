@@ -1,0 +1,1 @@
+"""Text to plan: YAML with positions, the language, expressions, checks."""

@@ -1,0 +1,99 @@
+"""What the checker says: where, which check, what is wrong, what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Any
+
+from engine.sdk.errors import EngineError
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    HINT = "hint"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a file. Lines and columns count from 1; ``length`` is what the caret underlines."""
+
+    file: str
+    line: int
+    column: int
+    length: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def moved(self, columns: int, length: int = 1) -> Place:
+        """A place further on in the same line."""
+        return Place(self.file, self.line, self.column + columns, length)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One mistake.
+
+    :param code: a key of ``engine.scenario.codes.CODES``.
+    :param hint: what to do, often a *did you mean*.
+    """
+
+    code: str
+    message: str
+    place: Place
+    hint: str | None = None
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        tail = f" ({self.hint})" if self.hint else ""
+        return f"{self.place}: {self.severity}[{self.code}]: {self.message}{tail}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "file": self.place.file,
+            "line": self.place.line,
+            "column": self.place.column,
+            "length": self.place.length,
+            "severity": str(self.severity),
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+
+class ScenarioError(EngineError):
+    """A scenario file has mistakes; nothing of it was run. All are listed."""
+
+    code = "scenario-mistakes"
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        errors = [d for d in self.diagnostics if d.severity is Severity.ERROR]
+        first = errors[0] if errors else self.diagnostics[0]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        super().__init__(f"{first.message}{more}", place=str(first.place), hint="see `engine check`")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """A hint that names the nearest known word, or None."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else None
+
+
+def render(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str]) -> str:
+    """All diagnostics as text: the head line, the source line, a caret under the place."""
+    blocks = []
+    for d in diagnostics:
+        lines = sources.get(d.place.file, "").splitlines()
+        block = [str(d)]
+        if 0 < d.place.line <= len(lines):
+            line = lines[d.place.line - 1]
+            before = "".join("\t" if c == "\t" else " " for c in line[: d.place.column - 1])
+            width = max(1, min(d.place.length, len(line) - d.place.column + 1))
+            block += [f"    {line}", f"    {before}{'^' * width}"]
+        blocks.append("\n".join(block))
+    return "\n".join(blocks)

@@ -1,0 +1,41 @@
+"""What goes wrong in an expression, with the place in it and the value met."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.sdk import jsontext
+from engine.sdk.errors import EngineError
+
+
+class ExpressionSyntaxError(EngineError):
+    """An expression cannot be read. ``position`` counts characters of the expression from 0."""
+
+    code = "expression-syntax"
+
+    def __init__(self, message: str, text: str, position: int, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.text = text
+        self.position = position
+
+
+class ExpressionError(EngineError):
+    """An expression met a value that it cannot work with. Names the expression, the place in it, and the value."""
+
+    code = "expression-error"
+
+    def __init__(self, message: str, text: str, position: int, value: Any, *, hint: str | None = None) -> None:
+        super().__init__(f"{message}: in `{text}` at character {position + 1}, met {excerpt(value)}", hint=hint)
+        self.reason = message
+        self.text = text
+        self.position = position
+        self.value = value
+
+
+def excerpt(value: Any) -> str:
+    """A value for a message: its JSON, cut to 80 characters."""
+    try:
+        text = jsontext.dumps(value).decode("utf-8", "replace")
+    except TypeError:
+        text = type(value).__name__
+    return text if len(text) <= 80 else text[:77] + "..."

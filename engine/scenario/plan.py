@@ -1,0 +1,181 @@
+"""The plan: a scenario that was read, checked and compiled. What the interpreter runs; it holds no text to parse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from engine.scenario.diagnostics import Place
+from engine.scenario.expressions import Expression, Template
+from engine.sdk.errors import STANDARD_TYPES, ModuleError
+from engine.sdk.modules import Module, WebhookTrigger
+
+
+class OnError(StrEnum):
+    """What happens when a step fails for good."""
+
+    FAIL = "fail"
+    IGNORE = "ignore"
+    HOLD = "hold"
+
+
+class Backoff(StrEnum):
+    FIXED = "fixed"
+    EXPONENTIAL = "exponential"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a failed attempt is made again, and when.
+
+    :param attempts: tries in all, the first one included.
+    :param first: seconds before the second try (``from:`` in the file).
+    :param limit: most seconds between two tries (``to:`` in the file).
+    :param jitter: share of the wait that is left to chance, 0 to 1.
+    :param on: the standard types that are tried again; None: those that are transient.
+    """
+
+    attempts: int = 3
+    backoff: Backoff = Backoff.EXPONENTIAL
+    first: float = 1.0
+    limit: float = 60.0
+    jitter: float = 0.1
+    on: tuple[type[ModuleError], ...] | None = None
+
+    def covers(self, error: ModuleError) -> bool:
+        return isinstance(error, self.on) if self.on is not None else error.transient
+
+    def wait(self, attempt: int, chance: float, asked: float | None) -> float:
+        """Seconds between try number ``attempt`` (from 1) and the next.
+
+        :param chance: a number from 0 to 1.
+        :param asked: seconds that the vendor asked for; never less than that is waited.
+        """
+        doublings = attempt - 1 if self.backoff is Backoff.EXPONENTIAL else 0
+        seconds = min(self.first * 2.0 ** min(doublings, 64), self.limit)
+        seconds *= 1 - self.jitter * chance
+        return max(seconds, asked or 0.0)
+
+
+#: what a step without ``retry`` does: transient errors are tried three times
+DEFAULT_RETRY = Retry()
+
+assert set(STANDARD_TYPES) >= {"RateLimitError", "ConnectionError", "TimeoutError"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What all kinds of steps share.
+
+    :param path: name of the step among its siblings in journal keys: its id, or its kind and number (``if@2``).
+    :param id: the author's id, under which its output is found.
+    :param condition: the step's ``if``; false or null skips it.
+    :param timeout: seconds for the whole step, tries and waits included; durable.
+    """
+
+    path: str
+    place: Place
+    id: str | None = None
+    name: str | None = None
+    condition: Expression | None = None
+    timeout: float | None = None
+    on_error: OnError = OnError.FAIL
+    retry: Retry = DEFAULT_RETRY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleStep(Step):
+    """Calls a module. ``module_name`` is ``app.verb_object``; ``connection`` a name of ``connections.yaml``.
+
+    :param config: the ``with:``.
+    :param fixed: True when the config holds no expression and was validated at load.
+    """
+
+    module_name: str
+    module: Module
+    connection: str | None
+    config: Template
+    fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupStep(Step):
+    """``if``/``steps``/``else``, or ``steps`` alone. Its condition chooses between the two lists."""
+
+    steps: tuple[Step, ...]
+    otherwise: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeachStep(Step):
+    """An iterator over a list.
+
+    :param variable: name of the item (``as:``).
+    :param key: names an item in journal keys; its index when None.
+    :param collect: evaluated at the end of each item; the list of values, in item order, is the step's output.
+    """
+
+    items: Expression
+    variable: str = "item"
+    key: Expression | None = None
+    concurrency: int = 1
+    collect: Template | None = None
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetStep(Step):
+    """Sets variables."""
+
+    values: Mapping[str, Template]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopStep(Step):
+    """Ends the run. ``success``: with the output; else it failed with the message."""
+
+    success: bool
+    message: Template | None = None
+    output: Template | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """What starts the scenario.
+
+    :param webhook: name of a shared webhook of ``engine.yaml``.
+    :param config: the trigger's ``with:``, without expressions.
+    :param condition: the trigger's ``if``: an event for which it is false is ``filtered``.
+    """
+
+    module_name: str
+    module: WebhookTrigger
+    place: Place
+    connection: str | None = None
+    webhook: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    condition: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A scenario, ready to run.
+
+    :param version: fingerprint of the source text; runs keep the version that they started with.
+    :param trigger: None for a scenario that is only started by hand.
+    :param subject: whom an event is about; None: the app says.
+    """
+
+    name: str
+    file: str
+    source: str
+    version: str
+    place: Place
+    steps: tuple[Step, ...]
+    description: str = ""
+    active: bool = True
+    trigger: Trigger | None = None
+    variables: Mapping[str, Template] = field(default_factory=dict)
+    subject: Expression | None = None

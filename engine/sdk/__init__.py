@@ -1,0 +1,1 @@
+"""The public types: module authors import them from ``engine``, the engine's rooms from here."""

@@ -1,0 +1,63 @@
+"""An app: modules, connection types and a simulator under one name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import pluggy
+
+from engine.sdk.clock import Clock
+from engine.sdk.connections import ConnectionType
+from engine.sdk.modules import Module
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+#: marks a plugin's functions as hook implementations
+hookimpl = pluggy.HookimplMarker("engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """One behaviour of a simulator, and how it is known.
+
+    :param mark: ``verified`` (the vendor's documentation or answers were seen) or ``assumed``.
+    """
+
+    text: str
+    mark: Literal["verified", "assumed"]
+
+
+class Simulator(Protocol):
+    """A vendor in small: its validation, errors, limits and delays, on the engine's clock."""
+
+    @property
+    def behaviours(self) -> Sequence[Behaviour]:
+        """Every behaviour that it shows, each marked as verified or assumed."""
+        ...
+
+    def application(self) -> web.Application:
+        """The HTTP server. Called once."""
+        ...
+
+    def connection(self, base_url: str) -> Mapping[str, Any]:
+        """Fields of a connection, secrets included, that the simulator at this URL accepts."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """What a plugin registers.
+
+    :param name: ``[a-z][a-z0-9_]*``, unique among all installed apps.
+    :param simulator: makes a simulator on the engine's clock.
+    """
+
+    name: str
+    title: str
+    description: str = ""
+    modules: Sequence[Module] = ()
+    connections: Sequence[ConnectionType] = ()
+    simulator: Callable[[Clock], Simulator] | None = None

@@ -1,0 +1,112 @@
+"""Connection types: what a connection needs, where it leads, how auth is put on a request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from engine.sdk.http import ErrorTable
+
+if TYPE_CHECKING:
+    from engine.sdk.modules import Call
+
+
+@dataclass(frozen=True)
+class HeaderAuth:
+    """Send a field in a header. ``prefix`` is put before it (``"Token "``)."""
+
+    header: str
+    field: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class QueryAuth:
+    """Send a field as a query parameter."""
+
+    parameter: str
+    field: str
+
+
+@dataclass(frozen=True)
+class BearerAuth:
+    """Send a field as ``Authorization: Bearer …``."""
+
+    field: str
+
+
+@dataclass(frozen=True)
+class BasicAuth:
+    """HTTP basic auth (RFC 7617) from two fields; no ``password`` field means an empty one."""
+
+    username: str
+    password: str | None = None
+
+
+@dataclass(frozen=True)
+class HmacAuth:
+    """Send a keyed hash of the body in a header.
+
+    :param algorithm: a name that ``hashlib`` knows.
+    :param encoding: ``hex`` or ``base64``.
+    """
+
+    header: str
+    field: str
+    algorithm: str = "sha256"
+    encoding: str = "hex"
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class TokenAuth:
+    """Exchange the credentials for a token, send it in a header, and get a new one once on a 401 or 403.
+
+    :param path: where to POST, relative to the base URL; ``{field}`` inserts a field.
+    :param body: field names by key of the JSON body.
+    :param answer: key of the answer that holds the token.
+    :param lifetime: seconds after which a new one is fetched without being asked.
+    """
+
+    path: str
+    body: Mapping[str, str]
+    answer: str
+    header: str
+    prefix: str = ""
+    lifetime: float = 3600.0
+
+
+Auth = HeaderAuth | QueryAuth | BearerAuth | BasicAuth | HmacAuth | TokenAuth
+
+
+@dataclass(frozen=True)
+class ConnectionType:
+    """A kind of connection.
+
+    :param name: unique among all installed apps; usually the app's name.
+    :param fields: JSON Schema (2020-12) of an object. A field with ``"writeOnly": true`` is a secret: it is never
+        handed to module code, logged, stored in a journal or shown.
+    :param base_url: where calls go; ``{field}`` inserts a field. A connection may set ``base_url`` itself.
+        Empty: module calls give whole URLs.
+    :param auth: put on every request, in this order.
+    :param errors: how the vendor's statuses map to the standard types.
+    :param test: a cheap read that proves that the credentials work; raises ``AuthError`` when they do not.
+    :param timeout: seconds for one request.
+    """
+
+    name: str
+    title: str
+    fields: Mapping[str, Any]
+    base_url: str = ""
+    auth: tuple[Auth, ...] = ()
+    errors: ErrorTable = field(default_factory=ErrorTable)
+    test: Callable[[Call], Awaitable[None]] | None = None
+    description: str = ""
+    timeout: float = 30.0
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Names of the secret fields."""
+        properties: Mapping[str, Any] = self.fields.get("properties", {})
+        return frozenset(name for name, schema in properties.items() if schema.get("writeOnly"))

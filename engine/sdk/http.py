@@ -1,0 +1,134 @@
+"""What a module sees of HTTP: the engine's client, its answer, and the table that maps a vendor's errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from engine.sdk import errors, jsontext
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A vendor's answer.
+
+    :param status: HTTP status.
+    :param headers: names in lower case.
+    :param body: the bytes as they came.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON whatever its Content-Type says; an empty body is None. Raises ``VendorError``."""
+        if not self.body.strip():
+            return None
+        try:
+            return jsontext.loads(self.body)
+        except ValueError as error:
+            raise errors.VendorError(
+                f"the answer (status {self.status}) is not JSON: {error}", status=self.status, detail=self.text[:500]
+            ) from None
+
+    @property
+    def readable(self) -> Any:
+        """The body for people: JSON where it is JSON, else text, cut to 2,000 characters."""
+        try:
+            return jsontext.loads(self.body)
+        except ValueError:
+            return self.text[:2000]
+
+
+#: What a status means when a vendor's table says nothing else.
+_USUAL: dict[int, type[errors.ModuleError]] = {
+    400: errors.DataError,
+    401: errors.AuthError,
+    403: errors.AuthError,
+    404: errors.NotFound,
+    408: errors.TimeoutError,
+    409: errors.Conflict,
+    410: errors.NotFound,
+    413: errors.DataError,
+    422: errors.DataError,
+    423: errors.Conflict,
+    429: errors.RateLimitError,
+}
+
+#: The statuses by which a REST API, by RFC 9110, says that it did not apply the request.
+CLIENT_ERRORS: frozenset[int] = frozenset(
+    {400, 401, 403, 404, 405, 406, 410, 411, 413, 414, 415, 417, 421, 422, 423, 428, 429, 431}
+)
+
+
+@dataclass(frozen=True)
+class ErrorTable:
+    """How a vendor's statuses map to the standard types.
+
+    :param types: status to standard type, where it differs from the usual reading.
+    :param refused: statuses that prove that a write was not applied. 429 always does. ``CLIENT_ERRORS`` is a
+        fitting value for an API that is known to check before it writes; the default claims nothing.
+    """
+
+    types: Mapping[int, type[errors.ModuleError]] = field(default_factory=dict)
+    refused: Iterable[int] = frozenset()
+
+    def error(self, response: Response, what: str) -> errors.ModuleError:
+        """The error that an answer of status 300 or above stands for."""
+        status = response.status
+        kind = self.types.get(status) or _USUAL.get(status) or errors.VendorError
+        return kind(
+            f"{what} answered {status}",
+            refused=kind.proves_refused or status in self.refused,
+            status=status,
+            retry_after=retry_after(response.headers),
+            detail=response.readable,
+        )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that an answer asks to wait: ``Retry-After`` in seconds, else ``RateLimit-Reset`` (lower-case names)."""
+    for name in ("retry-after", "ratelimit-reset"):
+        try:
+            seconds = float(headers[name])
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < 86_400 * 365:
+            return seconds
+    return None
+
+
+class Http(Protocol):
+    """The engine's HTTP client, bound to a connection: base URL, auth, timeout and error table are in place.
+
+    It never sends a request twice by itself and follows no redirect.
+    """
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = ...,
+        data: bytes | str | None = None,
+        errors: ErrorTable | None = None,
+        raise_for_status: bool = True,
+    ) -> Response:
+        """Send one request.
+
+        :param path: relative to the connection's base URL; a whole URL only where the connection has none.
+        :param query: None values are left out, booleans become ``true``/``false``, lists repeat the key.
+        :param json: a JSON value to send as the body; left out when not given (None is sent as ``null``).
+        :param errors: a table to use in place of the connection's.
+        :param raise_for_status: False hands back answers of 300 and above instead of raising.
+        :raises ModuleError: one of the standard types, each saying whether the request was provably not applied.
+        """
+        ...

@@ -1,0 +1,52 @@
+"""JSON in and out: fast where the value allows it, exact always."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, NoReturn
+
+import orjson
+
+#: orjson reads integers of more than 64 bits as floats; so many digits in a row send a text to the slow, exact reader
+_LONG_NUMBER = re.compile(rb"\d{19}")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def loads(text: bytes | str) -> Any:
+    """Read JSON exactly: integers of any size, no NaN. Raises ``ValueError``; a too deep text is one too."""
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if _LONG_NUMBER.search(data):
+        try:
+            return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+        except RecursionError:
+            raise ValueError("the JSON text is nested too deeply") from None
+    return orjson.loads(data)
+
+
+def dumps(value: Any) -> bytes:
+    """Write JSON, compact, keys in their order. Raises ``TypeError`` on what JSON cannot say.
+
+    NaN and infinities, which no JSON text brings in, become null.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # integers of more than 64 bits
+        try:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        except ValueError as error:
+            raise TypeError(str(error)) from None
+
+
+def fingerprint(value: Any) -> str:
+    """A short hash of a JSON value that does not depend on the order of keys: 32 hexadecimal digits."""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return hashlib.blake2b(text, digest_size=16).hexdigest()

@@ -1,0 +1,258 @@
+"""What a module is: its name, schemas, effect, and how it is carried out."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from engine.sdk.http import ErrorTable, Http
+
+#: any JSON value: None, bool, int, float, str, list or dict of them
+Json = Any
+#: a JSON Schema, draft 2020-12
+Schema = Mapping[str, Any]
+#: the resolved ``with:`` of a step
+Config = Mapping[str, Any]
+
+
+class Effect(enum.StrEnum):
+    """What a call does to the outside world."""
+
+    #: touches nothing outside
+    NONE = "none"
+    #: looks only; may be repeated at will
+    READ = "read"
+    #: changes something, and twice is not once
+    WRITE = "write"
+    #: changes something, and twice is once
+    IDEMPOTENT = "idempotent"
+    #: changes something, and the vendor honours an idempotency key
+    KEYED = "keyed"
+
+    @property
+    def writes(self) -> bool:
+        return self in (Effect.WRITE, Effect.IDEMPOTENT, Effect.KEYED)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same request may be sent again when its outcome is not known."""
+        return self is not Effect.WRITE
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """The run that a call belongs to."""
+
+    id: str
+    scenario: str
+    attempt: int
+
+
+class Call(Protocol):
+    """One call of a module, as the module sees it."""
+
+    @property
+    def config(self) -> Config:
+        """The resolved ``with:`` of the step, as ``prepare`` left it."""
+        ...
+
+    @property
+    def connection(self) -> Mapping[str, Json]:
+        """The connection's settings without its secrets; empty when the step has none."""
+        ...
+
+    @property
+    def http(self) -> Http: ...
+
+    @property
+    def key(self) -> str:
+        """The effect's key, the same in every repetition of this call: what a vendor's idempotency header takes."""
+        ...
+
+    @property
+    def now(self) -> datetime: ...
+
+    @property
+    def run(self) -> RunInfo: ...
+
+    def warn(self, message: str) -> None:
+        """Say something that the operator should see beside the step; the step goes on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call declared rather than programmed.
+
+    :param path: relative to the base URL; ``{key}`` inserts a key of the config, percent-encoded.
+    :param query: JMESPath over the config, giving an object; None values are left out.
+    :param body: JMESPath over the config, giving the JSON body; no body when not given.
+    :param output: JMESPath over the answer's JSON; the whole answer when not given.
+    :param errors: a table in place of the connection type's.
+    """
+
+    method: str
+    path: str
+    query: str | None = None
+    body: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    output: str | None = None
+    errors: ErrorTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """A probe's answer: the vendor shows the effect; ``output`` is what the call would have given."""
+
+    output: Json
+
+
+class ProbeResult(enum.Enum):
+    """A probe's other answers."""
+
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """What all kinds of modules share.
+
+    :param name: ``verb_object``; scenarios call it ``app.verb_object``.
+    :param config: JSON Schema of ``with:``.
+    :param output: JSON Schema of what it returns, or a function of the config that gives one.
+    :param connection: name of the connection type that it uses.
+    :param connection_required: False when a step may leave the connection out.
+    :param example: a ``with:`` that is valid.
+    """
+
+    name: str
+    title: str
+    description: str
+    config: Schema
+    output: Schema | Callable[[Config], Schema] = field(default_factory=dict)
+    connection: str | None = None
+    connection_required: bool = True
+    version: str = "1"
+    example: Json = None
+
+    def output_schema(self, config: Config) -> Schema:
+        """The output's schema under this config. At load, values that are expressions are absent from ``config``."""
+        return self.output(config) if callable(self.output) else self.output
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action(Module):
+    """A module that does one thing: one call makes one write at most.
+
+    Exactly one of ``request`` and ``run`` is given.
+
+    :param effect: what it does outside, or a function of the resolved config that says so.
+    :param prepare: completes the config before it is stored and sent: defaults that depend on the key or on now.
+        It must be pure: the same arguments give the same result.
+    :param probe: asks the vendor whether a write of unknown outcome happened: ``probe(call, sent_at)`` gives
+        ``Happened(output)``, ``ProbeResult.ABSENT`` or ``ProbeResult.UNKNOWN``.
+    :param settle_after: seconds until the vendor shows a change; an ``ABSENT`` before that counts as ``UNKNOWN``.
+    """
+
+    effect: Effect | Callable[[Config], Effect]
+    request: Request | None = None
+    run: Callable[[Call], Awaitable[Json]] | None = None
+    prepare: Callable[[Call], Config] | None = None
+    probe: Callable[[Call, datetime], Awaitable[Happened | ProbeResult]] | None = None
+    settle_after: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.request is None) == (self.run is None):
+            raise ValueError(f"action {self.name}: give either request or run")
+
+    def effect_of(self, config: Config) -> Effect:
+        return self.effect(config) if callable(self.effect) else self.effect
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a search. ``cursor`` is JSON and leads to the next page; None: this was the last one."""
+
+    items: Sequence[Json]
+    cursor: Json = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search(Module):
+    """A module that finds records, page by page. Its output as a step is the list of items.
+
+    :param page: ``page(call, cursor)``; the first cursor is None.
+    :param output: JSON Schema of the list.
+    """
+
+    page: Callable[[Call, Json], Awaitable[Page]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transform(Module):
+    """A pure function of its config: no connection, no effect."""
+
+    apply: Callable[[Config], Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A webhook request as it came.
+
+    :param headers: names in lower case.
+    :param query: the last value of each key.
+    :param raw: the body's bytes.
+    :param body: the body as JSON: of a form the fields, of text the text.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    raw: bytes
+    body: Json
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a delivery.
+
+    :param body: what scenarios see as ``trigger``.
+    :param id: the vendor's identity of it, where the vendor sends one; a second event of the same id is a duplicate.
+    :param subject: whom it is about: an e-mail, a customer id.
+    """
+
+    body: Json
+    id: str | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer to a webhook's sender."""
+
+    status: int = 200
+    body: str = ""
+    content_type: str = "text/plain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookTrigger(Module):
+    """A trigger whose vendor calls a URL.
+
+    :param parse: pure; gives the events of a delivery. Raises ``DataError`` for a body that is not the vendor's.
+    :param accepts: whether an event passes the trigger's own filter under this config.
+    :param verify: checks the vendor's signature with the connection's fields, secrets included; False refuses (401).
+    :param handshake: answers a challenge that the vendor sends to try the URL; None means: an ordinary delivery.
+    :param one_url: the vendor takes one URL for everything, so that scenarios of one connection share it.
+    """
+
+    parse: Callable[[Delivery], Sequence[Event]]
+    accepts: Callable[[Config, Event], bool] = lambda _config, _event: True
+    verify: Callable[[Delivery, Mapping[str, Json]], bool] | None = None
+    handshake: Callable[[Delivery], Answer | None] | None = None
+    one_url: bool = False

@@ -1,0 +1,149 @@
+"""The store's write vocabulary. A transaction is a tuple of changes, applied in order, all or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.store.records import Delivery, EffectRecord, EffectState, Receipt, Record, Refusal, Run, Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class AddReceipt:
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class AddDelivery:
+    """Adds a delivery. With an ``event_id`` that a delivery to this scenario has already, it is stored as
+    ``duplicate`` of that one instead, and the ``AddRun`` that follows in the same transaction for it adds nothing."""
+
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class SetDelivery:
+    """Gives a parked or rejected delivery another state, by command."""
+
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class AddRun:
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRun:
+    """Moves a run from one of ``sources`` to ``state``; raises ``LostOwnership`` when it is in none of them.
+
+    None leaves a column as it is, but ``due_at`` and ``hold`` are always written.
+    """
+
+    run_id: int
+    sources: tuple[str, ...]
+    state: str
+    at: float
+    epoch: int | None = None
+    due_at: float | None = None
+    hold: bytes | None = None
+    result: bytes | None = None
+    notes: bytes | None = None
+    recovered: bool = False
+    """counts one more recovery"""
+    ended: bool = False
+    """sets ``ended_at`` to ``at``"""
+
+
+@dataclass(frozen=True, slots=True)
+class AddRecord:
+    """Adds or replaces a journal row, and sets the run's ``recoveries`` to 0: it made progress."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class AddEffect:
+    """Adds a write's intent."""
+
+    effect: EffectRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SettleEffect:
+    """Says how a write attempt ended. Only ``intended`` and ``unknown`` ones change; others stay as they are."""
+
+    run_id: int
+    key: str
+    state: EffectState
+    at: float
+    by: str
+    output: bytes | None = None
+    error: bytes | None = None
+    reason: str | None = None
+    notes: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddVersion:
+    """Keeps the source of a scenario version; one that is there already stays."""
+
+    version: str
+    scenario: str
+    source: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AddWebhook:
+    webhook: Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class RetireWebhook:
+    """Gives every token of the name that has no end yet an end."""
+
+    name: str
+    valid_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class PutSecret:
+    """Keeps an encrypted value; None removes it."""
+
+    name: str
+    value: bytes | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CountRefusals:
+    """Adds to the counters of refused requests, and keeps the newest 20 of each webhook."""
+
+    counts: tuple[tuple[str, int, int], ...]
+    """webhook, status, how many"""
+    latest: tuple[Refusal, ...] = ()
+
+
+Change = (
+    AddReceipt
+    | AddDelivery
+    | SetDelivery
+    | AddRun
+    | MoveRun
+    | AddRecord
+    | AddEffect
+    | SettleEffect
+    | AddVersion
+    | AddWebhook
+    | RetireWebhook
+    | PutSecret
+    | CountRefusals
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who writes for a run: refused with ``LostOwnership`` unless the run is running in this epoch."""
+
+    run_id: int
+    epoch: int

@@ -1,0 +1,143 @@
+"""The store's interface. Every backend passes ``tests/store/test_behaviour.py``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from engine.store.changes import Change, Owner
+from engine.store.records import (
+    Delivery,
+    EffectFilter,
+    EffectRecord,
+    Receipt,
+    ReceiptFilter,
+    Record,
+    Refusal,
+    Run,
+    RunFilter,
+    Webhook,
+)
+
+
+class Store(Protocol):
+    """Keeps what must outlive the process.
+
+    Writes go through one queue in the order of the calls; many transactions share one commit with a full fsync.
+    Reads see what is committed.
+
+    When a commit fails (disk full, I/O error), the store is *broken*: that write, all that wait, and all later ones
+    raise ``StoreError``, so that no later record can stand without an earlier one. ``reopen`` mends it; whoever
+    holds a run in memory must let go of it and take it up again from the store.
+    """
+
+    @property
+    def broken(self) -> bool: ...
+
+    async def open(self) -> None:
+        """Open or create, and migrate. Raises ``StoreError``, naming file and cause."""
+        ...
+
+    async def reopen(self) -> None:
+        """Try to mend a broken store; raises ``StoreError`` while that fails."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what waits, and close."""
+        ...
+
+    def new_id(self) -> int:
+        """An id that is larger than every id given out or stored before."""
+        ...
+
+    async def begin_epoch(self) -> int:
+        """Start an executor session: its number is larger than all earlier ones, durably."""
+        ...
+
+    # ---------------------------------------------------------------- writing
+
+    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[None]:
+        """Write the changes as one transaction; the future is done when they are durable.
+
+        With ``owner``, the whole transaction is refused with ``LostOwnership`` unless the run is running in that
+        epoch. Whoever needs durability awaits; whoever does not, uses ``ride``.
+        """
+        ...
+
+    def ride(self, *changes: Change, owner: Owner | None = None) -> None:
+        """As ``put``, for changes that go along with the next commit and nobody waits for.
+
+        A failure breaks the store or shows at the owner's next ``put``.
+        """
+        ...
+
+    # ---------------------------------------------------------------- reading
+
+    async def run(self, run_id: int) -> Run | None: ...
+
+    async def runs(self, wanted: RunFilter) -> Sequence[Run]:
+        """Newest first."""
+        ...
+
+    async def run_counts(self) -> Mapping[str, int]:
+        """Number of runs by state."""
+        ...
+
+    async def next_runs(self, states: Sequence[str], simulated: bool, now: float, limit: int) -> Sequence[Run]:
+        """Runs in these states, oldest first, of this kind, whose ``due_at`` is None or not after ``now``."""
+        ...
+
+    async def next_due(self, states: Sequence[str], simulated: bool) -> float | None:
+        """The earliest ``due_at`` of the runs in these states."""
+        ...
+
+    async def orphans(self, epoch: int, simulated: bool) -> Sequence[Run]:
+        """Runs in state ``running`` whose epoch is an earlier one, oldest first."""
+        ...
+
+    async def records(self, run_id: int) -> Sequence[Record]:
+        """A run's journal, by position."""
+        ...
+
+    async def effects(self, wanted: EffectFilter) -> Sequence[EffectRecord]:
+        """Newest run first; within a run by position. With ``run_id``, all of that run's."""
+        ...
+
+    async def effect_counts(self) -> Mapping[str, int]:
+        """Number of effects by state."""
+        ...
+
+    async def effects_by_key(self, effect_key: str) -> Sequence[EffectRecord]:
+        """All attempts of an effect, of whichever run, oldest first."""
+        ...
+
+    async def receipt(self, receipt_id: int) -> Receipt | None: ...
+
+    async def receipts(self, wanted: ReceiptFilter) -> Sequence[Receipt]:
+        """Newest first."""
+        ...
+
+    async def deliveries(self, receipt_ids: Sequence[int]) -> Sequence[Delivery]:
+        """All deliveries of these receipts, by receipt, scenario and number."""
+        ...
+
+    async def delivery_counts(self) -> Mapping[str, int]:
+        """Number of deliveries by state, and of receipts under ``receipts``."""
+        ...
+
+    async def version(self, version: str) -> bytes | None:
+        """The source of a scenario version."""
+        ...
+
+    async def webhooks(self) -> Sequence[Webhook]:
+        """All tokens, the oldest first."""
+        ...
+
+    async def secrets(self) -> Mapping[str, bytes]:
+        """All encrypted values by name."""
+        ...
+
+    async def refusals(self) -> tuple[Sequence[tuple[str, int, int]], Sequence[Refusal]]:
+        """Counters (webhook, status, how many), and the last refused requests, newest first."""
+        ...
