@@ -1,0 +1,110 @@
+"""How a connection's credentials get on a request, and how its tokens are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from engine.runtime.urls import text_of
+from engine.sdk.clock import Clock
+from engine.sdk.connections import Auth, BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, TokenAuth
+from engine.sdk.errors import AuthError
+
+
+def put_on(
+    auth: Auth,
+    fields: Mapping[str, Any],
+    headers: MutableMapping[str, str],
+    query: MutableMapping[str, Any],
+    body: bytes,
+    token: str | None = None,
+) -> None:
+    """Put one kind of auth on a request: changes ``headers`` (lower-case names) and ``query``.
+
+    :param token: what ``TokenAuth`` fetched.
+    :raises AuthError: a field that the auth needs is not set; nothing was sent.
+    """
+    match auth:
+        case HeaderAuth():
+            headers[auth.header.lower()] = auth.prefix + _field(fields, auth.field)
+        case BearerAuth():
+            headers["authorization"] = f"Bearer {_field(fields, auth.field)}"
+        case BasicAuth():
+            password = _field(fields, auth.password) if auth.password else ""
+            pair = f"{_field(fields, auth.username)}:{password}".encode()
+            headers["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        case QueryAuth():
+            query[auth.parameter] = _field(fields, auth.field)
+        case HmacAuth():
+            digest = hmac.new(_field(fields, auth.field).encode(), body, hashlib.new(auth.algorithm).name).digest()
+            text = base64.b64encode(digest).decode() if auth.encoding == "base64" else digest.hex()
+            headers[auth.header.lower()] = auth.prefix + text
+        case TokenAuth():
+            headers[auth.header.lower()] = f"{auth.prefix}{token or ''}"
+
+
+def token_body(auth: TokenAuth, fields: Mapping[str, Any]) -> dict[str, str]:
+    """The JSON body that asks for a token."""
+    return {key: _field(fields, name) for key, name in auth.body.items()}
+
+
+def _field(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if value is None or value == "":
+        raise AuthError(
+            f"the connection's field '{name}' is not set; nothing was sent",
+            refused=True,
+            hint="set it with `engine connections add NAME`",
+        )
+    return text_of(value)
+
+
+class TokenSource:
+    """Keeps one connection's token. However many calls want a new one, it is fetched once.
+
+    :param clock: decides how long a token is used.
+    """
+
+    def __init__(self, auth: TokenAuth, clock: Clock) -> None:
+        self.auth = auth
+        self._clock = clock
+        self._token: str | None = None
+        self._fetched_at = 0.0
+        self._fetching: asyncio.Task[str] | None = None
+
+    async def get(self, fetch: Callable[[TokenAuth], Awaitable[str]]) -> str:
+        """The token; ``fetch`` gets a new one where there is none or it is too old."""
+        age = self._clock.time() - self._fetched_at
+        if self._token is not None and 0 <= age < self.auth.lifetime:
+            return self._token
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._renew(fetch))
+            self._fetching.add_done_callback(self._settled)
+        # shielded: a caller that is cancelled does not take the token from the others that wait for it
+        return await asyncio.shield(self._fetching)
+
+    def reject(self, token: str) -> None:
+        """The vendor did not accept this token. A newer one stays."""
+        if self._token == token:
+            self._token = None
+
+    async def close(self) -> None:
+        """Stop a fetch that is under way."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+
+    async def _renew(self, fetch: Callable[[TokenAuth], Awaitable[str]]) -> str:
+        token = await fetch(self.auth)
+        self._token, self._fetched_at = token, self._clock.time()
+        return token
+
+    def _settled(self, task: asyncio.Task[str]) -> None:
+        self._fetching = None
+        if not task.cancelled():
+            # looked at here because every caller may have been cancelled by now
+            task.exception()

@@ -1,0 +1,146 @@
+"""Where a request goes: paths under a base URL, author-given URLs, and addresses that are never called."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, unquote
+
+from yarl import URL
+
+from engine.sdk.errors import DataError
+
+#: link-local networks and the addresses at which clouds hand out a machine's credentials
+_REFUSED = tuple(
+    ipaddress.ip_network(net)
+    for net in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "168.63.129.16/32")
+)
+#: IPv6 networks that lead to the IPv4 address in their last 32 bits
+_EMBEDDING = tuple(ipaddress.ip_network(net) for net in ("::/96", "::ffff:0:0/96", "64:ff9b::/96"))
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
+_HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def refused_address(address: str, allowed: Collection[str] = ()) -> bool:
+    """Whether an IP address is link-local or serves machine credentials, and is not allowed by name.
+
+    :param address: an IP address, a zone (``%eth0``) or brackets may be there; anything else gives False.
+    """
+    bare = address.strip("[]").partition("%")[0]
+    try:
+        ip = ipaddress.ip_address(bare)
+    except ValueError:
+        return False
+    if bare in allowed:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.sixtofour
+        if inner is None and any(ip in net for net in _EMBEDDING):
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None and str(inner) not in allowed and any(inner in net for net in _REFUSED):
+            return True
+    return any(ip in net for net in _REFUSED)
+
+
+def host_allowed(host: str, allow_hosts: Sequence[str] | None) -> bool:
+    """Whether an author may name this host. ``*.example.com`` stands for every name below; None allows all."""
+    if allow_hosts is None:
+        return True
+    name = host.lower().rstrip(".")
+    return any(
+        name.endswith(pattern[1:].lower()) if pattern.startswith("*.") else name == pattern.lower().strip("[]")
+        for pattern in allow_hosts
+    )
+
+
+def fill(template: str, values: Mapping[str, Any], what: str) -> str:
+    """Insert values at ``{name}``, percent-encoded. A missing, null or empty one is a ``DataError``.
+
+    :param what: where the values come from, for the message: ``config``, ``connection``.
+    """
+
+    def insert(hole: re.Match[str]) -> str:
+        value = values.get(hole[1])
+        if value is None or value == "" or isinstance(value, dict | list):
+            met = "is missing" if value is None else "is empty" if value == "" else "is no text or number"
+            raise DataError(f"'{hole[1]}' of the {what} goes into the path and {met}", refused=True)
+        return quote(text_of(value), safe="")
+
+    return _HOLE.sub(insert, template)
+
+
+def text_of(value: Any) -> str:
+    """A plain JSON value as text: booleans as ``true`` and ``false``."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def build(base: str, path: str, query: Mapping[str, Any] | None, allow_hosts: Sequence[str] | None) -> URL:
+    """The URL of a request.
+
+    :param base: base URL; empty when ``path`` is a whole, author-given URL.
+    :param allow_hosts: the hosts that an author-given URL may name; None: any.
+    :raises DataError: for a path that would leave the base URL, control characters, refused hosts and addresses.
+    """
+    if _CONTROL.search(path):
+        raise _bad(path, "holds a control character")
+    if "#" in path:
+        raise _bad(path, "holds '#'", hint="a '#' that belongs to a value is written %23")
+    text = _under(base, path) if base else _whole(path)
+    try:
+        url = URL(text)
+        port = url.port
+    except ValueError as error:
+        raise _bad(path, f"is no URL: {error}") from None
+    if not url.host or port is None or " " in url.host:
+        raise _bad(path, "names no host")
+    if not base:
+        if url.user is not None or url.password is not None:
+            raise _bad(url.with_user(None).human_repr(), "holds credentials", hint="put them into a connection")
+        if not host_allowed(url.host, allow_hosts):
+            raise _bad(url.host, "is no allowed host", hint="list it under http.allow_hosts in engine.yaml")
+        if refused_address(url.host, allow_hosts or ()):
+            raise _bad(url.host, "is a link-local or metadata address", hint="such addresses are never called")
+    return url.extend_query(_pairs(query)) if query else url
+
+
+def _under(base: str, path: str) -> str:
+    if _WHOLE.match(path):
+        raise _bad(path, "is a whole URL", hint="this connection has a base URL; give the path below it")
+    if path.startswith("//"):
+        raise _bad(path, "begins with '//', which names a host")
+    bare = path.partition("?")[0]
+    if "\\" in unquote(bare):
+        raise _bad(path, "holds a backslash")
+    if any(part in (".", "..") for part in unquote(bare).split("/")):
+        raise _bad(path, "holds a '.' or '..' segment, which would leave the base URL")
+    if not path:
+        return base
+    return f"{base.rstrip('/')}{'' if path.startswith('?') else '/'}{path.lstrip('/')}"
+
+
+def _whole(path: str) -> str:
+    if not re.match(r"https?://", path, re.IGNORECASE):
+        raise _bad(path, "is no http or https URL", hint="without a base URL a call needs a whole one: https://…")
+    return path
+
+
+def _pairs(query: Mapping[str, Any]) -> list[tuple[str, str]]:
+    pairs = []
+    for key, value in query.items():
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(item, dict | list | tuple):
+                raise DataError(f"query parameter '{key}' is no text, number, boolean or list of them", refused=True)
+            if item is not None:
+                pairs.append((key, text_of(item)))
+    return pairs
+
+
+def _bad(path: str, what: str, *, hint: str | None = None) -> DataError:
+    shown = _CONTROL.sub("�", path.partition("?")[0])
+    return DataError(f"'{shown[:200]}' {what}; nothing was sent", refused=True, hint=hint)
