@@ -1,9 +1,11 @@
 """``${{ … }}``: JMESPath with the extensions of the scenario language."""
 
-from engine.scenario.expressions.compile import Context, Expression, compile_expression
+from engine.scenario.expressions.analysis import Reference, quoted_comparisons
+from engine.scenario.expressions.compile import Expression, compile_expression
 from engine.scenario.expressions.errors import ExpressionError, ExpressionSyntaxError
-from engine.scenario.expressions.functions import FUNCTIONS, Function
-from engine.scenario.expressions.template import OMIT, Template, compile_template
+from engine.scenario.expressions.frame import Context
+from engine.scenario.expressions.functions import FUNCTIONS, OMIT, Function
+from engine.scenario.expressions.template import Hole, Placed, Template, compile_template, split
 
 __all__ = [
     "FUNCTIONS",
@@ -13,7 +15,12 @@ __all__ = [
     "ExpressionError",
     "ExpressionSyntaxError",
     "Function",
+    "Hole",
+    "Placed",
+    "Reference",
     "Template",
     "compile_expression",
     "compile_template",
+    "quoted_comparisons",
+    "split",
 ]

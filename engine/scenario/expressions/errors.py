@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.scenario.expressions.values import heavier_than, kind
 from engine.sdk import jsontext
 from engine.sdk.errors import EngineError
+
+_EXCERPT = 80
 
 
 class ExpressionSyntaxError(EngineError):
@@ -34,8 +37,12 @@ class ExpressionError(EngineError):
 
 def excerpt(value: Any) -> str:
     """A value for a message: its JSON, cut to 80 characters."""
+    if isinstance(value, str):
+        value = value[: _EXCERPT + 1]
+    elif isinstance(value, (dict, list)) and heavier_than(value, 4096):
+        return f"{'an object' if isinstance(value, dict) else 'an array'} of {len(value)} entries"
     try:
         text = jsontext.dumps(value).decode("utf-8", "replace")
-    except TypeError:
-        text = type(value).__name__
-    return text if len(text) <= 80 else text[:77] + "..."
+    except (TypeError, RecursionError):
+        text = kind(value) if kind(value) != "unknown" else type(value).__name__
+    return text if len(text) <= _EXCERPT else text[: _EXCERPT - 3] + "..."

@@ -1,0 +1,120 @@
+"""What the tree of an expression tells without evaluating it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_SELECTS = frozenset(("multi_select_list", "multi_select_dict", "let"))
+#: what they return is never larger than a text, whose size is bounded where it is made
+_SCALAR_FUNCTIONS = frozenset(
+    ("abs", "avg", "ceil", "contains", "ends_with", "floor", "join", "length", "now", "omit", "starts_with", "sum")
+) | {"to_number", "to_string", "type", "uuid"}
+_PROJECTIONS = frozenset(("projection", "filter_projection", "value_projection"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A look into the root scope: ``customer.address.city`` has the path ``("customer", "address", "city")``.
+
+    :param path: the name at the root, then the fields that follow it without anything between.
+    :param starts: where each part of the path stands in the text.
+    """
+
+    path: tuple[str, ...]
+    starts: tuple[int, ...]
+
+
+def nodes(tree: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every node, parents before their children."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        if node["type"] != "slice":
+            pending.extend(reversed(node["children"]))
+
+
+def called(tree: Mapping[str, Any]) -> frozenset[str]:
+    """The functions that are called."""
+    return frozenset(node["value"] for node in nodes(tree) if node["type"] == "function_expression")
+
+
+def constructs(tree: Mapping[str, Any]) -> bool:
+    """Whether the result can be larger than what went in."""
+    seen = {node["type"] for node in nodes(tree)}
+    return bool(seen & _SELECTS) or bool(called(tree) - _SCALAR_FUNCTIONS)
+
+
+def needs_plain_scope(tree: Mapping[str, Any]) -> bool:
+    """Whether the root scope itself can be met as a value, and not only through its names."""
+    # the parents tell: in `$.trigger` and `@.trigger` the root is looked into at once
+    harmless = {
+        id(node["children"][0])
+        for node in nodes(tree)
+        if node["type"] == "subexpression" and node["children"][1]["type"] == "field"
+    }
+    return any(node["type"] in ("current", "root", "identity") and id(node) not in harmless for node in nodes(tree))
+
+
+def references(tree: Mapping[str, Any]) -> tuple[Reference, ...]:
+    """Where the root scope is looked into, in the order of the text."""
+    found = list(_references(tree, at_root=True))
+    return tuple(sorted(found, key=lambda reference: reference.starts))
+
+
+def _references(node: Mapping[str, Any], *, at_root: bool) -> Iterator[Reference]:
+    kind, children = node["type"], node["children"]
+    if kind == "field":
+        if at_root:
+            yield Reference((node["value"],), (node["start"],))
+    elif kind == "subexpression":
+        yield from _chain(children, at_root=at_root)
+    elif kind in _PROJECTIONS or kind in ("pipe", "index_expression"):
+        # only the first child still sees the value that the node itself sees
+        yield from _references(children[0], at_root=at_root)
+        for child in children[1:]:
+            yield from _references(child, at_root=False)
+    elif kind == "expref":
+        yield from _references(children[0], at_root=False)
+    elif kind != "slice":
+        for child in children:
+            yield from _references(child, at_root=at_root)
+
+
+def _chain(children: list[Mapping[str, Any]], *, at_root: bool) -> Iterator[Reference]:
+    head, *rest = children
+    if head["type"] == "root" or (head["type"] == "current" and at_root):
+        head, *rest = rest
+        is_root = True
+    else:
+        is_root = at_root
+    if head["type"] != "field" or not is_root:
+        yield from _references(head, at_root=is_root)
+        for child in rest:
+            yield from _references(child, at_root=False)
+        return
+    fields = [head]
+    for child in rest:
+        if child["type"] != "field":
+            break
+        fields.append(child)
+    yield Reference(tuple(f["value"] for f in fields), tuple(f["start"] for f in fields))
+    for child in rest[len(fields) - 1 :]:
+        yield from _references(child, at_root=False)
+
+
+def quoted_comparisons(expression: Any) -> list[tuple[int, str]]:
+    """Comparisons with a bare double-quoted name, which is a field and hardly ever meant: ``tier == "GOLD"``.
+
+    :param expression: an ``Expression``.
+    :returns: the position and the name of each.
+    """
+    return [
+        (child["start"], child["value"])
+        for node in nodes(expression.ast)
+        if node["type"] == "comparator"
+        for child in node["children"]
+        if child["type"] == "field" and child.get("quoted")
+    ]
