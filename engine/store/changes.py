@@ -22,7 +22,7 @@ class AddDelivery:
 
 @dataclass(frozen=True, slots=True)
 class SetDelivery:
-    """Gives a parked or rejected delivery another state, by command."""
+    """Gives a parked or rejected delivery another state, by command; ``StoreError`` for one in any other state."""
 
     delivery: Delivery
 
@@ -36,7 +36,8 @@ class AddRun:
 class MoveRun:
     """Moves a run from one of ``sources`` to ``state``; raises ``LostOwnership`` when it is in none of them.
 
-    None leaves a column as it is, but ``due_at`` and ``hold`` are always written.
+    None leaves a column as it is, but ``due_at`` and ``hold`` are always written. ``started_at`` becomes ``at`` when
+    the run moves to ``running`` for the first time.
     """
 
     run_id: int
@@ -70,7 +71,10 @@ class AddEffect:
 
 @dataclass(frozen=True, slots=True)
 class SettleEffect:
-    """Says how a write attempt ended. Only ``intended`` and ``unknown`` ones change; others stay as they are."""
+    """Says how a write attempt ended. Only ``intended`` and ``unknown`` ones change; others stay as they are.
+
+    ``notes`` of None leave the intent's as they are; others take their place.
+    """
 
     run_id: int
     key: str

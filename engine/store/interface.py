@@ -29,7 +29,10 @@ class Store(Protocol):
 
     When a commit fails (disk full, I/O error), the store is *broken*: that write, all that wait, and all later ones
     raise ``StoreError``, so that no later record can stand without an earlier one. ``reopen`` mends it; whoever
-    holds a run in memory must let go of it and take it up again from the store.
+    holds a run in memory must let go of it and take it up again from the store. Owners who lost a write that way are
+    refused with ``LostOwnership`` until a ``MoveRun`` without owner moves their run.
+
+    A transaction whose own values cannot be kept (a row that exists already) fails alone, with ``StoreError``.
     """
 
     @property
@@ -68,7 +71,8 @@ class Store(Protocol):
     def ride(self, *changes: Change, owner: Owner | None = None) -> None:
         """As ``put``, for changes that go along with the next commit and nobody waits for.
 
-        A failure breaks the store or shows at the owner's next ``put``.
+        A failure breaks the store or shows at the owner's next ``put``; without an owner, values that cannot be
+        kept are logged.
         """
         ...
 

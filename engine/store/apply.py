@@ -1,0 +1,226 @@
+"""How a transaction is applied to the SQLite file: the checks that may refuse it first, then its changes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+from engine.sdk.errors import LostOwnership, StoreError
+from engine.store.changes import (
+    AddDelivery,
+    AddEffect,
+    AddReceipt,
+    AddRecord,
+    AddRun,
+    AddVersion,
+    AddWebhook,
+    Change,
+    CountRefusals,
+    MoveRun,
+    Owner,
+    PutSecret,
+    RetireWebhook,
+    SetDelivery,
+    SettleEffect,
+)
+from engine.store.ids import show
+from engine.store.records import DeliveryState
+from engine.store.sql import queries
+
+#: the state in which a run has an owner
+RUNNING = "running"
+#: refused requests kept for each webhook
+REFUSALS_KEPT = 20
+#: states of a delivery that a command may change
+SETTABLE = (DeliveryState.PARKED, DeliveryState.REJECTED)
+
+# one call in C gives the values of a row; ``_value_`` spares the enum's property
+_RECEIPT = attrgetter("id", "source", "received_at", "method", "headers", "query", "body", "subject")
+_DELIVERY = attrgetter("receipt_id", "scenario", "number", "state._value_", "run_id", "event", "event_id", "reason")
+_RUN = attrgetter(
+    *("id", "scenario", "version", "receipt_id", "number", "origin", "state", "epoch", "created_at", "simulated"),
+    *("subject", "started_at", "ended_at", "due_at", "recoveries", "hold", "result", "notes"),
+)
+_RECORD = attrgetter(
+    *("run_id", "key", "position", "kind", "at", "module", "request_hash", "output", "error", "notes"),
+)
+_EFFECT = attrgetter(
+    *("run_id", "key", "position", "effect_key", "scenario", "module", "effect", "request", "request_hash"),
+    *("state._value_", "intended_at", "subject", "settled_at", "settled_by", "output", "error", "reason", "notes"),
+)
+_SETTLED = attrgetter("state._value_", "at", "by", "output", "error", "reason", "notes", "run_id", "key")
+
+
+def lost(run_id: int, why: str) -> LostOwnership:
+    """The refusal of a transaction for a run."""
+    return LostOwnership(f"run {show(run_id)} {why}", hint="take the run up again from the store")
+
+
+def not_settable(delivery_state: str | None) -> StoreError:
+    """The refusal of a command that would change a delivery's fate twice."""
+    now = "does not exist" if delivery_state is None else f"is '{delivery_state}'"
+    return StoreError(f"the delivery {now}, and only a parked or rejected one changes", hint="see `engine receipts`")
+
+
+class Applier:
+    """Applies transactions through one connection, inside the transaction of a batch that the caller holds open.
+
+    A transaction that raises ``LostOwnership`` or ``StoreError`` has changed nothing; one that raises anything else may
+    have changed something.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._cursor = db.cursor()
+        self._run = self._cursor.execute
+        self._sql = queries()
+        #: runs some record of which was not written: their owners are refused until somebody takes them up again
+        self.let_go: set[int] = set()
+        self._dropped: set[tuple[int, str, int]] = set()
+        self._do: dict[type, Callable[[Any], object]] = {
+            AddReceipt: self._add_receipt,
+            AddDelivery: self._add_delivery,
+            SetDelivery: self._set_delivery,
+            AddRun: self._add_run,
+            MoveRun: self._move_run,
+            AddRecord: self._add_record,
+            AddEffect: self._add_effect,
+            SettleEffect: self._settle_effect,
+            AddVersion: self._add_version,
+            AddWebhook: self._add_webhook,
+            RetireWebhook: self._retire_webhook,
+            PutSecret: self._put_secret,
+            CountRefusals: self._count_refusals,
+        }
+        # looked up once: these are the hot ones
+        self._sql_add_receipt = self._sql["add_receipt"]
+        self._sql_add_delivery = self._sql["add_delivery"]
+        self._sql_add_run = self._sql["add_run"]
+        self._sql_run_state = self._sql["run_state"]
+        self._sql_move_run = self._sql["move_run"]
+        self._sql_add_record = self._sql["add_record"]
+        self._sql_progress_run = self._sql["progress_run"]
+        self._sql_add_effect = self._sql["add_effect"]
+        self._sql_settle_effect = self._sql["settle_effect"]
+
+    def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> None:
+        """Apply one transaction. Raises ``LostOwnership`` or ``StoreError`` when it is refused."""
+        self._check(changes, owner)
+        if self._dropped:
+            self._dropped.clear()
+        do = self._do
+        for change in changes:
+            do[type(change)](change)
+        if self.let_go and owner is None:
+            # who moves a run without being its owner claims it, or lets everybody see that nobody has it
+            self.let_go.difference_update([c.run_id for c in changes if type(c) is MoveRun])
+
+    # The checks come first, so that a refused transaction needs no undoing and the batch around it no savepoints.
+
+    def _check(self, changes: tuple[Change, ...], owner: Owner | None) -> None:
+        states: dict[int, str] = {}
+        if owner is not None:
+            run_id = owner.run_id
+            if run_id in self.let_go:
+                raise lost(run_id, "has an earlier record that could not be written")
+            state, epoch = self._run(self._sql_run_state, (run_id,)).fetchone() or (None, None)
+            if state != RUNNING or epoch != owner.epoch:
+                raise lost(run_id, "belongs to another owner now" if state == RUNNING else f"is {state or 'gone'}")
+            states[run_id] = RUNNING
+        for change in changes:
+            kind = type(change)
+            if kind is MoveRun:
+                self._check_move(change, states)  # type: ignore[arg-type]  # `type() is` is the quick test; mypy cannot follow it
+            elif kind is AddRun:
+                states[change.run.id] = change.run.state  # type: ignore[union-attr]  # as above
+            elif kind is SetDelivery:
+                self._check_delivery(change)  # type: ignore[arg-type]  # as above
+
+    def _check_move(self, move: MoveRun, states: dict[int, str]) -> None:
+        state = states.get(move.run_id)
+        if state is None:
+            (state,) = (self._run(self._sql_run_state, (move.run_id,)).fetchone() or (None,))[:1]
+        if state not in move.sources:
+            raise lost(move.run_id, f"is {state or 'gone'}, not {' or '.join(move.sources)}")
+        states[move.run_id] = move.state
+
+    def _check_delivery(self, change: SetDelivery) -> None:
+        d = change.delivery
+        (state,) = self._run(self._sql["delivery_state"], (d.receipt_id, d.scenario, d.number)).fetchone() or (None,)
+        if state not in SETTABLE:
+            raise not_settable(state)
+
+    # ------------------------------------------------------------- one change each
+
+    def _add_receipt(self, change: AddReceipt) -> None:
+        self._run(self._sql_add_receipt, _RECEIPT(change.receipt))
+
+    def _add_delivery(self, change: AddDelivery) -> None:
+        d = change.delivery
+        if d.event_id is not None and d.state is not DeliveryState.DUPLICATE:
+            original = self._run(self._sql["original_delivery"], (d.scenario, d.event_id)).fetchone()
+            if original is not None:
+                self._dropped.add((d.receipt_id, d.scenario, d.number))
+                row = (d.receipt_id, d.scenario, d.number, "duplicate", None, d.event, d.event_id, show(original[0]))
+                self._run(self._sql_add_delivery, row)
+                return
+        self._run(self._sql_add_delivery, _DELIVERY(d))
+
+    def _set_delivery(self, change: SetDelivery) -> None:
+        d = change.delivery
+        row = (d.state.value, d.run_id, d.event, d.event_id, d.reason, d.receipt_id, d.scenario, d.number)
+        self._run(self._sql["set_delivery"], row)
+
+    def _add_run(self, change: AddRun) -> None:
+        run = change.run
+        if self._dropped and (run.receipt_id, run.scenario, run.number) in self._dropped:
+            return
+        self._run(self._sql_add_run, _RUN(run))
+
+    def _move_run(self, m: MoveRun) -> None:
+        started = m.at if m.state == RUNNING else None
+        ended = m.at if m.ended else None
+        row = (m.state, m.epoch, m.due_at, m.hold, m.result, m.notes, 1 if m.recovered else 0, started, ended, m.run_id)
+        self._run(self._sql_move_run, row)
+
+    def _add_record(self, change: AddRecord) -> None:
+        self._run(self._sql_add_record, _RECORD(change.record))
+        self._run(self._sql_progress_run, (change.record.run_id,))
+
+    def _add_effect(self, change: AddEffect) -> None:
+        self._run(self._sql_add_effect, _EFFECT(change.effect))
+
+    def _settle_effect(self, change: SettleEffect) -> None:
+        self._run(self._sql_settle_effect, _SETTLED(change))
+
+    def _add_version(self, change: AddVersion) -> None:
+        self._run(self._sql["add_version"], (change.version, change.scenario, change.source, change.at))
+
+    def _add_webhook(self, change: AddWebhook) -> None:
+        w = change.webhook
+        self._run(self._sql["add_webhook"], (w.token, w.name, w.created_at, w.valid_until))
+
+    def _retire_webhook(self, change: RetireWebhook) -> None:
+        self._run(self._sql["retire_webhook"], (change.valid_until, change.name))
+
+    def _put_secret(self, change: PutSecret) -> None:
+        if change.value is None:
+            self._run(self._sql["remove_secret"], (change.name,))
+        else:
+            self._run(self._sql["put_secret"], (change.name, change.value, change.at))
+
+    def _count_refusals(self, change: CountRefusals) -> None:
+        for row in change.counts:
+            self._run(self._sql["count_refusals"], row)
+        for r in change.latest:
+            kept = (r.at, r.webhook, r.status, clean(r.reason), clean(r.excerpt))
+            self._run(self._sql["add_refusal"], kept)
+        for webhook in {r.webhook for r in change.latest}:
+            self._run(self._sql["trim_refusals"], (webhook, webhook, REFUSALS_KEPT))
+
+
+def clean(text: str) -> str:
+    """A stranger's text as UTF-8 can say it."""
+    # strangers write these texts; what UTF-8 cannot say must not cost the write
+    return text.encode("utf-8", "replace").decode("utf-8")

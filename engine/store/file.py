@@ -1,0 +1,117 @@
+"""The SQLite file: making it, opening it, bringing its schema up to date."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from engine.sdk.errors import StoreError
+from engine.store.sql import migrations, statements
+from engine.store.trouble import explain
+
+#: marks a SQLite file as ours; migration 1 writes it
+APPLICATION_ID = 1397964105
+#: milliseconds that a write waits for the short writes of other processes
+BUSY_TIMEOUT = 10_000
+#: KiB of pages kept in memory by each connection
+CACHE = 32_000
+
+_WRITER = (
+    "pragma synchronous = full",
+    "pragma fullfsync = on",  # macOS: fsync alone does not reach the disk there
+    "pragma checkpoint_fullfsync = on",
+    "pragma foreign_keys = off",
+    f"pragma cache_size = -{CACHE}",
+    "pragma temp_store = memory",
+)
+_READER = ("pragma query_only = on", f"pragma cache_size = -{CACHE}", "pragma temp_store = memory")
+
+
+def create(path: Path) -> None:
+    """Make the file, readable by its owner only, with its folder, where they are not there.
+
+    Both names are durable when this returns. Raises ``StoreError``.
+    """
+    try:
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o700, parents=True)
+            _sync_folder(path.parent.parent)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise explain(path, error) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def connect(path: Path, vfs: str | None, *, writer: bool) -> sqlite3.Connection:
+    """Open a connection. Raises ``sqlite3.Error`` or ``StoreError``.
+
+    :param vfs: name of a registered SQLite VFS; None: the system's.
+    """
+    uri = path.absolute().as_uri() + "?mode=rw" + (f"&vfs={vfs}" if vfs else "")
+    # each connection is used by one thread at a time, and closed by whichever ends it
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        db.execute(f"pragma busy_timeout = {BUSY_TIMEOUT}")
+        if writer:
+            (mode,) = db.execute("pragma journal_mode = wal").fetchone()
+            if mode != "wal":
+                raise StoreError(
+                    f"the file cannot have a write-ahead log (its journal mode stays '{mode}')",
+                    place=str(path),
+                    hint="keep the data folder on a local disk",
+                )
+        for pragma in _WRITER if writer else _READER:
+            db.execute(pragma)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema to the newest version; each step is a transaction. Raises ``StoreError``, ``sqlite3.Error``."""
+    newest = migrations()[-1][0]
+    (version,) = db.execute("pragma user_version").fetchone()
+    (application,) = db.execute("pragma application_id").fetchone()
+    (tables,) = db.execute("select count(*) from sqlite_master").fetchone()
+    if application != APPLICATION_ID if version else tables:
+        raise StoreError(
+            "the file is a SQLite database of another program",
+            place=str(path),
+            hint="name another data folder, or move the file away",
+        )
+    if version > newest:
+        raise StoreError(
+            f"the file was written by a newer version of the engine (schema {version}; this one knows {newest})",
+            place=str(path),
+            hint="update the engine, or use another data folder",
+        )
+    for number, script in migrations():
+        if number > version:
+            _step(db, number, script)
+
+
+def _step(db: sqlite3.Connection, number: int, script: str) -> None:
+    db.execute("begin immediate")
+    try:
+        # another process may have taken the step while this one waited
+        (version,) = db.execute("pragma user_version").fetchone()
+        if version < number:
+            for statement in statements(script):
+                db.execute(statement)
+            db.execute(f"pragma user_version = {number}")
+        db.execute("commit")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("rollback")
+        raise

@@ -1,0 +1,236 @@
+"""The tables of the in-memory double, and what each change does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.store.apply import REFUSALS_KEPT, RUNNING, SETTABLE, clean, lost, not_settable
+from engine.store.changes import (
+    AddDelivery,
+    AddEffect,
+    AddReceipt,
+    AddRecord,
+    AddRun,
+    AddVersion,
+    AddWebhook,
+    Change,
+    CountRefusals,
+    MoveRun,
+    Owner,
+    PutSecret,
+    RetireWebhook,
+    SetDelivery,
+    SettleEffect,
+)
+from engine.store.ids import show
+from engine.store.records import (
+    Delivery,
+    DeliveryState,
+    EffectRecord,
+    EffectState,
+    Receipt,
+    Record,
+    Refusal,
+    Run,
+    Webhook,
+)
+
+_OPEN = (EffectState.INTENDED, EffectState.UNKNOWN)
+DeliveryKey = tuple[int, str, int]
+
+
+@dataclass(slots=True)
+class Tables:
+    """What would be in the file."""
+
+    receipts: dict[int, Receipt] = field(default_factory=dict)
+    deliveries: dict[DeliveryKey, Delivery] = field(default_factory=dict)
+    events: dict[tuple[str, str], DeliveryKey] = field(default_factory=dict)
+    runs: dict[int, Run] = field(default_factory=dict)
+    journal: dict[tuple[int, str], Record] = field(default_factory=dict)
+    effects: dict[tuple[int, str], EffectRecord] = field(default_factory=dict)
+    versions: dict[str, bytes] = field(default_factory=dict)
+    webhooks: dict[str, Webhook] = field(default_factory=dict)
+    secrets: dict[str, bytes] = field(default_factory=dict)
+    refusal_counts: dict[tuple[str, int], int] = field(default_factory=dict)
+    refusals: dict[str, tuple[Refusal, ...]] = field(default_factory=dict)
+    epoch: int = 0
+
+    def original(self, delivery: Delivery) -> Delivery | None:
+        """The delivery by which this one's event came to its scenario first."""
+        key = self.events.get((delivery.scenario, delivery.event_id or ""))
+        return None if key is None or delivery.event_id is None else self.deliveries[key]
+
+
+class Transaction:
+    """One transaction on the tables: all of it, or nothing."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._undo: list[tuple[dict[Any, Any], object, object]] = []
+        self._dropped: set[DeliveryKey] = set()
+        self._do: dict[type, Callable[[Any], None]] = {
+            AddReceipt: self._add_receipt,
+            AddDelivery: self._add_delivery,
+            SetDelivery: self._set_delivery,
+            AddRun: self._add_run,
+            MoveRun: self._move_run,
+            AddRecord: self._add_record,
+            AddEffect: self._add_effect,
+            SettleEffect: self._settle_effect,
+            AddVersion: self._add_version,
+            AddWebhook: self._add_webhook,
+            RetireWebhook: self._retire_webhook,
+            PutSecret: self._put_secret,
+            CountRefusals: self._count_refusals,
+        }
+
+    def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> None:
+        """Apply the changes. Raises ``LostOwnership``, ``StoreError``; ``KeyError``: the row exists."""
+        if owner is not None:
+            run = self._tables.runs.get(owner.run_id)
+            if run is None or run.state != RUNNING:
+                raise lost(owner.run_id, f"is {run.state if run else 'gone'}")
+            if run.epoch != owner.epoch:
+                raise lost(owner.run_id, "belongs to another owner now")
+        # refusals come before mistakes, as in the file's store
+        self._check(changes)
+        try:
+            for change in changes:
+                self._do[type(change)](change)
+        except BaseException:
+            for table, key, row in reversed(self._undo):
+                if row is None:
+                    table.pop(key, None)
+                else:
+                    table[key] = row
+            raise
+
+    def _set(self, table: dict[Any, Any], key: object, row: object) -> None:
+        self._undo.append((table, key, table.get(key)))
+        table[key] = row
+
+    def _remove(self, table: dict[Any, Any], key: object) -> None:
+        if key in table:
+            self._undo.append((table, key, table.pop(key)))
+
+    def _add(self, table: dict[Any, Any], key: object, row: object) -> None:
+        if key in table:
+            raise KeyError(f"a row {key} exists")
+        self._set(table, key, row)
+
+    def _check(self, changes: tuple[Change, ...]) -> None:
+        states: dict[int, str] = {}
+        for change in changes:
+            if isinstance(change, AddRun):
+                states[change.run.id] = change.run.state
+            elif isinstance(change, MoveRun):
+                run = self._tables.runs.get(change.run_id)
+                state = states.get(change.run_id, run.state if run else None)
+                if state not in change.sources:
+                    raise lost(change.run_id, f"is {state or 'gone'}, not {' or '.join(change.sources)}")
+                states[change.run_id] = change.state
+            elif isinstance(change, SetDelivery):
+                d = change.delivery
+                there = self._tables.deliveries.get((d.receipt_id, d.scenario, d.number))
+                if there is None or there.state not in SETTABLE:
+                    raise not_settable(None if there is None else there.state)
+
+    def _add_receipt(self, change: AddReceipt) -> None:
+        self._add(self._tables.receipts, change.receipt.id, change.receipt)
+
+    def _add_delivery(self, change: AddDelivery) -> None:
+        d = change.delivery
+        key = (d.receipt_id, d.scenario, d.number)
+        if d.state is not DeliveryState.DUPLICATE and (original := self._tables.original(d)):
+            self._dropped.add(key)
+            d = replace(d, state=DeliveryState.DUPLICATE, run_id=None, reason=show(original.receipt_id))
+        self._add(self._tables.deliveries, key, d)
+        if d.event_id is not None and d.state is not DeliveryState.DUPLICATE:
+            self._set(self._tables.events, (d.scenario, d.event_id), key)
+
+    def _set_delivery(self, change: SetDelivery) -> None:
+        d = change.delivery
+        key = (d.receipt_id, d.scenario, d.number)
+        before = self._tables.deliveries[key]
+        if before.event_id is not None:
+            self._remove(self._tables.events, (before.scenario, before.event_id))
+        self._set(self._tables.deliveries, key, d)
+        if d.event_id is not None and d.state is not DeliveryState.DUPLICATE:
+            self._add(self._tables.events, (d.scenario, d.event_id), key)
+
+    def _add_run(self, change: AddRun) -> None:
+        run = change.run
+        if (run.receipt_id, run.scenario, run.number) not in self._dropped:
+            self._add(self._tables.runs, run.id, run)
+
+    def _move_run(self, move: MoveRun) -> None:
+        run = self._tables.runs.get(move.run_id)
+        if run is None:
+            return  # the move of a run that was dropped with its duplicate delivery
+        moved = replace(
+            run,
+            state=move.state,
+            epoch=run.epoch if move.epoch is None else move.epoch,
+            due_at=move.due_at,
+            hold=move.hold,
+            result=run.result if move.result is None else move.result,
+            notes=run.notes if move.notes is None else move.notes,
+            recoveries=run.recoveries + move.recovered,
+            started_at=move.at if run.started_at is None and move.state == RUNNING else run.started_at,
+            ended_at=move.at if move.ended else run.ended_at,
+        )
+        self._set(self._tables.runs, run.id, moved)
+
+    def _add_record(self, change: AddRecord) -> None:
+        record = change.record
+        self._set(self._tables.journal, (record.run_id, record.key), record)
+        if run := self._tables.runs.get(record.run_id):
+            self._set(self._tables.runs, run.id, replace(run, recoveries=0))
+
+    def _add_effect(self, change: AddEffect) -> None:
+        self._add(self._tables.effects, (change.effect.run_id, change.effect.key), change.effect)
+
+    def _settle_effect(self, s: SettleEffect) -> None:
+        effect = self._tables.effects.get((s.run_id, s.key))
+        if effect is not None and effect.state in _OPEN:
+            settled = replace(
+                effect,
+                state=s.state,
+                settled_at=s.at,
+                settled_by=s.by,
+                output=s.output,
+                error=s.error,
+                reason=s.reason,
+                notes=effect.notes if s.notes is None else s.notes,
+            )
+            self._set(self._tables.effects, (s.run_id, s.key), settled)
+
+    def _add_version(self, change: AddVersion) -> None:
+        if change.version not in self._tables.versions:
+            self._set(self._tables.versions, change.version, change.source)
+
+    def _add_webhook(self, change: AddWebhook) -> None:
+        self._add(self._tables.webhooks, change.webhook.token, change.webhook)
+
+    def _retire_webhook(self, change: RetireWebhook) -> None:
+        for token, webhook in tuple(self._tables.webhooks.items()):
+            if webhook.name == change.name and webhook.valid_until is None:
+                self._set(self._tables.webhooks, token, replace(webhook, valid_until=change.valid_until))
+
+    def _put_secret(self, change: PutSecret) -> None:
+        if change.value is None:
+            self._remove(self._tables.secrets, change.name)
+        else:
+            self._set(self._tables.secrets, change.name, change.value)
+
+    def _count_refusals(self, change: CountRefusals) -> None:
+        counts, refusals = self._tables.refusal_counts, self._tables.refusals
+        for webhook, status, count in change.counts:
+            self._set(counts, (webhook, status), counts.get((webhook, status), 0) + count)
+        for given in change.latest:
+            refusal = replace(given, reason=clean(given.reason), excerpt=clean(given.excerpt))
+            kept = (*refusals.get(refusal.webhook, ()), refusal)[-REFUSALS_KEPT:]
+            self._set(refusals, refusal.webhook, kept)
