@@ -1,0 +1,116 @@
+"""``connections.yaml``: the names of connections, and where each secret comes from, never the secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jsonschema
+
+from engine.plugins import Registry
+from engine.runtime.reader import Reader, SecretRef
+from engine.scenario.diagnostics import Place, did_you_mean
+from engine.scenario.nodes import Mapping as MappingNode
+from engine.scenario.nodes import Node, Scalar, plain
+from engine.sdk.connections import ConnectionType
+from engine.sdk.modules import Json
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]*")
+_BASE_URL = re.compile(r"https?://[^/?#\s@]+(/[^?#\s]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionEntry:
+    """One connection of the file.
+
+    :param fields: values, or where they come from. ``base_url`` among them replaces that of the type.
+    """
+
+    name: str
+    type: str
+    fields: Mapping[str, Json | SecretRef]
+    place: Place
+
+
+def read_connections(path: Path, registry: Registry) -> dict[str, ConnectionEntry]:
+    """The connections of a file by name; none when there is no file. Raises ``SettingsError`` with all mistakes.
+
+    A connection whose type belongs to a plugin that could not be loaded is left out: the plugin's problem is
+    reported where plugins are, and does not keep the other connections from working.
+    """
+    if not path.exists():
+        return {}
+    reader, node = Reader.open(path)
+    entries = {}
+    for name, inner in reader.mapping(node, "connections.yaml", None).items():
+        if not _NAME.fullmatch(name):
+            reader.report("bad-value", inner.place, f"connection name '{name}' must match {_NAME.pattern}")
+        elif entry := _entry(reader, name, inner, registry):
+            entries[name] = entry
+    reader.finish()
+    return entries
+
+
+def _entry(reader: Reader, name: str, node: Node, registry: Registry) -> ConnectionEntry | None:
+    what = f"connection '{name}'"
+    values = reader.mapping(node, what, None)
+    if "type" not in values:
+        if isinstance(node, MappingNode) or not reader.diagnostics:
+            hint = f"installed: {', '.join(sorted(registry.connection_types)) or 'none'}"
+            reader.report("missing-key", node.place, f"{what} needs a 'type'", hint)
+        return None
+    type_node = values.pop("type")
+    type_name = reader.text(type_node, f"type of {what}")
+    if type_name is None:
+        return None
+    kind = registry.connection_types.get(type_name)
+    if kind is None:
+        if not registry.problems:
+            hint = did_you_mean(type_name, registry.connection_types) or "list them with `engine modules`"
+            reader.report("unknown-connection-type", type_node.place, f"no connection type '{type_name}'", hint)
+        return None
+    fields = {
+        field: _field(reader, kind, field, value, f"'{field}' of {what}")
+        for field, value in values.items()
+        if _known(reader, kind, node, field, what)
+    }
+    missing = [field for field in kind.fields.get("required", ()) if field not in values]
+    if missing:
+        listed = ", ".join(f"'{field}'" for field in missing)
+        reader.report("missing-key", node.place, f"{what} needs {listed}", f"see `engine connections add {name}`")
+    return ConnectionEntry(name, type_name, fields, node.place)
+
+
+def _known(reader: Reader, kind: ConnectionType, node: Node, field: str, what: str) -> bool:
+    properties = kind.fields.get("properties", {})
+    if field == "base_url" or field in properties or kind.fields.get("additionalProperties", False) is not False:
+        return True
+    known = [*properties, "base_url", "type"]
+    keys = [key for key, _ in node.entries] if isinstance(node, MappingNode) else []
+    place = next((key.place for key in keys if key.text == field), node.place)
+    hint = did_you_mean(field, known) or f"type '{kind.name}' knows {', '.join(sorted(known))}"
+    reader.report("unknown-key", place, f"{what} has no field '{field}'", hint)
+    return False
+
+
+def _field(reader: Reader, kind: ConnectionType, field: str, node: Node, what: str) -> Json | SecretRef:
+    if field in kind.secrets:
+        return reader.secret(node, what, node.place)
+    reference = reader.reference(node)
+    if reference is not None:
+        if reference.kind == "env":
+            return reference
+        reader.report("bad-value", node.place, f"{what} is no secret: write the value, or {{env: NAME}}")
+        return None
+    value = plain(node)
+    if field == "base_url":
+        if not (isinstance(node, Scalar) and isinstance(value, str) and _BASE_URL.fullmatch(value)):
+            reader.report("bad-value", node.place, f"{what} must be an http or https URL without query or credentials")
+        return value
+    schema = kind.fields.get("properties", {}).get(field, True)
+    error = next(jsonschema.Draft202012Validator(schema).iter_errors(value), None)
+    if error is not None:
+        reader.report("bad-value", node.place, f"{what}: {error.message}")
+    return value

@@ -1,0 +1,319 @@
+"""Open connections: the fields of ``connections.yaml``, their secrets, and the HTTP client that carries them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import jsonschema
+
+from engine.plugins import Registry
+from engine.runtime import urls
+from engine.runtime.auth import TokenSource
+from engine.runtime.connection_file import ConnectionEntry
+from engine.runtime.http import ConnectionHttp, Pools, Target
+from engine.runtime.reader import SecretRef
+from engine.runtime.redact import Redactor
+from engine.runtime.secrets import Secrets
+from engine.runtime.settings import HttpSettings
+from engine.sdk.clock import Clock, utc
+from engine.sdk.connections import ConnectionType, TokenAuth
+from engine.sdk.errors import AuthError, ConfigError, DataError, EngineError
+from engine.sdk.http import ErrorTable, Http, Response
+from engine.sdk.modules import Config, Json, RunInfo
+
+_NOTHING: Mapping[str, Json] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenConnection:
+    """A connection in use.
+
+    :param public: its fields without secrets.
+    :param http: the client; secrets are looked up at each request.
+    :param fields: awaited, gives all fields, secrets included. Raises ``AuthError``.
+    """
+
+    public: Mapping[str, Json]
+    http: Http
+    fields: Callable[[], Awaitable[Mapping[str, Json]]]
+
+
+class Connections:
+    """All connections of a project.
+
+    :param entries: what ``connections.yaml`` says.
+    :param http: the settings for calls.
+    :param overrides: under simulation, the fields by connection type that take the place of every connection of that
+        type; a type that is not among them cannot be called at all.
+    """
+
+    def __init__(
+        self,
+        entries: Mapping[str, ConnectionEntry],
+        registry: Registry,
+        secrets: Secrets,
+        clock: Clock,
+        *,
+        http: HttpSettings | None = None,
+        overrides: Mapping[str, Mapping[str, Json]] | None = None,
+    ) -> None:
+        self._entries = entries
+        self._registry = registry
+        self._secrets = secrets
+        self._clock = clock
+        self._http = http or HttpSettings()
+        self._overrides = overrides
+        self._pools = Pools(keep_alive=self._http.keep_alive, allowed_addresses=self._http.allow_hosts or ())
+        self._ready: dict[str, _Ready] = {}
+
+    def open(
+        self, name: str | None, type_name: str | None, warn: Callable[[str], None] = lambda _message: None
+    ) -> OpenConnection:
+        """Open a connection.
+
+        :param name: as in ``connections.yaml``; None: no credentials.
+        :param type_name: the type that the module asks for; None: of any type.
+        :param warn: told when an answer was accepted although something is wrong with it.
+        :raises AuthError: there is no such connection, or a field comes from an environment variable that is not
+            set. Nothing was sent. Secrets are looked up only when they are needed.
+        """
+        source = self._source(name, type_name)
+
+        async def fields() -> Mapping[str, Json]:
+            return await self._resolve(source)
+
+        async def bind() -> Http:
+            return self._client(source, await self._resolve(source), warn)
+
+        return OpenConnection(self._public(source), _LateHttp(bind), fields)
+
+    async def test(self, name: str) -> bool:
+        """Prove that a connection's credentials work; False when its type knows no way to tell.
+
+        :raises ModuleError: they do not, or the vendor cannot be reached.
+        """
+        connection = self.open(name, None)
+        kind = self._source(name, None).kind
+        await connection.fields()
+        if kind is None or kind.test is None:
+            return False
+        await kind.test(_TestCall(connection.public, connection.http, utc(self._clock.time())))
+        return True
+
+    async def redactor(self) -> Redactor:
+        """Knows the secrets of all connections whose secrets can be found."""
+        values: list[str] = []
+        for entry in self._entries.values():
+            for given in entry.fields.values():
+                if isinstance(given, SecretRef):
+                    try:
+                        values.append(await self._secrets.resolve(given))
+                    except ConfigError:
+                        continue
+        return Redactor(values)
+
+    async def close(self) -> None:
+        """Close all network connections of the running event loop."""
+        for ready in self._ready.values():
+            for source in ready.tokens:
+                await source.close()
+        self._ready.clear()
+        await self._pools.close()
+
+    # ------------------------------------------------------------------ fields
+
+    def _source(self, name: str | None, type_name: str | None) -> _Source:
+        entry = self._entries.get(name) if name is not None else None
+        wanted = type_name or (entry.type if entry else None)
+        kind = self._registry.connection_types.get(wanted) if wanted is not None else None
+        if self._overrides is not None:
+            given = self._overrides.get(wanted) if wanted is not None else None
+            return _Source(name, wanted, kind, given or {}, simulated=True, absent=given is None)
+        if name is None:
+            return _Source(None, wanted, kind, {})
+        if entry is None:
+            raise AuthError(
+                f"there is no connection '{name}'", refused=True, hint=f"add it: `engine connections add {name}`"
+            )
+        if kind is None or entry.type != wanted:
+            raise AuthError(
+                f"connection '{name}' is of type '{entry.type}', "
+                + (f"not '{wanted}'" if entry.type != wanted else "which no installed plugin has"),
+                refused=True,
+                hint="name another connection in the scenario, or correct connections.yaml",
+            )
+        return _Source(name, wanted, kind, entry.fields)
+
+    def _public(self, source: _Source) -> Mapping[str, Json]:
+        hidden = source.kind.secrets if source.kind else frozenset()
+        public = {
+            name: self._environment(source, name, given) if isinstance(given, SecretRef) else given
+            for name, given in source.fields.items()
+            if name not in hidden
+        }
+        return MappingProxyType(public)
+
+    async def _resolve(self, source: _Source) -> Mapping[str, Json]:
+        fields = dict(self._public(source))
+        for name, given in source.fields.items():
+            if name not in fields:
+                try:
+                    fields[name] = await self._secrets.resolve(given) if isinstance(given, SecretRef) else given
+                except ConfigError as error:
+                    raise _unset(source, name, error) from None
+        ready = self._ready.get(source.slot)
+        unchanged = ready is not None and ready.target.fields == fields
+        if source.kind is not None and source.name is not None and not unchanged:
+            self._validate(source, source.kind, fields)
+        return fields
+
+    def _environment(self, source: _Source, name: str, reference: SecretRef) -> Json:
+        try:
+            text = self._secrets.environment(reference.name)
+        except ConfigError as error:
+            raise _unset(source, name, error) from None
+        schema = source.kind.fields.get("properties", {}).get(name, {}) if source.kind else {}
+        if schema.get("type") in ("integer", "number", "boolean"):
+            try:
+                return json.loads(text)
+            except ValueError:
+                return text
+        return text
+
+    def _validate(self, source: _Source, kind: ConnectionType, fields: Mapping[str, Json]) -> None:
+        known = kind.fields.get("properties", {})
+        instance = {k: v for k, v in fields.items() if k != "base_url" or k in known}
+        error = next(jsonschema.Draft202012Validator(kind.fields).iter_errors(instance), None)
+        if error is not None:
+            hidden = _redactor(kind, fields)
+            where = "".join(f"'{part}': " for part in error.absolute_path)
+            raise AuthError(
+                f"connection '{source.name}': {where}{hidden.text(error.message)}",
+                refused=True,
+                hint="correct connections.yaml, or the environment variable that the field comes from",
+            )
+
+    # ------------------------------------------------------------------ calls
+
+    def _client(self, source: _Source, fields: Mapping[str, Json], warn: Callable[[str], None]) -> Http:
+        if source.absent:
+            raise DataError(
+                f"connection type '{source.type_name}' has no simulator; nothing is sent while simulating"
+                if source.type_name
+                else "nothing is sent while simulating, and no simulator stands in for this call",
+                refused=True,
+                hint="run without --simulate, or give the app a simulator",
+            )
+        ready = self._ready.get(source.slot)
+        # other fields, as after a renewal, are not served with the token of the old ones
+        if ready is None or ready.target.fields != fields:
+            ready = self._ready[source.slot] = self._make_ready(source, fields)
+        return ConnectionHttp(
+            ready.target, self._pools, self._clock, tokens=ready.tokens, redactor=ready.redactor, warn=warn
+        )
+
+    def _make_ready(self, source: _Source, fields: Mapping[str, Json]) -> _Ready:
+        kind = source.kind or ConnectionType("", "", {})
+        target = Target(
+            base_url=str(fields.get("base_url") or "") or urls.fill(kind.base_url, fields, "connection"),
+            auth=kind.auth_for(fields),
+            fields=fields,
+            errors=kind.errors,
+            timeout=self._http.timeout or kind.timeout,
+            allow_hosts=self._http.allow_hosts,
+            stand_in=source.simulated,
+        )
+        tokens = tuple(TokenSource(auth, self._clock) for auth in target.auth if isinstance(auth, TokenAuth))
+        return _Ready(target, tokens, _redactor(kind, fields))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What the calls over a connection share while its fields stay the same."""
+
+    target: Target
+    tokens: tuple[TokenSource, ...]
+    redactor: Redactor
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a connection's fields come from.
+
+    :param absent: simulating, and nothing stands in for it.
+    """
+
+    name: str | None
+    type_name: str | None
+    kind: ConnectionType | None
+    fields: Mapping[str, Json | SecretRef]
+    simulated: bool = False
+    absent: bool = False
+
+    @property
+    def slot(self) -> str:
+        return f"{self.type_name}/{self.name or ''}"
+
+
+def _redactor(kind: ConnectionType, fields: Mapping[str, Json]) -> Redactor:
+    return Redactor(str(fields[name]) for name in kind.secrets if fields.get(name) not in (None, ""))
+
+
+def _unset(source: _Source, field: str, error: EngineError) -> AuthError:
+    return AuthError(
+        f"connection '{source.name}', field '{field}': {error.message}; nothing was sent",
+        refused=True,
+        hint=f"{error.hint}; or `engine connections add {source.name}`" if error.hint else None,
+    )
+
+
+class _LateHttp:
+    """Makes the client at each request, so that a secret which was renewed is used at once."""
+
+    def __init__(self, bind: Callable[[], Awaitable[Http]]) -> None:
+        self._bind = bind
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = ...,
+        data: bytes | str | None = None,
+        errors: ErrorTable | None = None,
+        raise_for_status: bool = True,
+    ) -> Response:
+        """See ``engine.sdk.http.Http.request``."""
+        client = await self._bind()
+        return await client.request(
+            method,
+            path,
+            query=query,
+            headers=headers,
+            json=json,
+            data=data,
+            errors=errors,
+            raise_for_status=raise_for_status,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _TestCall:
+    """The call that ``ConnectionType.test`` is given."""
+
+    connection: Mapping[str, Json]
+    http: Http
+    now: datetime
+    config: Config = field(default_factory=dict)
+    key: str = ""
+    run: RunInfo = field(default_factory=lambda: RunInfo("", "connection test", 1))
+
+    def warn(self, message: str) -> None:
+        """Nobody listens: the answer of a test is yes or an error."""

@@ -1,0 +1,88 @@
+"""A project: the folder with ``engine.yaml``, ``connections.yaml``, scenarios and local modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.plugins import Registry
+from engine.runtime.connection_file import ConnectionEntry, read_connections
+from engine.runtime.settings import Settings, read_settings
+from engine.sdk.errors import ConfigError
+
+SETTINGS = "engine.yaml"
+CONNECTIONS = "connections.yaml"
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project folder and its settings."""
+
+    root: Path
+    settings: Settings = field(default_factory=Settings)
+
+    @classmethod
+    def find(cls, start: Path) -> Project:
+        """The project that a scenario file or folder belongs to.
+
+        That is the nearest folder upwards with an ``engine.yaml``; where there is none, the folder itself.
+
+        :raises SettingsError: ``engine.yaml`` has mistakes; all are listed.
+        """
+        path = start.resolve()
+        folder = path if path.is_dir() else path.parent
+        root = next((f for f in (folder, *folder.parents) if (f / SETTINGS).is_file()), folder)
+        return cls(root, read_settings(root / SETTINGS))
+
+    @property
+    def modules_folder(self) -> Path:
+        """Where local plugins are; it need not exist."""
+        return self.root / "modules"
+
+    @property
+    def connections_file(self) -> Path:
+        return self.root / CONNECTIONS
+
+    def data_dir(self, override: Path | None = None) -> Path:
+        """Where the store is: ``.engine/`` in the project unless something else is asked for."""
+        return override.resolve() if override is not None else self.root / ".engine"
+
+    def connections(self, registry: Registry) -> Mapping[str, ConnectionEntry]:
+        """What ``connections.yaml`` says, checked against the installed connection types. Raises ``SettingsError``."""
+        return read_connections(self.connections_file, registry)
+
+    def scenario_files(self, paths: Iterable[Path] = ()) -> list[Path]:
+        """The scenario files among these paths, sorted; without paths, those of the project.
+
+        A file that is named is taken as it is. Below a folder every ``*.yaml`` and ``*.yml`` counts, except
+        ``engine.yaml``, ``connections.yaml``, tests (``tests/``, ``*.test.yaml``) and hidden folders.
+
+        :raises ConfigError: a path does not exist.
+        """
+        found: dict[Path, None] = {}
+        for path in list(paths) or [self._scenarios()]:
+            if path.is_file():
+                found[path] = None
+            elif path.is_dir():
+                found |= dict.fromkeys(sorted(p for p in path.rglob("*") if _is_scenario(p, path)))
+            else:
+                raise ConfigError("no such file or folder", place=str(path))
+        return list(found)
+
+    def _scenarios(self) -> Path:
+        folder = self.root / "scenarios"
+        return folder if folder.is_dir() else self.root
+
+
+def _is_scenario(path: Path, top: Path) -> bool:
+    inside = path.relative_to(top)
+    return (
+        path.suffix in _SUFFIXES
+        and path.name not in (SETTINGS, CONNECTIONS)
+        and not path.stem.endswith(".test")
+        and not path.name.startswith(".")
+        and not any(part.startswith(".") or part == "tests" for part in inside.parts[:-1])
+        and path.is_file()
+    )

@@ -1,0 +1,154 @@
+"""The settings of a project: ``engine.yaml``. Every key is in ``docs/reference/settings.md``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.runtime.checks import SenderCheck, read_check
+from engine.runtime.reader import Reader
+from engine.scenario.nodes import Node
+
+_WEBHOOK_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]*")
+_PUBLIC_URL = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where the server listens.
+
+    :param port: for webhooks; 0 takes a free one.
+    :param public_url: how senders reach the webhook listener; None: it is ``http://host:port``.
+    :param admin_port: for the API.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str | None = None
+    admin_port: int = 8081
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is taken at once.
+
+    :param body: bytes of a webhook's body.
+    :param accept_rate: deliveries per second; None: no limit.
+    :param concurrency: runs that are executed at the same time.
+    """
+
+    body: int = 5_000_000
+    accept_rate: float | None = None
+    concurrency: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """Calls to vendors.
+
+    :param allow_hosts: hosts that whole URLs in scenarios may name; None: any.
+    :param timeout: seconds for one request; None: as the connection type says.
+    :param keep_alive: seconds after which an unused connection is closed.
+    """
+
+    allow_hosts: tuple[str, ...] | None = None
+    timeout: float | None = None
+    keep_alive: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """A named webhook, shared by the scenarios that name it. Without a check its URL is its only secret."""
+
+    check: SenderCheck | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What ``engine.yaml`` says, completed by the defaults."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    limits: Limits = field(default_factory=Limits)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
+
+
+#: every key of the file, for its reference page
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "server": ("host", "port", "public_url", "admin_port"),
+    "limits": ("body", "accept_rate", "concurrency"),
+    "http": ("allow_hosts", "timeout", "keep_alive"),
+    "webhooks": (),
+}
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in a file; the defaults when there is none. Raises ``SettingsError`` with all mistakes."""
+    if not path.exists():
+        return Settings()
+    reader, node = Reader.open(path)
+    top = reader.mapping(node, "engine.yaml", KEYS)
+    settings = Settings(
+        server=_server(reader, top.get("server")),
+        limits=_limits(reader, top.get("limits")),
+        http=_http(reader, top.get("http")),
+        webhooks=_webhooks(reader, top.get("webhooks")),
+    )
+    reader.finish()
+    return settings
+
+
+def _server(reader: Reader, node: Node | None) -> ServerSettings:
+    entries = reader.mapping(node, "server", KEYS["server"])
+    default = ServerSettings()
+    port = reader.number(entries.get("port"), "server.port", 0, 65_535)
+    admin = reader.number(entries.get("admin_port"), "server.admin_port", 0, 65_535)
+    public = reader.text(entries.get("public_url"), "server.public_url")
+    if public and not _PUBLIC_URL.fullmatch(public):
+        reader.report("bad-value", entries["public_url"].place, "server.public_url must be an http or https URL")
+    chosen = ServerSettings(
+        host=reader.text(entries.get("host"), "server.host") or default.host,
+        port=default.port if port is None else port,
+        public_url=public.rstrip("/") if public else None,
+        admin_port=default.admin_port if admin is None else admin,
+    )
+    if chosen.port == chosen.admin_port != 0 and node is not None:
+        at = entries.get("admin_port") or entries.get("port") or node
+        reader.report(
+            "bad-value", at.place, "server.port and server.admin_port are the same; the API has a listener of its own"
+        )
+    return chosen
+
+
+def _limits(reader: Reader, node: Node | None) -> Limits:
+    entries = reader.mapping(node, "limits", KEYS["limits"])
+    default = Limits()
+    return Limits(
+        body=reader.size(entries.get("body"), "limits.body") or default.body,
+        accept_rate=reader.rate(entries.get("accept_rate"), "limits.accept_rate"),
+        concurrency=reader.number(entries.get("concurrency"), "limits.concurrency", 1, 100_000) or default.concurrency,
+    )
+
+
+def _http(reader: Reader, node: Node | None) -> HttpSettings:
+    entries = reader.mapping(node, "http", KEYS["http"])
+    return HttpSettings(
+        allow_hosts=reader.items(entries.get("allow_hosts"), "http.allow_hosts", reader.text),
+        timeout=reader.seconds(entries.get("timeout"), "http.timeout"),
+        keep_alive=reader.seconds(entries.get("keep_alive"), "http.keep_alive") or HttpSettings().keep_alive,
+    )
+
+
+def _webhooks(reader: Reader, node: Node | None) -> dict[str, WebhookSettings]:
+    webhooks = {}
+    for name, inner in reader.mapping(node, "webhooks", None).items():
+        if not _WEBHOOK_NAME.fullmatch(name):
+            reader.report("bad-value", inner.place, f"webhook name '{name}' must match {_WEBHOOK_NAME.pattern}")
+            continue
+        check = reader.mapping(inner, f"webhook '{name}'", ("check",)).get("check")
+        webhooks[name] = WebhookSettings(
+            check=read_check(reader, check, f"check of webhook '{name}'") if check is not None else None
+        )
+    return webhooks
