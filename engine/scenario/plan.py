@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import Expression, Template
-from engine.sdk.errors import STANDARD_TYPES, ModuleError
-from engine.sdk.modules import Module, WebhookTrigger
+from engine.sdk.errors import ModuleError
+from engine.sdk.modules import Config, Module, WebhookTrigger
 
 
 class OnError(StrEnum):
@@ -62,8 +62,6 @@ class Retry:
 #: what a step without ``retry`` does: transient errors are tried three times
 DEFAULT_RETRY = Retry()
 
-assert set(STANDARD_TYPES) >= {"RateLimitError", "ConnectionError", "TimeoutError"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -91,12 +89,14 @@ class ModuleStep(Step):
 
     :param config: the ``with:``.
     :param fixed: True when the config holds no expression and was validated at load.
+    :param validate: gives the first mistake of a resolved config as a sentence, or None.
     """
 
     module_name: str
     module: Module
     connection: str | None
     config: Template
+    validate: Callable[[Config], str | None]
     fixed: bool = False
 
 

@@ -1,0 +1,199 @@
+"""Carrying out a module's call. The durable rules stand above this seam; the outside world is below it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from engine.runtime.connections import Connections
+from engine.runtime.declared import DeclaredRequest
+from engine.scenario.plan import ModuleStep
+from engine.sdk.errors import DataError, EngineError, ModuleError, PluginError
+from engine.sdk.http import Http, Response
+from engine.sdk.modules import Action, Config, Effect, Happened, Json, Module, ProbeResult, RunInfo, Search, Transform
+
+_T = TypeVar("_T")
+
+#: a search without a ``limit`` of its own gives up above so many items rather than cut them off in silence
+SEARCH_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What an attempt is about, for whoever carries it out.
+
+    :param key: the effect's key as vendors get it.
+    """
+
+    key: str
+    now: datetime
+    run: RunInfo
+    warn: Callable[[str], None]
+
+
+class Caller(Protocol):
+    """Carries out calls. A test double and a dry run are others."""
+
+    def effect(self, step: ModuleStep, config: Config) -> Effect:
+        """What the call does to the outside world."""
+        ...
+
+    def prepare(self, step: ModuleStep, config: Config, attempt: Attempt) -> Config:
+        """Complete the config before it is stored and sent."""
+        ...
+
+    async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json: ...
+
+    async def probe(self, step: ModuleStep, config: Config, attempt: Attempt) -> Happened | ProbeResult: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """The module's view of an attempt: ``engine.Call``."""
+
+    config: Config
+    connection: Mapping[str, Json]
+    http: Http
+    attempt: Attempt
+
+    @property
+    def key(self) -> str:
+        return self.attempt.key
+
+    @property
+    def now(self) -> datetime:
+        return self.attempt.now
+
+    @property
+    def run(self) -> RunInfo:
+        return self.attempt.run
+
+    def warn(self, message: str) -> None:
+        self.attempt.warn(message)
+
+
+class ModuleCaller:
+    """Calls the modules themselves, over real connections or those of simulators."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._declared: dict[str, DeclaredRequest] = {}
+
+    def effect(self, step: ModuleStep, config: Config) -> Effect:
+        return effect_of(step.module, config)
+
+    def prepare(self, step: ModuleStep, config: Config, attempt: Attempt) -> Config:
+        module = step.module
+        if not isinstance(module, Action) or module.prepare is None:
+            return config
+        try:
+            return module.prepare(self._open(step, config, attempt))
+        except EngineError:
+            raise
+        except Exception as error:
+            raise plugin_fault(step, error) from error
+
+    async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
+        module = step.module
+        call = self._open(step, config, attempt)
+        if isinstance(module, Search):
+            return await self._guard(step, search(module, call))
+        assert isinstance(module, Action)
+        writes = module.effect_of(config).writes
+        if module.request is not None:
+            declared = self._declared.get(step.module_name)
+            if declared is None:
+                declared = self._declared[step.module_name] = DeclaredRequest(module.request)
+            return await self._guard(step, declared.call(config, call.http, writes=writes, warn=attempt.warn))
+        assert module.run is not None
+        if not writes:
+            return await self._guard(step, module.run(call))
+        watched = WatchedHttp(call.http)
+        try:
+            return await self._guard(step, module.run(replace(call, http=watched)))
+        except ModuleError as error:
+            if error.refused or not watched.accepted:
+                raise
+            attempt.warn(f"the vendor accepted the call, but then: {error.message}; the output is null")
+            return None
+
+    async def probe(self, step: ModuleStep, config: Config, attempt: Attempt) -> Happened | ProbeResult:
+        module = step.module
+        if not isinstance(module, Action) or module.probe is None:
+            return ProbeResult.UNKNOWN
+        return await self._guard(step, module.probe(self._open(step, config, attempt), attempt.now))
+
+    def _open(self, step: ModuleStep, config: Config, attempt: Attempt) -> ModuleCall:
+        connection = self._connections.open(step.connection, step.module.connection, attempt.warn)
+        return ModuleCall(config, connection.public, connection.http, attempt)
+
+    @staticmethod
+    async def _guard(step: ModuleStep, work: Awaitable[_T]) -> _T:
+        try:
+            return await work
+        except EngineError:
+            raise
+        except Exception as error:
+            raise plugin_fault(step, error) from error
+
+
+class WatchedHttp:
+    """A client that knows whether the vendor has accepted a request that may change something."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+        self.accepted = False
+
+    async def request(self, method: str, path: str, **options: Any) -> Response:
+        """See ``engine.sdk.http.Http.request``."""
+        response = await self._http.request(method, path, **options)
+        if response.status < 300 and method.upper() not in ("GET", "HEAD", "OPTIONS"):
+            self.accepted = True
+        return response
+
+
+def effect_of(module: Module, config: Config) -> Effect:
+    """The effect of a module under a config: an action says so, a search reads, a transform does nothing."""
+    if isinstance(module, Action):
+        return module.effect_of(config)
+    return Effect.NONE if isinstance(module, Transform) else Effect.READ
+
+
+async def search(module: Search, call: ModuleCall) -> list[Json]:
+    """All items of a search, page by page, up to the config's ``limit``."""
+    limit = call.config.get("limit")
+    items: list[Json] = []
+    cursor: Json = None
+    while True:
+        page = await module.page(call, cursor)
+        items += page.items
+        cursor = page.cursor
+        if limit is not None and len(items) >= limit:
+            return items[:limit]
+        if cursor is None:
+            return items
+        if len(items) >= SEARCH_LIMIT:
+            raise DataError(
+                f"the search found more than {SEARCH_LIMIT} items", hint="narrow it, or say how many you want: `limit`"
+            )
+
+
+class PluginFault(ModuleError, PluginError):
+    """A module's code raised something that is none of the standard types: a mistake in the plugin."""
+
+    code = "plugin-error"
+
+
+def plugin_fault(step: ModuleStep, error: Exception) -> PluginFault:
+    """The error that stands for a plugin's own mistake, with the file and line of it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "/engine/runtime/" not in f.filename] or frames
+    where = f"{own[-1].filename}:{own[-1].lineno}" if own else "?"
+    return PluginFault(
+        f"{step.module_name} raised {type(error).__name__}: {error} at {where}",
+        place=str(step.place),
+        hint="this is a mistake in the plugin",
+    )

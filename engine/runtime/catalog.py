@@ -1,0 +1,63 @@
+"""The scenarios of a process, and the plans of versions that runs started with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.plugins import Registry
+from engine.scenario.load import load_scenario
+from engine.scenario.plan import Scenario
+from engine.sdk.clock import Clock
+from engine.sdk.errors import EngineError
+from engine.store.changes import AddVersion
+from engine.store.interface import Store
+
+
+class VersionUnavailable(EngineError):
+    """The scenario version that a run started with can no longer be carried out: a module or file is gone."""
+
+    code = "version-unavailable"
+
+
+class Catalog:
+    """Scenarios by name, plans by version.
+
+    :param scenarios: the current ones, active or not; names are unique.
+    """
+
+    def __init__(self, scenarios: Iterable[Scenario], registry: Registry, store: Store, clock: Clock) -> None:
+        self._current = {scenario.name: scenario for scenario in scenarios}
+        self._plans = {(scenario.name, scenario.version): scenario for scenario in self._current.values()}
+        self._registry = registry
+        self._store = store
+        self._clock = clock
+
+    @property
+    def scenarios(self) -> list[Scenario]:
+        return list(self._current.values())
+
+    def current(self, name: str) -> Scenario | None:
+        return self._current.get(name)
+
+    async def keep(self) -> None:
+        """Store the sources of all current versions: runs go on under them whatever happens to the files."""
+        now = self._clock.time()
+        changes = [AddVersion(s.version, s.name, s.source.encode(), now) for s in self._current.values()]
+        if changes:
+            await self._store.put(*changes)
+
+    async def plan(self, name: str, version: str) -> Scenario:
+        """The plan of a version. Raises ``VersionUnavailable``."""
+        if plan := self._plans.get((name, version)):
+            return plan
+        source = await self._store.version(version)
+        if source is None:
+            raise VersionUnavailable(f"version {version} of scenario '{name}' is not in the store")
+        plan, diagnostics = load_scenario(source.decode(), f"{name}@{version[:8]}", self._registry)
+        if plan is None:
+            raise VersionUnavailable(
+                f"version {version[:8]} of scenario '{name}' no longer loads: {diagnostics[0]}",
+                hint="install what it needs again, or give the run up",
+            )
+        self._plans[name, version] = plan
+        return plan

@@ -1,0 +1,89 @@
+"""The seam between the interpreter and everything that is not pure.
+
+The interpreter sees a plan, a bundle, and this protocol. A crash test, virtual time, a dry run, a replay, a scenario
+test and another backend are each another implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from engine.runtime.outcomes import Verdict
+from engine.scenario.expressions import Context
+from engine.scenario.plan import ModuleStep, Step
+from engine.sdk.errors import ModuleError
+
+
+class Effects(Protocol):
+    """What a run may do to the world, and what it remembers.
+
+    A *path* names a step in a run: ids and loop items, such as ``each[3]/send``.
+    """
+
+    def now(self) -> float:
+        """Unix seconds. Not remembered; what rests on it goes through ``decide``."""
+        ...
+
+    def decide(self, key: str, compute: Callable[[], Any]) -> Any:
+        """The recorded decision or pure output under the key; where there is none, compute and remember it."""
+        ...
+
+    def decided(self, key: str) -> Any:
+        """The recorded decision, or None."""
+        ...
+
+    def context(self, path: str) -> Context:
+        """What impure functions see in expressions of this step: a ``now`` and ids that stay the same on replay."""
+        ...
+
+    def chance(self, key: str) -> float:
+        """A number from 0 to 1 that depends on run and key alone."""
+        ...
+
+    async def call(self, step: ModuleStep, path: str, attempt: int, config: Any) -> Any:
+        """Make one attempt, or give what the journal has of it.
+
+        :raises ModuleError: it failed, and it is known whether it was applied.
+        :raises UnknownOutcome: a write that must not be repeated ended without a known outcome.
+        :raises Interrupted: the attempt came to nothing; the next one is free.
+        :raises Diverged: the journal holds another call under this key.
+        """
+        ...
+
+    @property
+    def round(self) -> int:
+        """How often a person has had a word on this run. What a person lets go on gets its time anew."""
+        ...
+
+    def cut_off(self) -> list[tuple[str, int, ModuleError]]:
+        """Writes (path, attempt, error) that a timeout cut off since this was last asked, and must not be repeated."""
+        ...
+
+    def failed_at(self, path: str, attempt: int) -> float:
+        """When the attempt failed."""
+        ...
+
+    def verdict(self, path: str, attempt: int) -> Verdict | None:
+        """A person's word on the step after this attempt."""
+        ...
+
+    async def sleep_until(self, due: float) -> None:
+        """Wait; the run may leave memory meanwhile."""
+        ...
+
+    def timeout(self, seconds: float) -> Any:
+        """An async context manager that cancels its body after so many seconds and raises the built-in TimeoutError."""
+        ...
+
+    def branches(self, change: int) -> None:
+        """Tell how many more (or fewer) branches run side by side now."""
+        ...
+
+    def started(self, step: Step, path: str, attempt: int) -> None:
+        """For whoever watches: a step begins an attempt."""
+        ...
+
+    def finished(self, step: Step, path: str, status: str, value: Any) -> None:
+        """For whoever watches: a step is ``done``, ``skipped``, ``failed`` or ``ignored``, with its output or error."""
+        ...

@@ -1,0 +1,164 @@
+"""Everything that executes one store, put together: what ``engine run`` and ``engine serve`` start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from engine import plugins
+from engine.runtime.callers import Caller, ModuleCaller
+from engine.runtime.catalog import Catalog
+from engine.runtime.clock import SystemClock
+from engine.runtime.connections import Connections
+from engine.runtime.dryrun import DryRunCaller
+from engine.runtime.intake import Intake
+from engine.runtime.observers import Observer
+from engine.runtime.project import Project
+from engine.runtime.runner import Runner
+from engine.runtime.secrets import KeyRing, SecretBox, Secrets
+from engine.runtime.simulation import Simulators
+from engine.runtime.webhooks import Webhooks
+from engine.scenario.diagnostics import Diagnostic, ScenarioError, Severity
+from engine.scenario.load import check_unique, load_file
+from engine.scenario.plan import ModuleStep, Scenario
+from engine.sdk.clock import Clock
+from engine.sdk.faults import NO_FAULTS, Faults
+from engine.sdk.modules import Config
+from engine.store.interface import Store
+from engine.store.lock import ExecutorLock
+from engine.store.memory import MemoryStore
+from engine.store.sqlite import SqliteStore
+
+STORE_FILE = "store.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a process executes.
+
+    :param data: folder of the store; None: the project's.
+    :param simulate: every app answers from its simulator.
+    :param dry_run: told of writes, which are not sent; nothing is kept.
+    """
+
+    data: Path | None = None
+    simulate: bool = False
+    dry_run: Callable[[ModuleStep, Config], None] | None = None
+    observer: Observer | None = None
+    faults: Faults = NO_FAULTS
+    command: str = "engine"
+
+
+def load_scenarios(
+    project: Project, registry: plugins.Registry, paths: Sequence[Path], *, simulate: bool
+) -> tuple[list[Scenario], list[Diagnostic], dict[str, str]]:
+    """Load scenario files; gives those without errors, all diagnostics, and the sources by file for showing them."""
+    entries = {} if simulate else project.connections(registry)
+    connections = None if simulate else {name: entry.type for name, entry in entries.items()}
+    scenarios: list[Scenario] = []
+    diagnostics: list[Diagnostic] = []
+    sources: dict[str, str] = {}
+    for path in project.scenario_files(paths):
+        plan, found = load_file(path, registry, connections, project.settings.webhooks)
+        diagnostics += found
+        sources[str(path)] = path.read_text("utf-8", "replace") if path.is_file() else ""
+        if plan is not None:
+            scenarios.append(plan)
+    diagnostics += check_unique(scenarios)
+    return scenarios, diagnostics, sources
+
+
+class Host:
+    """A store, its executor, and all that they need. Use as an async context manager."""
+
+    def __init__(
+        self,
+        project: Project,
+        registry: plugins.Registry,
+        scenarios: Sequence[Scenario],
+        options: Options,
+        *,
+        clock: Clock | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.project = project
+        self.registry = registry
+        self.options = options
+        self.clock: Clock = clock or SystemClock()
+        self._scenarios = scenarios
+        self._environment = os.environ if environment is None else environment
+        self._stack = AsyncExitStack()
+        self.data = project.data_dir(options.data)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        options, clock = self.options, self.clock
+        self.store = await self._open_store()
+        self.secrets = Secrets(self._environment, SecretBox(self.store, KeyRing(self.data, self._environment), clock))
+        overrides = None
+        entries = {}
+        if options.simulate:
+            self.simulators = await self._stack.enter_async_context(Simulators(self.registry, clock))
+            overrides = self.simulators.overrides
+        else:
+            entries = dict(self.project.connections(self.registry))
+        self.connections = Connections(
+            entries, self.registry, self.secrets, clock, http=self.project.settings.http, overrides=overrides
+        )
+        self._stack.push_async_callback(self.connections.close)
+        caller: Caller = ModuleCaller(self.connections)
+        if options.dry_run is not None:
+            caller = DryRunCaller(caller, options.dry_run)
+        self.catalog = Catalog(self._scenarios, self.registry, self.store, clock)
+        await self.catalog.keep()
+        self.runner = Runner(
+            self.store,
+            self.catalog,
+            caller,
+            clock,
+            simulated=options.simulate,
+            observer=options.observer,
+            faults=options.faults,
+            max_running=self.project.settings.limits.concurrency,
+        )
+        self.intake = Intake(self.store, self.runner, clock, options.faults)
+        self.webhooks = Webhooks(self.store, clock)
+        await self.webhooks.load(self._scenarios, self.project.settings.webhooks)
+        await self.runner.start()
+        self._stack.push_async_callback(self.runner.stop)
+
+    async def _open_store(self) -> Store:
+        store: Store
+        if self.options.dry_run is not None:
+            store = MemoryStore(clock=self.clock)
+        else:
+            self._stack.enter_context(ExecutorLock(self.data, clock=self.clock, command=self.options.command))
+            store = SqliteStore(self.data / STORE_FILE, clock=self.clock, faults=self.options.faults)
+        await store.open()
+        self._stack.push_async_callback(store.close)
+        return store
+
+
+def mistakes(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Those that keep a scenario from running."""
+    return [d for d in diagnostics if d.severity is Severity.ERROR]
+
+
+def require_sound(diagnostics: Sequence[Diagnostic]) -> None:
+    """Raise ``ScenarioError`` when a scenario has an error."""
+    if mistakes(diagnostics):
+        raise ScenarioError(diagnostics)

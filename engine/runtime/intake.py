@@ -1,0 +1,261 @@
+"""From a delivery to receipts and runs, in one transaction, before anybody is told that it was taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.runtime.outcomes import Held, Hold
+from engine.runtime.rundata import names, request_name
+from engine.runtime.runner import Runner
+from engine.runtime.states import State
+from engine.scenario.expressions import ExpressionError
+from engine.scenario.plan import Scenario
+from engine.sdk import jsontext
+from engine.sdk.clock import Clock
+from engine.sdk.errors import DataError, StoreError
+from engine.sdk.faults import NO_FAULTS, Faults
+from engine.sdk.modules import Delivery as Incoming
+from engine.sdk.modules import Event
+from engine.store.changes import AddDelivery, AddReceipt, AddRun, Change, SetDelivery
+from engine.store.interface import Store
+from engine.store.records import Delivery, DeliveryState, Receipt, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a delivery that was taken.
+
+    :param runs: ids of the runs that were made, whatever their state.
+    """
+
+    receipt_id: int
+    deliveries: tuple[Delivery, ...]
+    runs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    run: Run
+    plan: Scenario
+    data: dict[str, Any]
+
+
+class Intake:
+    """Takes deliveries."""
+
+    def __init__(self, store: Store, runner: Runner, clock: Clock, faults: Faults = NO_FAULTS) -> None:
+        self._store = store
+        self._runner = runner
+        self._clock = clock
+        self._faults = faults
+
+    async def accept(self, source: str, listeners: Sequence[Scenario], incoming: Incoming, idle: str = "") -> Accepted:
+        """Store a delivery, durably, with the fate it has for each listener; then start the runs.
+
+        :param source: the webhook's name.
+        :param listeners: the scenarios that listen now, inactive ones included.
+        :param idle: for a webhook that nobody listens to, the scenario that it was made for.
+        :raises StoreError: it is not stored, and must not be acknowledged.
+        """
+        now = self._clock.time()
+        receipt_id = self._store.new_id()
+        request = request_name(incoming.method, incoming.headers, incoming.query, now)
+        deliveries: list[Delivery] = []
+        starts: list[_Start] = []
+        runs: list[Run] = []
+        subject: str | None = None
+        for plan in listeners:
+            sorter = _Sorter(self, plan, receipt_id, now, request, incoming)
+            for delivery, start, about in sorter.sort():
+                deliveries.append(delivery)
+                subject = subject or about
+                if start is not None:
+                    runs.append(start.run)
+                    starts.append(start)
+        if not listeners:
+            reason = f"scenario '{idle}' is not loaded" if idle else "no scenario listens to this webhook"
+            deliveries.append(Delivery(receipt_id, idle, 0, DeliveryState.PARKED, reason=reason))
+        receipt = Receipt(
+            receipt_id,
+            source,
+            now,
+            incoming.method,
+            jsontext.dumps(dict(incoming.headers)),
+            jsontext.dumps(dict(incoming.query)),
+            incoming.raw,
+            subject,
+        )
+        changes: list[Change] = [AddReceipt(receipt)]
+        made = {run.id: run for run in runs}
+        for delivery in deliveries:
+            changes.append(AddDelivery(delivery))
+            if delivery.run_id is not None:
+                changes.append(AddRun(made[delivery.run_id]))
+        await self._commit(changes)
+        self._faults.hit("receipt.accepted")
+        keyed = any(delivery.event_id for delivery in deliveries)
+        if keyed:
+            # which of them were duplicates was decided in the transaction
+            deliveries = list(await self._store.deliveries([receipt_id]))
+            kept = {delivery.run_id for delivery in deliveries if delivery.state is DeliveryState.RUN}
+            starts = [start for start in starts if start.run.id in kept]
+        self._begin(starts)
+        ids = tuple(d.run_id for d in deliveries if d.run_id is not None and d.state is DeliveryState.RUN)
+        return Accepted(receipt_id, tuple(deliveries), ids)
+
+    async def deliver(self, receipt: Receipt, plan: Scenario, incoming: Incoming) -> Accepted:
+        """By command: give a parked or rejected receipt to a scenario as if it came now; its time stays."""
+        request = request_name(incoming.method, incoming.headers, incoming.query, receipt.received_at)
+        known = {(d.scenario, d.number) for d in await self._store.deliveries([receipt.id])}
+        sorter = _Sorter(self, plan, receipt.id, self._clock.time(), request, incoming, by_command=True)
+        changes: list[Change] = []
+        starts: list[_Start] = []
+        deliveries: list[Delivery] = []
+        for delivery, start, _ in sorter.sort():
+            deliveries.append(delivery)
+            there = (delivery.scenario, delivery.number) in known
+            changes.append(SetDelivery(delivery) if there else AddDelivery(delivery))
+            if start is not None:
+                changes.append(AddRun(start.run))
+                starts.append(start)
+        await self._commit(changes)
+        self._begin(starts)
+        return Accepted(receipt.id, tuple(deliveries), tuple(start.run.id for start in starts))
+
+    async def _commit(self, changes: Sequence[Change]) -> None:
+        try:
+            await self._store.put(*changes)
+        except StoreError:
+            self._runner.broke()
+            raise
+
+    def _begin(self, starts: Sequence[_Start]) -> None:
+        for start in starts:
+            if start.run.state == State.RUNNING:
+                self._runner.begin(start.run, start.plan, start.data)
+            elif start.run.state == State.QUEUED:
+                self._runner.wake()
+
+    def new_run(self, plan: Scenario, receipt_id: int, number: int, now: float, subject: str | None) -> Run:
+        run_id = self._store.new_id()
+        state = State.RUNNING if self._runner.has_room() else State.QUEUED
+        return Run(
+            run_id,
+            plan.name,
+            plan.version,
+            receipt_id,
+            number,
+            f"{receipt_id}:{number}",
+            state,
+            self._runner.epoch,
+            now,
+            self._runner.simulated,
+            subject,
+            now if state is State.RUNNING else None,
+        )
+
+
+class _Sorter:
+    """Finds the fate of each event of a delivery for one scenario."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        plan: Scenario,
+        receipt_id: int,
+        now: float,
+        request: dict[str, Any],
+        incoming: Incoming,
+        *,
+        by_command: bool = False,
+    ) -> None:
+        self._intake = intake
+        self._plan = plan
+        self._receipt_id = receipt_id
+        self._now = now
+        self._request = request
+        self._incoming = incoming
+        self._by_command = by_command
+
+    def sort(self) -> list[tuple[Delivery, _Start | None, str | None]]:
+        plan, trigger = self._plan, self._plan.trigger
+        try:
+            if trigger is None:
+                events: Sequence[Event] = [Event(self._incoming.body)]
+            else:
+                events = trigger.module.parse(self._incoming)
+        except DataError as error:
+            return [(self._delivery(0, DeliveryState.REJECTED, reason=error.message), None, None)]
+        except Exception as error:  # noqa: BLE001 - a plugin's mistake; the receipt keeps the body, and says what happened
+            reason = f"the parser of {trigger.module_name if trigger else ''} raised {type(error).__name__}: {error}"
+            return [(self._delivery(0, DeliveryState.REJECTED, reason=reason), None, None)]
+        if not events:
+            return [(self._delivery(0, DeliveryState.FILTERED, reason="the delivery holds no event"), None, None)]
+        if not plan.active and not self._by_command:
+            parked = self._delivery(0, DeliveryState.PARKED, reason=f"scenario '{plan.name}' is inactive")
+            return [(parked, None, events[0].subject)]
+        return [self._one(number, event) for number, event in enumerate(events)]
+
+    def _one(self, number: int, event: Event) -> tuple[Delivery, _Start | None, str | None]:
+        plan = self._plan
+        scope = {"trigger": event.body, "request": self._request}
+        trouble: Hold | None = None
+        subject = event.subject
+        try:
+            reason = self._filtered(event, scope)
+            if reason is not None:
+                return self._delivery(number, DeliveryState.FILTERED, event, reason=reason), None, subject
+            if plan.subject is not None:
+                value = plan.subject.evaluate(scope)
+                subject = None if value is None else str(value)
+        except ExpressionError as error:
+            trouble = Hold("trigger", error.message, "trigger", 0, error.to_json())
+        except Exception as error:  # noqa: BLE001 - a plugin's mistake in its filter; the event is held, not lost
+            trouble = Hold("trigger", f"the trigger's filter raised {type(error).__name__}: {error}", "trigger")
+        run = self._intake.new_run(plan, self._receipt_id, number, self._now, subject)
+        if trouble is not None:
+            run = _held(run, trouble)
+        delivery = self._delivery(number, DeliveryState.RUN, event, run_id=run.id)
+        return delivery, _Start(run, plan, names(run, event.body, self._request)), subject
+
+    def _filtered(self, event: Event, scope: dict[str, Any]) -> str | None:
+        trigger = self._plan.trigger
+        if trigger is None:
+            return None
+        if not trigger.module.accepts(trigger.config, event):
+            return "the trigger's configuration does not ask for it"
+        if trigger.condition is not None and not trigger.condition.test(scope):
+            return "the trigger's `if` is false"
+        return None
+
+    def _delivery(
+        self,
+        number: int,
+        state: DeliveryState,
+        event: Event | None = None,
+        *,
+        run_id: int | None = None,
+        reason: str | None = None,
+    ) -> Delivery:
+        own = None
+        if event is not None and (event.body is not self._incoming.body or not self._incoming_is_json()):
+            own = jsontext.dumps(event.body)
+        return Delivery(
+            self._receipt_id,
+            self._plan.name,
+            number,
+            state,
+            run_id,
+            own,
+            event.id if event is not None and state is DeliveryState.RUN else None,
+            reason,
+        )
+
+    def _incoming_is_json(self) -> bool:
+        return "json" in self._incoming.headers.get("content-type", "")
+
+
+def _held(run: Run, trouble: Hold) -> Run:
+    return replace(run, state=State.HELD, started_at=None, hold=jsontext.dumps(Held((trouble,)).to_json()))

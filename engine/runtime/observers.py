@@ -1,0 +1,21 @@
+"""For whoever watches runs: the command line, tests, later traces and metrics. Watching changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from engine.runtime.outcomes import Outcome
+from engine.scenario.plan import Step
+from engine.store.records import Run
+
+
+class Observer(Protocol):
+    def run_started(self, run: Run) -> None: ...
+
+    def step_started(self, run: Run, step: Step, path: str, attempt: int) -> None: ...
+
+    def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None: ...
+
+    def run_ended(self, run: Run, outcome: Outcome) -> None:
+        """The run has left memory: it ended, sleeps, or is held. Told when that is durable."""
+        ...

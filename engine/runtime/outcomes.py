@@ -1,0 +1,129 @@
+"""How a run, or the part of it that is running, ends; and what interrupts it on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.sdk.errors import EngineError, ModuleError
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    output: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    error: dict[str, Any]
+
+
+#: why runs are held, for the reference pages
+HOLD_CODES: dict[str, str] = {
+    "unknown": "a write that must not be repeated ended without a known outcome",
+    "failed": "a step failed, and its `on_error` is `hold`",
+    "diverged": "the journal holds another call under this key than the scenario makes now",
+    "poison": "the run was taken over several times and made no progress",
+    "trigger": "the trigger's filter or subject failed on this event",
+    "version-unavailable": "the scenario version that the run started with no longer loads",
+    "event-gone": "the receipt that the run answers to is not in the store",
+    "internal": "the engine met a mistake of its own",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a run waits for a person.
+
+    :param code: a key of ``HOLD_CODES``.
+    :param step: the step's path.
+    :param attempt: number of the attempt that it is about.
+    """
+
+    code: str
+    message: str
+    step: str
+    attempt: int = 0
+    error: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "message": self.message,
+            "step": self.step,
+            "attempt": self.attempt,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One hold, or several where branches ran side by side."""
+
+    holds: tuple[Hold, ...]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [hold.to_json() for hold in self.holds]
+
+
+@dataclass(frozen=True, slots=True)
+class Sleeping:
+    due: float
+
+
+Outcome = Succeeded | Failed | Held | Sleeping
+
+
+class StepFailed(Exception):
+    """A step failed for good. ``step`` is its path, ``error`` what the reader of the run is shown."""
+
+    def __init__(self, step: str, error: dict[str, Any], attempt: int = 0) -> None:
+        super().__init__(error.get("message"))
+        self.step = step
+        self.error = {**error, "step": step, "attempt": attempt}
+        self.attempt = attempt
+
+
+class MustHold(Exception):
+    """The run cannot go on without a person."""
+
+    def __init__(self, *holds: Hold) -> None:
+        super().__init__(holds[0].message)
+        self.holds = holds
+
+
+class Stopped(Exception):
+    """A ``stop`` step was reached."""
+
+    def __init__(self, outcome: Succeeded | Failed) -> None:
+        super().__init__("stop")
+        self.outcome = outcome
+
+
+class Interrupted(ModuleError):
+    """An attempt whose owner died or whose result a person or a probe declared absent: it is made again, uncounted."""
+
+    code = "interrupted"
+    transient = True
+
+
+class UnknownOutcome(Exception):
+    """A write that must not be repeated ended without a known outcome."""
+
+    def __init__(self, cause: EngineError) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
+
+
+class Diverged(Exception):
+    """The journal holds another call under this key than the plan makes now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A person's word on a step: ``again``, ``happened`` (with output) or ``skip``."""
+
+    choice: str
+    output: Any = None
+    reason: str | None = None
+    by: str | None = None

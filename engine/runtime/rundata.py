@@ -1,0 +1,46 @@
+"""The data names that a run starts with, from the event as it came or from the store: both must give the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.sdk import jsontext
+from engine.sdk.clock import iso
+from engine.sdk.errors import EngineError
+from engine.store.ids import show
+from engine.store.interface import Store
+from engine.store.records import Run
+
+
+class EventGone(EngineError):
+    """The receipt or delivery that a run answers to is not in the store."""
+
+    code = "event-gone"
+
+
+def request_name(
+    method: str, headers: Mapping[str, str], query: Mapping[str, str], received_at: float
+) -> dict[str, Any]:
+    """``request``: how the event came."""
+    return {"method": method, "headers": dict(headers), "query": dict(query), "received_at": iso(received_at)}
+
+
+def names(run: Run, trigger: Any, request: Mapping[str, Any]) -> dict[str, Any]:
+    """``trigger``, ``request`` and ``run``."""
+    about = {"id": show(run.id), "scenario": run.scenario, "started_at": iso(run.created_at), "attempt": 1}
+    return {"trigger": trigger, "request": request, "run": about}
+
+
+async def run_data(store: Store, run: Run) -> dict[str, Any]:
+    """The names of a stored run. Raises ``EventGone``."""
+    receipt = await store.receipt(run.receipt_id)
+    deliveries = await store.deliveries([run.receipt_id])
+    own = [d for d in deliveries if d.scenario == run.scenario and d.number == run.number]
+    if receipt is None or not own:
+        raise EventGone(f"the receipt of run {show(run.id)} is not in the store")
+    trigger = jsontext.loads(own[0].event if own[0].event is not None else receipt.body)
+    request = request_name(
+        receipt.method, jsontext.loads(receipt.headers), jsontext.loads(receipt.query), receipt.received_at
+    )
+    return names(run, trigger, request)

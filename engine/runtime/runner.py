@@ -1,0 +1,360 @@
+"""Who runs what: claims runs, walks them, stores how they end, takes up what a dead owner left.
+
+A run is in memory only while it has something to do. What is queued, sleeps or is held lives in the store. Recovery
+only puts runs back into the queue; one atomic claim decides who walks them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+from engine.runtime.callers import Caller
+from engine.runtime.catalog import Catalog, VersionUnavailable
+from engine.runtime.durable import DurableEffects
+from engine.runtime.interpreter import Interpreter
+from engine.runtime.journal import Journal
+from engine.runtime.observers import Observer
+from engine.runtime.outcomes import Failed, Held, Hold, Outcome, Sleeping, Succeeded
+from engine.runtime.rundata import EventGone, run_data
+from engine.runtime.states import Event, State, sources, target
+from engine.scenario.plan import Scenario
+from engine.sdk import jsontext
+from engine.sdk.clock import Clock
+from engine.sdk.errors import LostOwnership, StoreError
+from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
+from engine.store.changes import MoveRun, Owner, SettleEffect
+from engine.store.ids import show
+from engine.store.interface import Store
+from engine.store.records import EffectFilter, Run
+
+log = logging.getLogger(__name__)
+
+#: runs in memory at a time; more wait in the store
+MAX_RUNNING = 200
+#: a run that was recovered so often without a new record is held as ``poison``
+MAX_RECOVERIES = 5
+#: seconds after which due times are looked at again, whatever the timer says: a clock may jump
+LOOK_AGAIN = 5.0
+#: seconds between two tries to mend a broken store
+MEND_EVERY = 1.0
+#: seconds that runs in memory get to end by themselves when the store breaks or the process stops
+GRACE = 30.0
+
+_EVENTS: dict[type[Outcome], Event] = {
+    Succeeded: Event.SUCCEED,
+    Failed: Event.FAIL,
+    Held: Event.HOLD,
+    Sleeping: Event.SLEEP,
+}
+
+
+class Runner:
+    """Executes the runs of one store.
+
+    :param simulated: whether this process answers from simulators; it touches only runs of its own kind.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        caller: Caller,
+        clock: Clock,
+        *,
+        simulated: bool = False,
+        observer: Observer | None = None,
+        faults: Faults = NO_FAULTS,
+        max_running: int = MAX_RUNNING,
+    ) -> None:
+        self.epoch = 0
+        self.simulated = simulated
+        #: done when a simulated crash has hit this runner
+        self.crashed: asyncio.Future[None] | None = None
+        self._store = store
+        self._catalog = catalog
+        self._caller = caller
+        self._clock = clock
+        self._observer = observer
+        self._faults = faults
+        self._max_running = max_running
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._effects: dict[int, DurableEffects] = {}
+        self._waiters: defaultdict[int, list[asyncio.Future[Outcome]]] = defaultdict(list)
+        self._wake = asyncio.Event()
+        self._pump_task: asyncio.Task[None] | None = None
+        self._mend_task: asyncio.Task[None] | None = None
+        self._late: list[SettleEffect] = []
+        self._stopping = False
+
+    # ------------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Begin an executor session and take up what earlier ones left."""
+        self.crashed = asyncio.get_running_loop().create_future()
+        self.epoch = await self._store.begin_epoch()
+        await self._recover()
+        self._pump_task = asyncio.create_task(self._pump())
+        self.wake()
+
+    async def stop(self, grace: float = GRACE) -> None:
+        """Let go: runs get ``grace`` seconds to reach an end, the rest is left to the next owner."""
+        self._stopping = True
+        for task in (self._pump_task, self._mend_task):
+            if task is not None:
+                task.cancel()
+        await self._wind_down(grace)
+
+    async def _wind_down(self, grace: float) -> None:
+        if self._tasks and grace > 0:
+            await asyncio.wait(list(self._tasks.values()), timeout=grace)
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def has_room(self) -> bool:
+        """Whether a new run may be in memory at once. Otherwise it is stored as queued."""
+        return len(self._tasks) < self._max_running and not self._stopping and self._mend_task is None
+
+    def wake(self) -> None:
+        """Look at the queue: something was put there."""
+        self._wake.set()
+
+    # ------------------------------------------------------------------ one run
+
+    def begin(self, run: Run, plan: Scenario, data: dict[str, Any], journal: Journal | None = None) -> None:
+        """Walk a run that the store has as running in this session."""
+        self._faults.hit("run.claimed")
+        task = asyncio.create_task(self._walk(run, plan, data, journal or Journal()))
+        self._tasks[run.id] = task
+        task.add_done_callback(lambda done: self._left(run.id, done))
+
+    def _left(self, run_id: int, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(run_id, None)
+        self._effects.pop(run_id, None)
+        if not task.cancelled() and isinstance(error := task.exception(), SimulatedCrash):
+            self._crash(error)
+        elif self._wake is not None and len(self._tasks) == self._max_running - 1:
+            self.wake()
+
+    def _crash(self, error: BaseException) -> None:
+        self._stopping = True
+        for task in self._tasks.values():
+            task.cancel()
+        if self._pump_task is not None:
+            self._pump_task.cancel()
+        if self.crashed is not None and not self.crashed.done():
+            self.crashed.set_result(None)
+        log.info("simulated crash: %s", error)
+
+    async def _walk(self, run: Run, plan: Scenario, data: dict[str, Any], journal: Journal) -> None:
+        due: list[float] = []
+        task = asyncio.current_task()
+        assert task is not None
+
+        def suspend(until: float) -> None:
+            if not due:
+                due.append(until)
+                task.cancel()
+
+        effects = DurableEffects(
+            run,
+            journal,
+            self._store,
+            self._caller,
+            self._clock,
+            observer=self._observer,
+            faults=self._faults,
+            suspend=suspend,
+        )
+        self._effects[run.id] = effects
+        if self._observer is not None:
+            self._observer.run_started(run)
+        try:
+            outcome = await self._outcome(plan, effects, data, due)
+            self._faults.hit("run.ending")
+            await self._end(run, effects, outcome)
+        except LostOwnership:
+            log.warning("run %s went to another owner", show(run.id), extra={"action": "run_lost"})
+            self._tell(run.id, None)
+        except StoreError as error:
+            log.error("run %s stops: %s", show(run.id), error.message, extra={"action": "store_broken"})
+            self._broke(effects.unconfirmed)
+
+    async def _outcome(
+        self, plan: Scenario, effects: DurableEffects, data: dict[str, Any], due: list[float]
+    ) -> Outcome:
+        try:
+            return await Interpreter(plan, effects).run(data)
+        except asyncio.CancelledError:
+            if due:
+                return Sleeping(due[0])
+            raise
+        except (LostOwnership, StoreError):
+            raise
+        except Exception as error:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            log.exception("run %s met a mistake of the engine", show(effects.run.id))
+            return Held(
+                (Hold("internal", f"{type(error).__name__}: {error} at {frame.filename}:{frame.lineno}", "", 0),)
+            )
+
+    async def _end(self, run: Run, effects: DurableEffects, outcome: Outcome) -> None:
+        now = self._clock.time()
+        event = _EVENTS[type(outcome)]
+        result = hold = None
+        if isinstance(outcome, Succeeded):
+            result = jsontext.dumps({"output": outcome.output}) if outcome.output is not None else None
+        elif isinstance(outcome, Failed):
+            result = jsontext.dumps({"error": outcome.error})
+        elif isinstance(outcome, Held):
+            hold = jsontext.dumps(outcome.to_json())
+        move = MoveRun(
+            run.id,
+            sources(event),
+            target(event),
+            now,
+            due_at=outcome.due if isinstance(outcome, Sleeping) else None,
+            hold=hold,
+            result=result,
+            notes=effects.take_notes(),
+            ended=isinstance(outcome, Succeeded | Failed),
+        )
+        owner = Owner(run.id, run.epoch)
+        if self._observer is None and run.id not in self._waiters and not isinstance(outcome, Sleeping):
+            self._store.ride(move, owner=owner)
+            if self._store.broken:
+                self._broke(effects.unconfirmed)
+            return
+        await self._store.put(move, owner=owner)
+        if self._observer is not None:
+            self._observer.run_ended(run, outcome)
+        if isinstance(outcome, Sleeping):
+            self.wake()
+        self._tell(run.id, outcome)
+
+    # ------------------------------------------------------------------ waiting for an end
+
+    async def wait(self, run_id: int) -> Outcome | None:
+        """How a run leaves memory next; None when it went to another owner."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiters[run_id].append(future)
+        result: Outcome | None = await future
+        return result
+
+    def _tell(self, run_id: int, outcome: Outcome | None) -> None:
+        for future in self._waiters.pop(run_id, []):
+            if not future.done():
+                future.set_result(outcome)  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------------ queue
+
+    async def _pump(self) -> None:
+        while True:
+            try:
+                due = await self._take()
+            except StoreError:
+                self._broke([])
+                return
+            seconds = LOOK_AGAIN if due is None else min(LOOK_AGAIN, max(0.0, due - self._clock.time()))
+            timer = asyncio.ensure_future(self._clock.sleep(seconds))
+            waker = asyncio.ensure_future(self._wake.wait())
+            try:
+                await asyncio.wait({timer, waker}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                timer.cancel()
+                waker.cancel()
+            self._wake.clear()
+
+    async def _take(self) -> float | None:
+        """Claim what is queued or due while there is room; gives the next due time."""
+        claimable = sources(Event.CLAIM)
+        while (room := self._max_running - len(self._tasks)) > 0:
+            now = self._clock.time()
+            waiting = await self._store.next_runs(claimable, self.simulated, now, room)
+            for run in waiting:
+                await self._claim(run)
+            if len(waiting) < room:
+                break
+        return await self._store.next_due((State.SLEEPING,), self.simulated)
+
+    async def _claim(self, run: Run) -> None:
+        now = self._clock.time()
+        try:
+            await self._store.put(MoveRun(run.id, sources(Event.CLAIM), State.RUNNING, now, epoch=self.epoch))
+        except LostOwnership:
+            return
+        run = replace(run, state=State.RUNNING, epoch=self.epoch, due_at=None)
+        try:
+            plan = await self._catalog.plan(run.scenario, run.version)
+            data = await run_data(self._store, run)
+        except (VersionUnavailable, EventGone) as error:
+            hold = Held((Hold(error.code, error.message, "", 0, error.to_json()),))
+            event = Event.HOLD
+            await self._store.put(
+                MoveRun(run.id, sources(event), target(event), now, hold=jsontext.dumps(hold.to_json()))
+            )
+            self._tell(run.id, hold)
+            return
+        records = await self._store.records(run.id)
+        effects = await self._store.effects(EffectFilter(run_id=run.id))
+        self.begin(run, plan, data, Journal.of(records, effects, run.notes))
+
+    async def _recover(self) -> None:
+        for run in await self._store.orphans(self.epoch, self.simulated):
+            now = self._clock.time()
+            event = Event.RECOVER
+            if run.recoveries < MAX_RECOVERIES:
+                move = MoveRun(run.id, sources(event), target(event), now, recovered=True)
+            else:
+                hold = Held((Hold("poison", f"recovered {run.recoveries} times without progress", "", 0),))
+                event = Event.HOLD
+                move = MoveRun(run.id, sources(event), target(event), now, hold=jsontext.dumps(hold.to_json()))
+            try:
+                await self._store.put(move)
+            except LostOwnership:
+                continue
+            log.info("run %s: %s", show(run.id), event, extra={"action": "run_recovered"})
+
+    # ------------------------------------------------------------------ a broken store
+
+    def broke(self) -> None:
+        """The store was found broken by somebody else."""
+        self._broke([])
+
+    def _broke(self, unconfirmed: list[SettleEffect]) -> None:
+        if self._stopping:
+            return
+        if self._mend_task is None:
+            self._late = []
+            self._mend_task = asyncio.create_task(self._mend())
+        self._late += unconfirmed
+
+    async def _mend(self) -> None:
+        """Let go of all runs, wait until the store works again, and take them up from it: a crash without the dying."""
+        if self._pump_task is not None:
+            self._pump_task.cancel()
+        known = list(self._effects.values())
+        await self._wind_down(GRACE)
+        self._late += [settled for effects in known for settled in effects.unconfirmed]
+        while True:
+            try:
+                await self._store.reopen()
+                self.epoch = await self._store.begin_epoch()
+                if self._late:
+                    await self._store.put(*self._late)
+                await self._recover()
+                break
+            except StoreError as error:
+                log.error("the store does not work: %s", error.message, extra={"action": "store_broken"})
+                await self._clock.sleep(MEND_EVERY)
+        log.warning("the store works again", extra={"action": "store_mended"})
+        self._mend_task = None
+        self._pump_task = asyncio.create_task(self._pump())
+        self.wake()

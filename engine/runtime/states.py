@@ -1,0 +1,77 @@
+"""The states of a run.
+
+Two rules: a run's state changes only by an event of the table below, and only through ``move``. Who may cause an
+event stands beside it.
+
+A run is *queued* until an executor claims it. It is then *running* until its steps are through (*succeeded*,
+*failed*), or until it has to wait for a time (*sleeping*) or for a person (*held*). An executor that dies leaves
+*running* runs behind; the next one puts them back into the queue, nothing else. *succeeded*, *failed* and
+*cancelled* are final, but a failed run may be tried again by command.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SLEEPING = "sleeping"
+    HELD = "held"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Event(StrEnum):
+    #: an executor takes the run
+    CLAIM = "claim"
+    #: an executor finds that the run's owner is gone
+    RECOVER = "recover"
+    #: its owner: all branches wait for a time
+    SLEEP = "sleep"
+    #: its owner: a person has to decide
+    HOLD = "hold"
+    #: its owner: the steps are through
+    SUCCEED = "succeed"
+    #: its owner: a step failed for good
+    FAIL = "fail"
+    #: a person has decided how a held run goes on
+    RESUME = "resume"
+    #: a person ends a held run
+    GIVE_UP = "give up"
+    #: a person wants a failed run tried again from where it failed
+    RETRY = "retry"
+    #: a person ends a run that does not run now
+    CANCEL = "cancel"
+
+
+_TABLE: dict[Event, tuple[tuple[State, ...], State]] = {
+    Event.CLAIM: ((State.QUEUED, State.SLEEPING), State.RUNNING),
+    Event.RECOVER: ((State.RUNNING,), State.QUEUED),
+    Event.SLEEP: ((State.RUNNING,), State.SLEEPING),
+    Event.HOLD: ((State.RUNNING,), State.HELD),
+    Event.SUCCEED: ((State.RUNNING,), State.SUCCEEDED),
+    Event.FAIL: ((State.RUNNING,), State.FAILED),
+    Event.RESUME: ((State.HELD,), State.QUEUED),
+    Event.GIVE_UP: ((State.HELD,), State.FAILED),
+    Event.RETRY: ((State.FAILED,), State.QUEUED),
+    Event.CANCEL: ((State.QUEUED, State.SLEEPING, State.HELD), State.CANCELLED),
+}
+
+#: states that nothing leaves without a command
+FINAL: frozenset[State] = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+#: states in which a new run may be stored: claimed at once, waiting for a claim, or in need of a person
+INITIAL: frozenset[State] = frozenset({State.RUNNING, State.QUEUED, State.HELD})
+
+
+def sources(event: Event) -> tuple[str, ...]:
+    """The states that the event may find."""
+    return _TABLE[event][0]
+
+
+def target(event: Event) -> State:
+    """The state that the event leads to."""
+    return _TABLE[event][1]

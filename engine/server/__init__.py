@@ -1,0 +1,1 @@
+"""The listeners: webhooks on one, everything else on the other."""

@@ -1,0 +1,48 @@
+"""By command: give a stored receipt to a scenario that did not run it."""
+
+from __future__ import annotations
+
+from engine.runtime.host import Host
+from engine.runtime.intake import Accepted
+from engine.sdk import jsontext
+from engine.sdk.clock import utc
+from engine.sdk.errors import EngineError
+from engine.sdk.modules import Delivery
+from engine.server.bodies import decode
+from engine.store.ids import show
+from engine.store.records import DeliveryState
+
+
+class NotDeliverable(EngineError):
+    """A receipt cannot be delivered to a scenario by command: it is unknown, or the scenario ran it already."""
+
+    code = "not-deliverable"
+
+
+async def redeliver(host: Host, receipt_id: int, scenario: str | None) -> Accepted:
+    """Deliver a parked or rejected receipt.
+
+    :param scenario: which scenario; may be left out where the receipt has one delivery that was parked or rejected.
+    :raises NotDeliverable: with the reason.
+    """
+    receipt = await host.store.receipt(receipt_id)
+    if receipt is None:
+        raise NotDeliverable(f"there is no receipt {show(receipt_id)}", hint="list them with `engine receipts`")
+    deliveries = await host.store.deliveries([receipt_id])
+    waiting = {d.scenario for d in deliveries if d.state in (DeliveryState.PARKED, DeliveryState.REJECTED)}
+    if scenario is None and len(waiting) != 1:
+        raise NotDeliverable(
+            f"receipt {show(receipt_id)} has {len(waiting)} scenarios that it was not delivered to",
+            hint="name one with --scenario",
+        )
+    name = scenario or waiting.pop()
+    if any(d.scenario == name and d.state is DeliveryState.RUN for d in deliveries):
+        raise NotDeliverable(f"scenario '{name}' has run receipt {show(receipt_id)} already")
+    plan = host.catalog.current(name)
+    if plan is None:
+        raise NotDeliverable(f"scenario '{name}' is not loaded", hint="start the engine with its file")
+    headers = jsontext.loads(receipt.headers)
+    query = jsontext.loads(receipt.query)
+    body = decode(receipt.body, headers.get("content-type", ""), query)
+    incoming = Delivery(receipt.method, headers, query, receipt.body, body, utc(receipt.received_at))
+    return await host.intake.deliver(receipt, plan, incoming)

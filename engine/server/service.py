@@ -1,0 +1,142 @@
+"""The listeners over a host: opened when every scenario is loaded, closed before the runs are let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Self
+
+from aiohttp import web
+
+from engine.runtime.host import Host
+from engine.runtime.intake import Accepted
+from engine.runtime.webhooks import Hook
+from engine.sdk.errors import ConfigError, EngineError
+from engine.sdk.modules import Delivery
+from engine.server import senders
+from engine.server.admin import ADMIN_FILE, AdminServer
+from engine.server.hooks import Checked, HookServer, SenderRefused
+from engine.server.refusals import Refusals
+
+#: seconds that open requests get to finish when the listener closes
+CLOSE_AFTER = 5.0
+
+
+class CannotListen(EngineError):
+    """A listener's address is taken, or not this machine's."""
+
+    code = "cannot-listen"
+
+
+class Service:
+    """Serves a host's webhooks and its API. Use as an async context manager.
+
+    :param port: of the webhook listener; None: the setting; 0: a free one.
+    :param accepted: told of everything that was taken.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        address: str | None = None,
+        port: int | None = None,
+        public_url: str | None = None,
+        admin_port: int | None = None,
+        accepted: Callable[[Accepted], None] = lambda _accepted: None,
+    ) -> None:
+        server = host.project.settings.server
+        self._host = host
+        self._address = address or server.host
+        self._port = server.port if port is None else port
+        self._public_url = (public_url or server.public_url or "").rstrip("/")
+        self._admin_port = server.admin_port if admin_port is None else admin_port
+        self._accepted = accepted
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        host, limits = self._host, self._host.project.settings.limits
+        for name, webhook in host.project.settings.webhooks.items():
+            if webhook.check is not None:
+                try:
+                    await host.secrets.resolve(webhook.check.secret)
+                except ConfigError as error:
+                    raise ConfigError(f"webhook '{name}' cannot check its sender: {error.message}") from None
+        admin = AdminServer(host)
+        admin_port = await self._listen(admin.application(), "127.0.0.1", self._admin_port, "the API")
+        admin.announce(host.data, f"http://127.0.0.1:{admin_port}")
+        self._stack.callback((host.data / ADMIN_FILE).unlink, missing_ok=True)
+        refusals = Refusals(host.store, host.clock)
+        self._stack.callback(refusals.close)
+        hooks = HookServer(
+            host.webhooks,
+            host.intake,
+            self._check_sender,
+            refusals,
+            host.clock,
+            body_limit=limits.body,
+            accept_rate=limits.accept_rate,
+            accepted=self._accepted,
+        )
+        port = await self._listen(hooks.application(), self._address, self._port, "webhooks")
+        self._public_url = self._public_url or f"http://{self._address}:{port}"
+
+    async def _listen(self, app: web.Application, address: str, port: int, what: str) -> int:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_AFTER, handle_signals=False)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        try:
+            await web.TCPSite(runner, address, port).start()
+        except OSError as error:
+            raise CannotListen(
+                f"{what} cannot listen on {address}:{port}: {error.strerror or error}",
+                hint="choose another port, or stop what uses it",
+            ) from None
+        bound: int = runner.addresses[0][1]
+        return bound
+
+    def url(self, hook: Hook) -> str:
+        """The URL that a webhook's sender calls."""
+        return f"{self._public_url}/hooks/{hook.current}"
+
+    async def _check_sender(self, hook: Hook, delivery: Delivery) -> Checked:
+        settings = self._host.project.settings.webhooks.get(hook.name)
+        headers, query = delivery.headers, delivery.query
+        if settings is not None and settings.check is not None:
+            try:
+                secret = await self._host.secrets.resolve(settings.check.secret)
+            except ConfigError as error:
+                raise SenderRefused(f"the webhook's own secret is missing: {error.message}") from None
+            now = delivery.received_at.timestamp()
+            if reason := senders.check(settings.check, headers, query, delivery.raw, now, secret):
+                raise SenderRefused(reason)
+            headers, query = senders.strip(settings.check, headers, query)
+        await self._verify(hook, delivery)
+        return Checked(headers, query)
+
+    async def _verify(self, hook: Hook, delivery: Delivery) -> None:
+        """The apps' own signature checks, once per module and connection."""
+        seen: set[tuple[str, str | None]] = set()
+        for plan in hook.listeners:
+            trigger = plan.trigger
+            if trigger is None or trigger.module.verify is None or (trigger.module_name, trigger.connection) in seen:
+                continue
+            seen.add((trigger.module_name, trigger.connection))
+            try:
+                connection = self._host.connections.open(trigger.connection, trigger.module.connection)
+                genuine = trigger.module.verify(delivery, await connection.fields())
+            except Exception as error:
+                raise SenderRefused(f"the check of {trigger.module_name} failed: {error}") from error
+            if not genuine:
+                raise SenderRefused(f"{trigger.module_name} does not accept the signature")

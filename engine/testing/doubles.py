@@ -1,0 +1,73 @@
+"""Module doubles: functions that stand for modules in a test."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import jsonschema
+
+from engine.runtime.callers import Attempt, effect_of
+from engine.scenario.plan import ModuleStep
+from engine.sdk.modules import Action, Config, Effect, Happened, Json, ProbeResult
+
+#: gives a module's output for a config, or raises one of the standard types
+Double = Callable[[Config], Json | Awaitable[Json]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One call that was made.
+
+    :param key: the effect's key, as a vendor would get it.
+    """
+
+    module: str
+    config: Config
+    key: str
+
+
+class DoubleCaller:
+    """Answers from doubles, and keeps what was called.
+
+    A double is as strict as the module: a config that the module's schema refuses fails the test, and so does an
+    output that its output schema refuses.
+
+    :param doubles: by module name, ``app.verb_object``.
+    :param probes: likewise, for writes of unknown outcome.
+    """
+
+    def __init__(
+        self,
+        doubles: Mapping[str, Double],
+        probes: Mapping[str, Callable[[Config], Happened | ProbeResult]] | None = None,
+    ) -> None:
+        self.doubles = dict(doubles)
+        self.probes = dict(probes or {})
+        self.calls: list[Recorded] = []
+
+    def effect(self, step: ModuleStep, config: Config) -> Effect:
+        return effect_of(step.module, config)
+
+    def prepare(self, step: ModuleStep, config: Config, attempt: Attempt) -> Config:
+        return config
+
+    async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
+        double = self.doubles.get(step.module_name)
+        if double is None:
+            known = ", ".join(sorted(self.doubles)) or "none"
+            raise AssertionError(f"the test has no double for {step.module_name}; it has: {known}")
+        jsonschema.validate(config, dict(step.module.config), jsonschema.Draft202012Validator)
+        self.calls.append(Recorded(step.module_name, config, attempt.key))
+        output = double(config)
+        if inspect.isawaitable(output):
+            output = await output
+        jsonschema.validate(output, dict(step.module.output_schema(config)), jsonschema.Draft202012Validator)
+        return output
+
+    async def probe(self, step: ModuleStep, config: Config, attempt: Attempt) -> Happened | ProbeResult:
+        probe = self.probes.get(step.module_name)
+        if probe is None or not isinstance(step.module, Action):
+            return ProbeResult.UNKNOWN
+        return probe(config)

@@ -1,0 +1,190 @@
+"""A whole engine in a test: scenarios, a virtual clock, a store that can be crashed, module doubles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from engine import plugins
+from engine.runtime.callers import Caller
+from engine.runtime.catalog import Catalog
+from engine.runtime.intake import Accepted, Intake
+from engine.runtime.runner import Runner
+from engine.scenario.diagnostics import ScenarioError, Severity
+from engine.scenario.load import load_scenario
+from engine.scenario.plan import Scenario
+from engine.sdk import jsontext
+from engine.sdk.clock import utc
+from engine.sdk.faults import NO_FAULTS, Faults
+from engine.sdk.modules import Delivery
+from engine.store.ids import show
+from engine.store.interface import Store
+from engine.store.memory import MemoryStore
+from engine.store.records import EffectFilter, EffectRecord, Record, Run
+from engine.testing.clock import VirtualClock
+from engine.testing.doubles import Double, DoubleCaller, Recorded
+
+#: real seconds after which a test that waits for a run is told what the run waits for
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A run as a test looks at it."""
+
+    run: Run
+    records: Sequence[Record]
+    effects: Sequence[EffectRecord]
+
+    @property
+    def state(self) -> str:
+        return str(self.run.state)
+
+    @property
+    def output(self) -> Any:
+        return self._result().get("output")
+
+    @property
+    def error(self) -> Any:
+        return self._result().get("error")
+
+    @property
+    def holds(self) -> list[dict[str, Any]]:
+        return jsontext.loads(self.run.hold) if self.run.hold else []
+
+    def _result(self) -> dict[str, Any]:
+        return jsontext.loads(self.run.result) if self.run.result else {}
+
+
+@dataclass
+class Harness:
+    """Runs scenarios offline.
+
+    :param sources: texts of scenario files.
+    :param doubles: functions that stand for modules, by name; see ``DoubleCaller``.
+    :param caller: carries out calls in place of doubles.
+    :param registry: what is installed; by default everything that is.
+    :param new_store: opens the store, again after each restart; by default one in memory.
+    """
+
+    sources: Sequence[str]
+    doubles: Mapping[str, Double] = field(default_factory=dict)
+    caller: Caller | None = None
+    registry: plugins.Registry | None = None
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    faults: Faults = NO_FAULTS
+    new_store: Callable[[Store | None], Awaitable[Store]] | None = None
+    max_running: int = 200
+
+    def __post_init__(self) -> None:
+        self.registry = self.registry if self.registry is not None else plugins.load()
+        self._caller = self.caller if self.caller is not None else DoubleCaller(self.doubles)
+        self.plans = [self._load(source, number) for number, source in enumerate(self.sources)]
+        self.store: Store
+        self.runner: Runner
+        self._open: Store | None = None
+
+    def _load(self, source: str, number: int) -> Scenario:
+        assert self.registry is not None
+        plan, diagnostics = load_scenario(source, f"scenario-{number}.yaml", self.registry)
+        if plan is None:
+            raise ScenarioError([d for d in diagnostics if d.severity is Severity.ERROR])
+        return plan
+
+    @property
+    def calls(self) -> list[Recorded]:
+        """Calls that were made to doubles, in order, over all restarts."""
+        assert isinstance(self._caller, DoubleCaller)
+        return self._caller.calls
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Open the store and begin an executor session; what an earlier one left is taken up."""
+        self.store = await self._new_store()
+        self._open = self.store
+        assert self.registry is not None
+        catalog = Catalog(self.plans, self.registry, self.store, self.clock)
+        await catalog.keep()
+        self.runner = Runner(
+            self.store, catalog, self._caller, self.clock, faults=self.faults, max_running=self.max_running
+        )
+        await self.runner.start()
+        self.intake = Intake(self.store, self.runner, self.clock, self.faults)
+
+    async def _new_store(self) -> Store:
+        if self.new_store is not None:
+            return await self.new_store(self._open)
+        before = self._open
+        store = (
+            before.reborn() if isinstance(before, MemoryStore) else MemoryStore(clock=self.clock, faults=self.faults)
+        )
+        store.faults = self.faults
+        await store.open()
+        return store
+
+    async def stop(self) -> None:
+        await self.runner.stop(grace=0)
+        await self.store.close()
+
+    async def restart(self, faults: Faults = NO_FAULTS) -> None:
+        """What a new process finds after the old one died: what was durable, and nothing else."""
+        await self.runner.stop(grace=0)
+        self.faults = faults
+        await self.start()
+
+    async def send(self, event: Any, *, headers: Mapping[str, str] | None = None, to: str | None = None) -> Accepted:
+        """Deliver an event as a JSON webhook to all scenarios, or to the one that is named."""
+        raw = jsontext.dumps(event)
+        delivery = Delivery(
+            "POST",
+            {"content-type": "application/json", **(headers or {})},
+            {},
+            raw,
+            jsontext.loads(raw),
+            utc(self.clock.time()),
+        )
+        listeners = [plan for plan in self.plans if to in (None, plan.name)]
+        return await self.intake.accept("test", listeners, delivery)
+
+    async def run(self, event: Any, **options: Any) -> RunResult:
+        """Deliver an event, and wait until its one run has left memory."""
+        accepted = await self.send(event, **options)
+        [run_id] = accepted.runs
+        return await self.result(run_id)
+
+    async def result(self, run_id: int, *, advance: float = 0.0) -> RunResult:
+        """A run once it is neither queued nor running.
+
+        :param advance: seconds by which time may move while the run waits for it.
+        """
+        target = self.clock.time() + advance
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                result = await self.look(run_id)
+                due = self.clock.next_timer
+                if result.state not in ("queued", "running", "sleeping"):
+                    return result
+                if due is not None and due <= target:
+                    await self.clock.advance(max(0.0, due - self.clock.time()))
+                elif result.state == "sleeping":
+                    return result
+                await asyncio.sleep(0)
+
+    async def look(self, run_id: int) -> RunResult:
+        """A run as it is now."""
+        run = await self.store.run(run_id)
+        if run is None:
+            raise AssertionError(f"there is no run {show(run_id)}")
+        records = await self.store.records(run_id)
+        return RunResult(run, records, await self.store.effects(EffectFilter(run_id=run_id)))
