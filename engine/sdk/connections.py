@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.sdk.http import ErrorTable
@@ -11,10 +12,15 @@ from engine.sdk.http import ErrorTable
 if TYPE_CHECKING:
     from engine.sdk.modules import Call
 
+_HOLE = re.compile(r"\{(\w+)\}")
+
 
 @dataclass(frozen=True)
 class HeaderAuth:
-    """Send a field in a header. ``prefix`` is put before it (``"Token "``)."""
+    """Send a field in a header; ``{field}`` in ``header`` inserts a field.
+
+    :param prefix: is put before the value (``"Token "``).
+    """
 
     header: str
     field: str
@@ -23,7 +29,7 @@ class HeaderAuth:
 
 @dataclass(frozen=True)
 class QueryAuth:
-    """Send a field as a query parameter."""
+    """Send a field as a query parameter; ``{field}`` in ``parameter`` inserts a field."""
 
     parameter: str
     field: str
@@ -89,7 +95,7 @@ class ConnectionType:
         handed to module code, logged, stored in a journal or shown.
     :param base_url: where calls go; ``{field}`` inserts a field. A connection may set ``base_url`` itself.
         Empty: module calls give whole URLs.
-    :param auth: put on every request, in this order.
+    :param auth: put on every request, in this order; one whose field is optional and not given is left out.
     :param errors: how the vendor's statuses map to the standard types.
     :param test: a cheap read that proves that the credentials work; raises ``AuthError`` when they do not.
     :param timeout: seconds for one request.
@@ -110,3 +116,35 @@ class ConnectionType:
         """Names of the secret fields."""
         properties: Mapping[str, Any] = self.fields.get("properties", {})
         return frozenset(name for name, schema in properties.items() if schema.get("writeOnly"))
+
+    def auth_for(self, fields: Mapping[str, Any]) -> tuple[Auth, ...]:
+        """``auth`` as it applies to a connection with these fields, secrets included.
+
+        What rests on an optional field that is not given is left out, so that one type can offer several ways to sign
+        in. A missing required field is kept: sending the request then fails, and says which field it is.
+        """
+        required = frozenset(self.fields.get("required", ()))
+
+        def given(name: str) -> bool:
+            return fields.get(name) not in (None, "") or name in required
+
+        chosen: list[Auth] = []
+        for auth in self.auth:
+            match auth:
+                case BasicAuth(username, password) if given(username):
+                    chosen.append(BasicAuth(username, password if password and given(password) else None))
+                case HeaderAuth(header, name) if given(name):
+                    chosen.append(replace(auth, header=_insert(header, fields)))
+                case QueryAuth(parameter, name) if given(name):
+                    chosen.append(replace(auth, parameter=_insert(parameter, fields)))
+                case BearerAuth(name) | HmacAuth(field=name) if given(name):
+                    chosen.append(auth)
+                case TokenAuth():
+                    chosen.append(auth)
+                case _:
+                    pass
+        return tuple(chosen)
+
+
+def _insert(name: str, fields: Mapping[str, Any]) -> str:
+    return _HOLE.sub(lambda hole: str(fields.get(hole[1], "")), name)

@@ -246,6 +246,8 @@ class WebhookTrigger(Module):
 
     :param parse: pure; gives the events of a delivery. Raises ``DataError`` for a body that is not the vendor's.
     :param accepts: whether an event passes the trigger's own filter under this config.
+    :param identify: pure; completes an event for one scenario, before ``accepts``: the id and subject that its config
+        tells where to find.
     :param verify: checks the vendor's signature with the connection's fields, secrets included; False refuses (401).
     :param handshake: answers a challenge that the vendor sends to try the URL; None means: an ordinary delivery.
     :param one_url: the vendor takes one URL for everything, so that scenarios of one connection share it.
@@ -253,6 +255,7 @@ class WebhookTrigger(Module):
 
     parse: Callable[[Delivery], Sequence[Event]]
     accepts: Callable[[Config, Event], bool] = lambda _config, _event: True
+    identify: Callable[[Config, Delivery, Event], Event] | None = None
     verify: Callable[[Delivery, Mapping[str, Json]], bool] | None = None
     handshake: Callable[[Delivery], Answer | None] | None = None
     one_url: bool = False
