@@ -1,0 +1,50 @@
+"""How a merchant's Yotpo Loyalty account is reached."""
+
+from __future__ import annotations
+
+from engine import Call, ConnectionType, ErrorTable, HeaderAuth
+
+#: where the vendor's API is today
+BASE_URL = "https://loyalty.yotpo.com/api/v2"
+#: hosts of older accounts, with the same paths below them
+OLDER_BASE_URLS = ("https://app.swellrewards.com/api/v2", "https://www.swellrewards.com/api/v2")
+
+#: Statuses after which nothing was changed: the vendor names 422 (too few points) and 423 (the record is busy, try
+#: later) so; that 400, 401, 403 and 404 are answered before anything is written is inferred from their meaning.
+REFUSED = frozenset({400, 401, 403, 404, 422, 423})
+
+ERRORS = ErrorTable(refused=REFUSED)
+
+
+async def check(call: Call) -> None:
+    """Read the active campaigns: a read that every account may make."""
+    await call.http.request("GET", "/campaigns", query={"with_status": False})
+
+
+CONNECTION = ConnectionType(
+    name="yotpo_loyalty",
+    title="Yotpo Loyalty",
+    description="GUID and API key stand in the Loyalty admin under Settings > General Settings.",
+    fields={
+        "type": "object",
+        "required": ["guid", "api_key"],
+        "additionalProperties": False,
+        "properties": {
+            "guid": {"type": "string", "title": "GUID", "minLength": 1, "writeOnly": True},
+            "api_key": {"type": "string", "title": "API Key", "minLength": 1, "writeOnly": True},
+            "base_url": {
+                "type": "string",
+                "title": "Base URL",
+                "description": "Another host with the same paths: "
+                + " or ".join(OLDER_BASE_URLS)
+                + " for older accounts.",
+                "default": BASE_URL,
+                "pattern": "^https?://[^\\s]+$",
+            },
+        },
+    },
+    base_url=BASE_URL,
+    auth=(HeaderAuth("x-guid", "guid"), HeaderAuth("x-api-key", "api_key")),
+    errors=ERRORS,
+    test=check,
+)

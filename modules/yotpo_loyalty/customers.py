@@ -1,0 +1,191 @@
+"""Modules about customers: *Retrieve a Customer*."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine import Action, Call, Config, Effect, Json, NotFound, Schema, VendorError
+from modules.yotpo_loyalty import schemas as s
+
+#: the fields of which the vendor wants at least one
+IDENTIFICATION = ("customer_email", "customer_id", "pos_account_id", "phone_number")
+
+_ID: Schema = {"type": ["string", "integer"], "minLength": 1}
+
+CONFIG: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "anyOf": [{"required": [name]} for name in IDENTIFICATION],
+    "properties": {
+        "customer_email": {
+            "type": "string",
+            "title": "Customer Email",
+            "description": "The customer's e-mail address.",
+            "minLength": 1,
+        },
+        "customer_id": {
+            **_ID,
+            "title": "Customer ID",
+            "description": "The customer's identifier in your system.",
+        },
+        "pos_account_id": {
+            **_ID,
+            "title": "Pos Account ID",
+            "description": "The customer's account identifier at the point of sale.",
+        },
+        "phone_number": {
+            "type": "string",
+            "title": "Phone Number",
+            "description": "In E.164 format, such as +15550100.",
+            "minLength": 1,
+        },
+        "country_iso_code": {
+            "type": "string",
+            "title": "Country ISO Code",
+            "description": "Only for a phone number that is not in E.164 format.",
+            "pattern": "^[A-Za-z]{2}$",
+        },
+        "with_referral_code": {
+            "type": "boolean",
+            "title": "With Referral Code",
+            "description": "Whether to retrieve the customer's referral code too.",
+            "default": False,
+        },
+        "with_history": {
+            "type": "boolean",
+            "title": "With History",
+            "description": "Whether to retrieve the history of points earned and redeemed too.",
+            "default": False,
+        },
+    },
+}
+
+_VIP_REQUIREMENTS = s.record(
+    {
+        "points_needed": s.INTEGER,
+        "amount_cents_needed": s.INTEGER,
+        "amount_cents_needed_in_customer_currency": s.INTEGER,
+        "purchases_needed": s.INTEGER,
+        "referrals_needed": s.INTEGER,
+        "campaigns_needed": {"type": "array"},
+    }
+)
+
+_ALWAYS: Mapping[str, Schema] = {
+    "total_spend_cents": s.INTEGER,
+    "total_purchases": s.INTEGER,
+    "perks_redeemed": s.INTEGER,
+    "points_balance": s.INTEGER,
+    "points_earned": s.INTEGER,
+    "last_purchase_at": s.or_null(s.TIME),
+    "points_expire_at": s.or_null(s.TIME),
+    "opted_in_at": s.or_null(s.TIME),
+    "last_seen_at": s.TIME,
+    "first_name": s.or_null(s.STRING),
+    "last_name": s.or_null(s.STRING),
+    "phone_number": s.or_null(s.STRING),
+    "pos_account_id": s.or_null(s.STRING),
+    "email": s.STRING,
+    "thirty_party_id": {**s.or_null(s.STRING), "description": "The vendor's spelling; same value as third_party_id"},
+    "third_party_id": s.or_null(s.STRING),
+    "has_store_account": s.BOOLEAN,
+    "opt_in": s.BOOLEAN,
+    "credit_balance": s.STRING,
+    "credit_balance_in_customer_currency": s.STRING,
+}
+
+_SOMETIMES: Mapping[str, Schema] = {
+    "next_points_expire_on": s.or_null(s.DATE),
+    "next_points_expire_amount": s.or_null(s.INTEGER),
+    "birthday_month": s.or_null(s.INTEGER),
+    "birth_day": s.or_null(s.INTEGER),
+    "birthday_year": s.or_null(s.INTEGER),
+    "vip_tier_name": {**s.or_null(s.STRING), "description": "Absent when the program has no tiers"},
+    "vip_tier_entry_date": s.or_null(s.TIME),
+    "vip_tier_expiration": s.or_null(s.TIME),
+    "vip_tier_actions_completed": s.record(
+        {
+            "points_earned": s.INTEGER,
+            "amount_spent_cents": s.INTEGER,
+            "amount_spent_cents_in_customer_currency": s.INTEGER,
+            "purchases_made": s.INTEGER,
+            "referrals_completed": s.INTEGER,
+            "campaigns_completed": {"type": "array"},
+        }
+    ),
+    "vip_tier_maintenance_requirements": _VIP_REQUIREMENTS,
+    "vip_tier_upgrade_requirements": _VIP_REQUIREMENTS,
+    "yotpo_customer_id": {"type": ["integer", "string"]},
+    # Seen in the vendor's answers; what is in them is not described.
+    "referral_receipts": {"type": "array"},
+    "point_redemptions": {"type": "array"},
+    "purchases": {"type": "array"},
+    "referrer": {"type": ["object", "null"]},
+}
+
+_REFERRAL_LINK = s.record(
+    {"link": s.STRING}, {"code": s.STRING, "expired": s.BOOLEAN, "customer_id": {"type": ["integer", "string"]}}
+)
+
+_HISTORY = s.items(
+    s.record(
+        {
+            "action": s.STRING,
+            "created_at": s.TIME,
+            "date": s.STRING,
+            "points": {"type": "integer", "description": "Negative for a redemption"},
+            "status": {
+                "type": "string",
+                "description": "Approved, Pending, Reversed; for a redemption its coupon code",
+            },
+        },
+        {"completed_at": s.or_null(s.TIME), "credits": {}},
+    )
+)
+
+
+def output(config: Config) -> Schema:
+    """What is asked for is there, what is switched off is not, and what the load cannot know may be."""
+    always, sometimes = dict(_ALWAYS), dict(_SOMETIMES)
+    for switch, key, schema in (
+        ("with_referral_code", "referral_code", s.REFERRAL_CODE),
+        ("with_history", "history_items", _HISTORY),
+    ):
+        if config.get(switch) is True:
+            always[key] = schema
+        elif config.get(switch) is None:
+            sometimes[key] = schema
+    if config.get("with_referral_code") is not False:
+        # accounts from before August 2024 have none
+        sometimes["referral_link"] = _REFERRAL_LINK
+    return s.record(always, sometimes)
+
+
+async def run(call: Call) -> Json:
+    # the vendor's documentation has two defaults for with_history: so both switches are always sent
+    query = {"with_referral_code": False, "with_history": False, **call.config}
+    answer = await call.http.request("GET", "/customers", query=query)
+    customer = answer.json()
+    if not isinstance(customer, Mapping):
+        raise VendorError("the answer is not a customer", status=answer.status, detail=answer.readable)
+    if "errors" in customer:
+        raise NotFound(
+            "the vendor knows no such customer",
+            status=answer.status,
+            detail=customer["errors"],
+            hint="looked for by " + ", ".join(name for name in IDENTIFICATION if name in call.config),
+        )
+    return customer
+
+
+RETRIEVE_CUSTOMER = Action(
+    name="retrieve_customer",
+    title="Retrieve a Customer",
+    description="Reads one customer with points, tier and, if wanted, referral code and history.",
+    connection="yotpo_loyalty",
+    config=CONFIG,
+    output=output,
+    effect=Effect.READ,
+    run=run,
+    example={"customer_email": "ana@example.com", "with_history": False},
+)

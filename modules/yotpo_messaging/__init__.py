@@ -1,0 +1,20 @@
+"""Yotpo SMS & Email, through the Core API: send custom customer events."""
+
+from __future__ import annotations
+
+from engine import App, hookimpl
+from modules.yotpo_messaging.connection import CONNECTION
+from modules.yotpo_messaging.custom_events import CREATE_OR_UPDATE_CUSTOM_EVENT
+from modules.yotpo_messaging.simulator import MessagingSimulator
+
+
+@hookimpl
+def engine_apps() -> App:
+    return App(
+        name="yotpo_messaging",
+        title="Yotpo SMS & Email",
+        description="Customers and custom events of Yotpo SMS & Email, through the Core API.",
+        modules=(CREATE_OR_UPDATE_CUSTOM_EVENT,),
+        connections=(CONNECTION,),
+        simulator=MessagingSimulator,
+    )

@@ -1,0 +1,94 @@
+"""Every built-in app is whole: it loads, its schemas and examples are valid, and its page tells what it does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from engine import Action, App, Module
+from engine.plugins import Registry
+from modules import http, yotpo_loyalty, yotpo_messaging
+from modules.simulation import SimulatedVendor
+from modules.yotpo_loyalty.events import TOPICS
+from tests.modules.bench import problems
+from tests.runtime.doubles import HandClock
+
+APPS: tuple[App, ...] = tuple(plugin.engine_apps() for plugin in (http, yotpo_loyalty, yotpo_messaging))
+MODULES: list[tuple[App, Module]] = [(app, module) for app in APPS for module in app.modules]
+ROOT = Path(__file__).parents[2]
+
+
+def ids(value: object) -> str:
+    return value.name if isinstance(value, App | Module) else ""
+
+
+@pytest.mark.parametrize("app", APPS, ids=ids)
+def test_an_app_registers_without_a_problem(app: App) -> None:
+    registry = Registry()
+    registry.add(app, "test")
+    assert registry.problems == []
+
+
+@pytest.mark.parametrize(("app", "module"), MODULES, ids=ids)
+def test_a_modules_example_is_valid(app: App, module: Module) -> None:
+    assert module.example is not None
+    assert problems(module.example, module.config) == []
+    problems({}, module.output_schema(module.example))
+
+
+@pytest.mark.parametrize(("app", "module"), MODULES, ids=ids)
+def test_unknown_config_keys_are_refused(app: App, module: Module) -> None:
+    assert problems({**module.example, "nonsense": 1}, module.config)
+
+
+@pytest.mark.parametrize(("app", "module"), MODULES, ids=ids)
+def test_every_option_has_a_title_and_says_what_it_is(app: App, module: Module) -> None:
+    for name, schema in module.config["properties"].items():
+        assert schema.get("title"), name
+        assert schema.get("description") or schema.get("enum"), name
+
+
+@pytest.mark.parametrize("app", APPS, ids=ids)
+def test_the_apps_page_names_every_module_option_field_and_behaviour(app: App) -> None:
+    page = " ".join((ROOT / "docs/reference/apps" / f"{app.name}.md").read_text().split())
+    for module in app.modules:
+        assert f"`{app.name}.{module.name}`" in page
+        assert module.title in page
+        for option in module.config["properties"]:
+            assert f"`{option}`" in page, f"{module.name}: {option}"
+        if isinstance(module, Action) and not callable(module.effect):
+            assert f"Effect: {module.effect}" in page
+    for kind in app.connections:
+        for field in kind.fields["properties"]:
+            assert f"`{field}`" in page, field
+    assert app.simulator
+    simulator = app.simulator(HandClock())
+    assert isinstance(simulator, SimulatedVendor)
+    for behaviour in simulator.behaviours:
+        assert f"- {behaviour.text} ({behaviour.mark})" in page
+
+
+@pytest.mark.parametrize("app", APPS, ids=ids)
+def test_the_pages_examples_are_valid(app: App) -> None:
+    page = (ROOT / "docs/reference/apps" / f"{app.name}.md").read_text()
+    known = {f"{app.name}.{module.name}": module for module in app.modules}
+    shown = set()
+    for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        block = yaml.safe_load(text)
+        for step in block if isinstance(block, list) else [block["trigger"]]:
+            assert problems(step["with"], known[step["module"]].config) == []
+            shown.add(step["module"])
+    assert shown == set(known)
+
+
+def test_the_page_of_yotpo_loyalty_lists_every_topic() -> None:
+    page = (ROOT / "docs/reference/apps/yotpo_loyalty.md").read_text()
+    assert set(re.findall(r"^\| `(\w+/[\w/]+)` \|", page, re.MULTILINE)) == set(TOPICS)
+
+
+def test_apps_import_nothing_of_the_engine_but_its_public_api() -> None:
+    for path in (ROOT / "modules").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) engine\.", path.read_text(), re.MULTILINE), path

@@ -1,0 +1,236 @@
+"""*Retrieve a Customer* against the loyalty simulator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import engine
+from engine import AuthError, DataError, Effect, NotFound, QueryAuth, RateLimitError, VendorError
+from modules.yotpo_loyalty.connection import BASE_URL, CONNECTION
+from modules.yotpo_loyalty.customers import RETRIEVE_CUSTOMER
+from modules.yotpo_loyalty.simulator import LoyaltySimulator
+from tests.modules.bench import Bench, bench, fixture, problems
+from tests.runtime.doubles import HandClock
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def simulator(clock: HandClock) -> LoyaltySimulator:
+    return LoyaltySimulator(clock)
+
+
+@pytest.fixture
+async def yotpo(simulator: LoyaltySimulator, clock: HandClock) -> AsyncIterator[Bench]:
+    async with bench(simulator, CONNECTION, clock) as connected:
+        yield connected
+
+
+async def test_a_customer_is_retrieved_by_email(yotpo: Bench) -> None:
+    customer = await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
+    assert (customer["email"], customer["vip_tier_name"], customer["points_balance"]) == (
+        "ana@example.com",
+        "SILVER",
+        640,
+    )
+    assert "referral_code" not in customer
+    assert "history_items" not in customer
+
+
+async def test_referral_code_and_history_come_when_they_are_asked_for(yotpo: Bench) -> None:
+    config = {"customer_email": "ana@example.com", "with_referral_code": True, "with_history": True}
+    customer = await yotpo.run(RETRIEVE_CUSTOMER, config)
+    assert customer["referral_code"]["email"] == "ana@example.com"
+    assert [item["points"] for item in customer["history_items"]] == [200, -500]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"customer_id": "700101"},
+        {"customer_id": 700101},
+        {"phone_number": "+15550101"},
+        {"phone_number": "05550101", "country_iso_code": "US"},
+        {"pos_account_id": "pos-7"},
+        {"customer_email": "BEN@example.com", "customer_id": "700101"},
+    ],
+    ids=str,
+)
+async def test_every_identification_finds_the_customer(
+    yotpo: Bench, simulator: LoyaltySimulator, config: dict[str, Any]
+) -> None:
+    simulator.customers["ben@example.com"]["pos_account_id"] = "pos-7"
+    customer = await yotpo.run(RETRIEVE_CUSTOMER, config)
+    assert customer["email"] == "ben@example.com"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"country_iso_code": "US"},
+        {"customer_email": None},
+        {"customer_email": ""},
+        {"customer_email": "ana@example.com", "with_history": "true"},
+        {"customer_email": "ana@example.com", "with_histroy": True},
+        {"phone_number": 15550100},
+    ],
+    ids=str,
+)
+def test_a_wrong_config_is_refused_before_anything_is_sent(config: dict[str, Any]) -> None:
+    assert problems(config, RETRIEVE_CUSTOMER.config)
+
+
+def test_the_vendors_sample_fits_the_output_schema() -> None:
+    sample = fixture("rest/loyalty_get_customer.json")
+    asked = {"with_referral_code": True, "with_history": True}
+    assert problems(sample, RETRIEVE_CUSTOMER.output_schema(asked)) == []
+    for key in ("points_balance", "email", "referral_code", "history_items"):
+        spoilt = {name: value for name, value in sample.items() if name != key}
+        assert problems(spoilt, RETRIEVE_CUSTOMER.output_schema(asked)), key
+    assert problems({**sample, "points_balance": "640"}, RETRIEVE_CUSTOMER.output_schema({}))
+
+
+def test_the_output_schema_knows_what_was_asked_for() -> None:
+    def known(config: dict[str, Any]) -> tuple[bool, bool]:
+        schema = RETRIEVE_CUSTOMER.output_schema(config)
+        return "history_items" in schema["properties"], "history_items" in schema["required"]
+
+    assert known({"with_history": True}) == (True, True)
+    assert known({"with_history": False}) == (False, False)
+    assert known({}) == (True, False), "at load an expression is absent too"
+
+
+def test_reading_is_a_read_and_no_secret_leaves_the_connection() -> None:
+    assert RETRIEVE_CUSTOMER.effect is Effect.READ
+    assert {"guid", "api_key"} == CONNECTION.secrets
+    assert CONNECTION.base_url == BASE_URL
+
+
+@pytest.mark.parametrize("status", [404, 200])
+async def test_an_unknown_customer_is_not_found_whatever_the_status(
+    yotpo: Bench, simulator: LoyaltySimulator, status: int
+) -> None:
+    simulator.absent_status = status
+    with pytest.raises(NotFound) as caught:
+        await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "nobody@example.com"})
+    assert "Could not find customer" in str(caught.value.detail)
+
+
+async def test_the_answer_is_read_as_json_whatever_its_content_type(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    simulator.content_type = "text/plain"
+    customer = await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
+    assert customer["email"] == "ana@example.com"
+
+
+@pytest.mark.parametrize("changes", [{"guid": "wrong"}, {"api_key": "wrong"}], ids=str)
+async def test_a_wrong_key_is_an_auth_error_and_the_connection_test_says_so(
+    simulator: LoyaltySimulator, clock: HandClock, changes: dict[str, str]
+) -> None:
+    async with bench(simulator, CONNECTION, clock, changes) as yotpo:
+        with pytest.raises(AuthError) as caught:
+            await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
+        assert (caught.value.status, caught.value.refused) == (401, True)
+        assert CONNECTION.test
+        with pytest.raises(AuthError):
+            await CONNECTION.test(yotpo.call({}))
+
+
+async def test_the_connection_test_passes_with_good_keys(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    assert CONNECTION.test
+    await CONNECTION.test(yotpo.call({}))
+    assert simulator.calls == {"GET /api/v2/campaigns": 1}
+
+
+async def test_campaigns_have_a_status_when_it_is_asked_for(yotpo: Bench) -> None:
+    with_status = await yotpo.http.request("GET", "/campaigns", query={"with_status": True})
+    without = await yotpo.http.request("GET", "/campaigns")
+    assert "customer_times_completed" in with_status.json()[0]["status"]
+    assert "status" not in without.json()[0]
+
+
+async def test_the_vendor_takes_the_keys_in_the_query_too(simulator: LoyaltySimulator, clock: HandClock) -> None:
+    in_query = replace(CONNECTION, auth=(QueryAuth("guid", "guid"), QueryAuth("api_key", "api_key")))
+    async with bench(simulator, in_query, clock) as yotpo:
+        customer = await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
+    assert customer["email"] == "ana@example.com"
+
+
+async def test_the_eleventh_request_of_a_second_is_refused_and_says_when_to_come_back(
+    yotpo: Bench, clock: HandClock
+) -> None:
+    config = {"customer_email": "ana@example.com"}
+    for _ in range(10):
+        await yotpo.run(RETRIEVE_CUSTOMER, config)
+    with pytest.raises(RateLimitError) as caught:
+        await yotpo.run(RETRIEVE_CUSTOMER, config)
+    assert (caught.value.status, caught.value.retry_after, caught.value.refused) == (429, 1.0, True)
+    clock.advance(1)
+    await yotpo.run(RETRIEVE_CUSTOMER, config)
+
+
+async def test_rate_headers_count_down(yotpo: Bench) -> None:
+    first = await yotpo.http.request("GET", "/campaigns")
+    second = await yotpo.http.request("GET", "/campaigns")
+    assert [answer.headers["ratelimit-remaining"] for answer in (first, second)] == ["9", "8"]
+    assert {"ratelimit-limit", "ratelimit-reset", "x-ratelimit-limit-minute", "x-ratelimit-remaining-minute"} <= {
+        *first.headers
+    }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"customer_email": ""},
+        {"customer_email": "ana@example.com", "with_history": "yes"},
+        {"email": "ana@example.com"},
+    ],
+    ids=str,
+)
+async def test_the_simulator_refuses_what_the_vendor_does_not_document(yotpo: Bench, query: dict[str, str]) -> None:
+    with pytest.raises(DataError) as caught:
+        await yotpo.http.request("GET", "/customers", query=query)
+    assert caught.value.status == 400
+
+
+async def test_a_failing_vendor_is_a_vendor_error_and_then_recovers(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    simulator.fail_next(500)
+    with pytest.raises(VendorError) as caught:
+        await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
+    assert (caught.value.status, caught.value.refused) == (500, False)
+    await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
+
+
+async def test_a_connection_closed_mid_answer_is_a_connection_error(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    simulator.close_mid_answer()
+    with pytest.raises(engine.ConnectionError) as caught:
+        await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
+    assert not caught.value.refused
+
+
+async def test_a_vendor_that_hangs_is_a_timeout(yotpo: Bench, simulator: LoyaltySimulator, clock: HandClock) -> None:
+    simulator.hang()
+    asked = asyncio.create_task(yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"}))
+    await simulator.hanging.wait()
+    clock.advance(CONNECTION.timeout)
+    with pytest.raises(engine.TimeoutError) as caught:
+        await asked
+    assert not caught.value.refused
+
+
+async def test_an_answer_that_is_no_customer_is_a_vendor_error(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    simulator.fail_next(200)  # {"errors": [...]}: not found
+    with pytest.raises(NotFound):
+        await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
+    simulator.fail_next(200, body=["surprise"])
+    with pytest.raises(VendorError, match="not a customer"):
+        await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
