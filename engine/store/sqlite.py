@@ -72,7 +72,7 @@ class SqliteStore:
             await self._on_reader(lambda: create(self._path))
             await self._writer.start()
         except BaseException:
-            self._reader.shutdown(wait=False)
+            await self.close()
             raise
         largest = await self._writer.job(lambda db: int(db.execute(queries()["largest_id"]).fetchone()[0]))
         # processes that share the file start each millisecond at a number of their own, or their ids would meet

@@ -60,11 +60,7 @@ class Writer:
     async def start(self) -> None:
         """Open the file and begin to write what waits. Raises ``StoreError``."""
         loop = asyncio.get_running_loop()
-        try:
-            await self.job(lambda _db: None)
-        except BaseException:
-            self._thread.shutdown(wait=False)
-            raise
+        await self.job(lambda _db: None)
         self._loop = loop
         if self._waiting:
             self._busy = True
