@@ -98,8 +98,8 @@ def read_check(reader: Reader, node: Node, what: str) -> SenderCheck | None:
     for key, wanted in {"prefix": ("header",), "tolerance": ("preset",)}.items():
         if key in entries and kind not in wanted:
             reader.report("unknown-key", entries[key].place, f"{what} with {kind} has no key '{key}'")
-    if secret is None:
-        return None
+    # read on without the secret, so that every mistake is said; a file with mistakes is not used
+    secret = secret or _NO_SECRET
     if kind == "hmac":
         return _hmac(reader, entries["hmac"], secret, f"hmac of {what}")
     if kind == "preset":

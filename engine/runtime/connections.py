@@ -168,7 +168,7 @@ class Connections:
                     raise _unset(source, name, error) from None
         ready = self._ready.get(source.slot)
         unchanged = ready is not None and ready.target.fields == fields
-        if source.kind is not None and source.name is not None and not unchanged:
+        if source.kind is not None and source.name is not None and not (unchanged or source.absent):
             self._validate(source, source.kind, fields)
         return fields
 

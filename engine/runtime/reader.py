@@ -79,6 +79,7 @@ class Reader:
         """Raise ``SettingsError`` when there are mistakes."""
         errors = [d for d in self.diagnostics if d.severity is Severity.ERROR]
         if errors:
+            errors.sort(key=lambda d: (d.place.line, d.place.column))
             raise SettingsError(errors, {self.file: self.source})
 
     def report(self, code: str, place: Place, message: str, hint: str | None = None) -> None:
@@ -176,7 +177,10 @@ class Reader:
             self.report("missing-key", place, f"{what} is missing", "name its source: {env: NAME} or {secret: NAME}")
             return None
         reference = self.reference(node)
-        if reference is None:
+        if reference is None and isinstance(node, MappingNode):
+            hint = "names consist of letters, digits and _; those of stored secrets also of . and -"
+            self.report("bad-value", node.place, f"{what} must be {{env: NAME}} or {{secret: NAME}}", hint)
+        elif reference is None:
             self.report(
                 "secret-in-file",
                 node.place,
