@@ -1,0 +1,406 @@
+"""Every check there is: what it says, why, a wrong example and the right one.
+
+Examples use a made-up app ``crm``. Those that do not begin with ``scenario:`` are steps; ``…`` stands for no example
+where a page cannot show one. ``docs/reference/checks.md`` is made from this list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.scenario.diagnostics import Severity
+
+_WARNING = Severity.WARNING
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One check.
+
+    :param meaning: what is wrong, in one sentence.
+    :param reason: why it is checked, or what would happen.
+    :param wrong: a text in which it finds something; empty where no text can show it.
+    :param right: the same, mended.
+    """
+
+    meaning: str
+    reason: str
+    wrong: str = ""
+    right: str = ""
+    severity: Severity = Severity.ERROR
+
+
+def example(text: str) -> str:
+    """An example of the list as a whole scenario."""
+    return text if text.startswith(("scenario:", "%", "#")) else f"scenario: example\nsteps:\n{text}"
+
+
+def checks_page() -> str:
+    """The reference page of all checks, as Markdown."""
+    parts = [_HEAD]
+    for name, code in CODES.items():
+        parts.append(f"## {name}\n\n*{code.severity}* · {code.meaning}\n\n{code.reason}\n")
+        if code.wrong:
+            parts.append(f"Wrong:\n\n```yaml\n{code.wrong}```\n\nRight:\n\n```yaml\n{code.right}```\n")
+    return "\n".join(parts)
+
+
+_HEAD = """# Checks
+
+What `engine check` looks for before a scenario runs. All mistakes are shown at once, each as
+`file:line:col: severity[code]: message (what to do)` with the line and a caret. An error keeps the scenario from being
+loaded, a warning does not. This page is made from `engine/scenario/codes.py`.
+"""
+
+_TRIGGER = "scenario: example\ntrigger:\n  module: crm.watch_orders\n"
+_CUSTOMER = "  - id: customer\n    module: crm.get_customer\n    connection: crm\n    with: {id: 7}\n"
+
+CODES: dict[str, Code] = {
+    # YAML
+    "yaml-syntax": Code(
+        "The file is not YAML.",
+        "Nothing after the place can be understood, so it is the last mistake shown for this file.",
+        "  - set: {a: 1\n",
+        "  - set: {a: 1}\n",
+    ),
+    "yaml-tab": Code(
+        "A tab indents a line.",
+        "YAML allows only spaces there.",
+        "  - set:\n\t    a: 1\n",
+        "  - set:\n      a: 1\n",
+    ),
+    "yaml-encoding": Code("The file is not UTF-8.", "Letters would come out as others."),
+    "yaml-character": Code(
+        "A control character, or a line end that only some programs know, stands in the file.",
+        "Programs would disagree on what the file says. In double quotes such a character can be written as `\\u0007`.",
+    ),
+    "yaml-size": Code("The file has more than 1,000,000 bytes.", "What is read must stay bounded."),
+    "yaml-nodes": Code(
+        "The file has more than 20,000 values, each alias counted as what it stands for.",
+        "A few lines of aliases could otherwise fill the memory.",
+    ),
+    "yaml-depth": Code(
+        "Lists and mappings are nested more than 64 levels deep.", "What is read must stay bounded; nobody reads that."
+    ),
+    "yaml-duplicate-key": Code(
+        "A mapping has the same key twice.",
+        "One of the two values would silently be lost.",
+        "  - set: {a: 1, a: 2}\n",
+        "  - set: {a: 1, b: 2}\n",
+    ),
+    "yaml-key": Code(
+        "A key is no text.",
+        "JSON knows only texts as keys. Numbers and words are taken as the text that they are.",
+        "  - set:\n      ? [a, b]\n      : 1\n",
+        "  - set:\n      ab: 1\n",
+    ),
+    "yaml-merge": Code(
+        "The merge key `<<` is used.",
+        "YAML 1.2 has none; other programs would take it for an ordinary key.",
+        "  - set:\n      a: &a {x: 1}\n      b: {<<: *a, y: 2}\n",
+        "  - set:\n      a: {x: 1}\n      b: {x: 1, y: 2}\n",
+    ),
+    "yaml-alias": Code(
+        "An alias refers to nothing before it, or to what it stands in.",
+        "A text that begins with `*` must be quoted.",
+        "  - set: {a: *b}\n",
+        "  - set: {a: '*b'}\n",
+    ),
+    "yaml-tag": Code(
+        "A tag (`!…`) is used.",
+        "Values are JSON. A text that begins with `!` must be quoted.",
+        "  - set: {a: !important x}\n",
+        "  - set: {a: '!important x'}\n",
+    ),
+    "yaml-number": Code(
+        "A number is infinite, not a number, or too large.",
+        "JSON cannot say it.",
+        "  - set: {a: .inf}\n",
+        "  - set: {a: '.inf'}\n",
+    ),
+    "yaml-documents": Code(
+        "The file has a second document.",
+        "One file holds one scenario.",
+        "scenario: one\nsteps: []\n---\nscenario: two\nsteps: []\n",
+        "scenario: one\nsteps: []\n",
+    ),
+    "yaml-directive": Code(
+        "A line begins with `%`.",
+        "Directives of YAML are not needed, and could change what the rest means.",
+        "%YAML 1.1\n---\nscenario: one\nsteps: []\n",
+        "scenario: one\nsteps: []\n",
+    ),
+    "yaml-expression-flow": Code(
+        "An expression inside `{…}` or `[…]` is not quoted.",
+        "YAML takes its braces for its own.",
+        "  - set: {a: ${{ run.id }}}\n",
+        '  - set: {a: "${{ run.id }}"}\n',
+    ),
+    "yaml-expression-colon": Code(
+        "An expression that is not quoted has `: ` in it or behind it.",
+        "YAML makes a key of what stands before the colon.",
+        "  - set:\n      a: ${{ {id: run.id} }}\n",
+        '  - set:\n      a: "${{ {id: run.id} }}"\n',
+    ),
+    "yaml-expression-comment": Code(
+        "An expression that is not quoted has ` #` in it.",
+        "The rest would be a comment, and the expression cut short.",
+        "  - set:\n      a: ${{ join(' #', ['a', run.id]) }}\n",
+        "  - set:\n      a: \"${{ join(' #', ['a', run.id]) }}\"\n",
+    ),
+    "yaml-expression-quotes": Code(
+        "The quotes around an expression end inside it.",
+        "Inside an expression, texts stand in single quotes; around it, double ones.",
+        '  - set:\n      a: "${{ run.id == "a" }}"\n',
+        "  - set:\n      a: \"${{ run.id == 'a' }}\"\n",
+    ),
+    # the scenario as a whole
+    "no-scenario": Code(
+        "The file holds no scenario: it is empty, a list, or a single value.",
+        "A scenario is a mapping of keys, and begins with its name.",
+        "# nothing yet\n",
+        "scenario: example\nsteps: []\n",
+    ),
+    "scenario-name": Code(
+        "The name has letters that a name cannot have.",
+        "Names stand in file names, URLs and commands: small letters, digits and `-`.",
+        "scenario: VIP tier\nsteps: []\n",
+        "scenario: vip-tier\nsteps: []\n",
+    ),
+    "duplicate-scenario": Code("Two files have scenarios of one name.", "Runs are found by the scenario's name."),
+    "missing-key": Code(
+        "A key is left out that must be there.",
+        "There is nothing that could be meant instead.",
+        "scenario: example\n",
+        "scenario: example\nsteps: []\n",
+    ),
+    "unknown-key": Code(
+        "The language has no such key here.",
+        "A misspelt key would silently do nothing.",
+        f"{_CUSTOMER}    tiemout: 5s\n",
+        f"{_CUSTOMER}    timeout: 5s\n",
+    ),
+    "not-yet": Code(
+        "The language has this, and this version of the engine does not carry it out yet.",
+        "It is better to refuse a scenario than to run half of it.",
+        "  - sleep: 60s\n",
+        "  - set: {slept: false}\n",
+    ),
+    "wrong-value": Code(
+        "A value is not of the kind that its key wants.",
+        "Quotes make a text of a number; `true` and `false` are the only booleans.",
+        "scenario: example\nactive: yes\nsteps: []\n",
+        "scenario: example\nactive: true\nsteps: []\n",
+    ),
+    "duration": Code(
+        "A duration is none, has no unit, or is nothing.",
+        "Durations are `500ms`, `60s`, `5m`, `2h`, `30d`.",
+        f"{_CUSTOMER}    timeout: 30\n",
+        f"{_CUSTOMER}    timeout: 30s\n",
+    ),
+    "retry": Code(
+        "A `retry` makes no sense.",
+        "It would not do what its writer thought.",
+        f"{_CUSTOMER}    retry: {{from: 5m, to: 2s}}\n",
+        f"{_CUSTOMER}    retry: {{from: 2s, to: 5m}}\n",
+    ),
+    # steps
+    "step-kind": Code(
+        "A step does nothing, or is of two kinds.",
+        "Each step does one thing: call a module, choose, loop, set or stop.",
+        "  - if: ${{ run.attempt > 1 }}\n    set: {again: true}\n    stop: success\n",
+        "  - if: ${{ run.attempt > 1 }}\n    steps:\n      - set: {again: true}\n      - stop: success\n",
+    ),
+    "id-missing": Code(
+        "A step that calls a module has no `id`.",
+        "The id names the call in the journal and the ledger, whatever is moved around it.",
+        "  - module: crm.get_customer\n    connection: crm\n    with: {id: 7}\n",
+        _CUSTOMER,
+    ),
+    "bad-id": Code(
+        "An id has letters that an id cannot have.",
+        "Ids are names in expressions: small letters, digits and `_`, a letter first.",
+        "  - id: the-customer\n    set: {a: 1}\n",
+        "  - id: the_customer\n    set: {a: 1}\n",
+    ),
+    "reserved-id": Code(
+        "An id is a name that the language uses itself.",
+        "The step's output would hide it.",
+        "  - id: run\n    set: {a: 1}\n",
+        "  - id: first_run\n    set: {a: 1}\n",
+    ),
+    "duplicate-id": Code(
+        "Two steps have one id.",
+        "Ids name outputs and journal entries of the whole scenario.",
+        "  - id: one\n    set: {a: 1}\n  - id: one\n    set: {b: 1}\n",
+        "  - id: one\n    set: {a: 1}\n  - id: two\n    set: {b: 1}\n",
+    ),
+    "collect-unused": Code(
+        "A `foreach` collects values and has no `id`.",
+        "Without one, nothing can use the list.",
+        "  - foreach: ${{ ['a', 'b'] }}\n    collect: ${{ item }}\n    steps: []\n",
+        "  - id: letters\n    foreach: ${{ ['a', 'b'] }}\n    collect: ${{ item }}\n    steps: []\n",
+        _WARNING,
+    ),
+    # modules, connections, webhooks
+    "unknown-module": Code(
+        "No installed app has this module.",
+        "When its app could not be loaded, the message says why.",
+        "  - id: customer\n    module: crm.fetch_customer\n    connection: crm\n    with: {id: 7}\n",
+        _CUSTOMER,
+    ),
+    "module-kind": Code(
+        "A step calls a trigger.",
+        "Triggers start scenarios.",
+        "  - id: orders\n    module: crm.watch_orders\n",
+        "  - id: orders\n    module: crm.list_orders\n",
+    ),
+    "trigger-kind": Code(
+        "The trigger's module does not start scenarios.",
+        "Only a trigger does.",
+        "scenario: example\ntrigger:\n  module: crm.list_orders\nsteps: []\n",
+        f"{_TRIGGER}steps: []\n",
+    ),
+    "trigger-expression": Code(
+        "The trigger's `with` holds an expression.",
+        "It is read before there is an event.",
+        f'{_TRIGGER}  with:\n    events: ["${{{{ trigger.kind }}}}"]\nsteps: []\n',
+        f"{_TRIGGER}  with:\n    events: [order]\nsteps: []\n",
+    ),
+    "webhook-unknown": Code(
+        "`engine.yaml` declares no webhook of this name.",
+        "The scenario would never receive anything.",
+        f"{_TRIGGER}  webhook: order\nsteps: []\n",
+        f"{_TRIGGER}  webhook: orders\nsteps: []\n",
+    ),
+    "connection-missing": Code(
+        "The module needs a connection and the step names none.",
+        "Even a single connection is named, so that a second one changes nothing.",
+        "  - id: customer\n    module: crm.get_customer\n    with: {id: 7}\n",
+        _CUSTOMER,
+    ),
+    "connection-unknown": Code(
+        "`connections.yaml` has no connection of this name.",
+        "The call could not be made.",
+        _CUSTOMER.replace("connection: crm", "connection: cmr"),
+        _CUSTOMER,
+    ),
+    "connection-type": Code(
+        "The connection is of another type than the module needs.",
+        "It leads to another vendor.",
+        _CUSTOMER.replace("connection: crm", "connection: letters"),
+        _CUSTOMER,
+    ),
+    "connection-not-needed": Code(
+        "The module uses no connection and the step names one.",
+        "It looks as if a secret went there.",
+        "  - id: note\n    module: crm.note\n    connection: crm\n",
+        "  - id: note\n    module: crm.note\n",
+    ),
+    "config-key": Code(
+        "The module has no such key.",
+        "The vendor would never see the value.",
+        _CUSTOMER.replace("{id: 7}", "{id: 7, with_histroy: true}"),
+        _CUSTOMER.replace("{id: 7}", "{id: 7, with_history: true}"),
+    ),
+    "config-missing": Code(
+        "A key is left out that the module needs.",
+        "The call would be refused.",
+        _CUSTOMER.replace("{id: 7}", "{with_history: true}"),
+        _CUSTOMER.replace("{id: 7}", "{with_history: true, id: 7}"),
+    ),
+    "config-type": Code(
+        "A value is of another type than the module wants.",
+        "Values are not converted, so that what is sent is what is written. An expression may give any type.",
+        _CUSTOMER.replace("{id: 7}", '{id: "7"}'),
+        _CUSTOMER,
+    ),
+    "config-value": Code(
+        "A value has the right type and is not allowed.",
+        "The module's schema says which are.",
+        _CUSTOMER.replace("{id: 7}", "{id: -7}"),
+        _CUSTOMER,
+    ),
+    "output-unknown": Code(
+        "The app cannot tell what the module gives under this config.",
+        "The fields of its output are not checked. This is a mistake of the app.",
+        severity=_WARNING,
+    ),
+    # expressions
+    "expression-syntax": Code(
+        "An expression cannot be read.",
+        "The caret stands at the character that cannot be there.",
+        "  - set:\n      a: ${{ run.attempt >> 1 }}\n",
+        "  - set:\n      a: ${{ run.attempt > 1 }}\n",
+    ),
+    "unknown-function": Code(
+        "There is no function of this name.",
+        "The reference lists all functions.",
+        "  - set:\n      a: ${{ len(run.id) }}\n",
+        "  - set:\n      a: ${{ length(run.id) }}\n",
+    ),
+    "expression-wanted": Code(
+        "Something else than one expression stands where one is wanted.",
+        "A text is always the same; a condition written so would never change.",
+        "  - if: run.attempt > 1\n    steps: []\n",
+        "  - if: ${{ run.attempt > 1 }}\n    steps: []\n",
+    ),
+    "expression-here": Code(
+        "An expression stands where none is evaluated.",
+        "Names, connections and the like are known before there is data.",
+        f"{_CUSTOMER}    name: ${{{{ run.id }}}}\n",
+        f"{_CUSTOMER}    name: the customer\n",
+    ),
+    "expression-key": Code(
+        "A key is an expression.",
+        "Keys are written out, so that it is known what is sent.",
+        '  - set:\n      "${{ run.id }}": 1\n',
+        '  - set:\n      run_id: "${{ run.id }}"\n',
+    ),
+    "unknown-name": Code(
+        "Nothing is named so where the expression stands.",
+        "It would always be null.",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ custmer.email }}}}\n",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.email }}}}\n",
+    ),
+    "step-not-run": Code(
+        "A step is named that cannot have run here: it runs later, in the other branch, or inside a loop.",
+        "It would always be null.",
+        f"  - set:\n      a: ${{{{ customer.email }}}}\n{_CUSTOMER}",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.email }}}}\n",
+    ),
+    "unknown-field": Code(
+        "The value has no such field.",
+        "An event or output whose schema names its fields has no others, unless the schema says so with"
+        " `additionalProperties`. A field that the vendor sends and the app does not know yet can be reached through"
+        " `not_null(customer).new_field`, which is not checked.",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.emial }}}}\n",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.email }}}}\n",
+    ),
+    "condition-type": Code(
+        "A condition can never be true or false.",
+        "A condition must be a boolean, null counts as false; anything else stops the run.",
+        f"{_CUSTOMER}  - if: ${{{{ customer.email }}}}\n    steps: []\n",
+        f"{_CUSTOMER}  - if: ${{{{ customer.email != null }}}}\n    steps: []\n",
+    ),
+    "not-a-list": Code(
+        "A `foreach` goes over something that is no list.",
+        "The run would fail there.",
+        f"{_CUSTOMER}  - foreach: ${{{{ customer.email }}}}\n    steps: []\n",
+        f"{_CUSTOMER}  - foreach: ${{{{ customer.tags }}}}\n    steps: []\n",
+    ),
+    "quoted-text": Code(
+        "A comparison has a name in double quotes that is hardly meant as one.",
+        "In expressions, double quotes stand around unusual field names, single quotes around texts.",
+        f'{_CUSTOMER}  - if: ${{{{ customer.tier == "GOLD" }}}}\n    steps: []\n',
+        f"{_CUSTOMER}  - if: ${{{{ customer.tier == 'GOLD' }}}}\n    steps: []\n",
+        _WARNING,
+    ),
+    "null-in-text": Code(
+        "A value that can be null stands inside a text.",
+        "Null becomes an empty text: `Hello !`. A condition around it that names the value keeps the check quiet.",
+        f"{_CUSTOMER}  - set:\n      a: call ${{{{ customer.phone }}}}\n",
+        f"{_CUSTOMER}  - set:\n      a: call ${{{{ customer.phone || 'nobody' }}}}\n",
+        _WARNING,
+    ),
+}

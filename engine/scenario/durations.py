@@ -1,0 +1,16 @@
+"""Durations as people write them."""
+
+from __future__ import annotations
+
+import re
+
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+#: what a message shows
+EXAMPLES = "500ms, 60s, 5m, 2h or 30d"
+
+
+def parse_duration(text: str) -> float | None:
+    """Seconds of ``500ms``, ``60s``, ``5m``, ``2h``, ``30d``; None when the text is no duration."""
+    match = _DURATION.fullmatch(text)
+    return float(match[1]) * _SECONDS[match[2]] if match else None

@@ -1,0 +1,117 @@
+"""The keys of the language: which stand where, and which this version does not carry out yet."""
+
+from __future__ import annotations
+
+import re
+
+from engine.scenario.diagnostics import did_you_mean
+from engine.scenario.nodes import Mapping, Node, Scalar
+from engine.scenario.report import Report
+
+#: names that expressions have for data of their own; no step, and no loop's item but ``item``, may take them
+RESERVED = frozenset("trigger request steps vars inputs item index run error env".split())  # noqa: SIM905 - as the language lists them
+IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
+
+SCENARIO = ("scenario", "description", "active", "trigger", "vars", "subject", "steps")
+SCENARIO_LATER = (
+    *("inputs", "output", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "on_failure", "expect"),
+    *("timezone", "keep"),
+)
+TRIGGER = ("module", "connection", "webhook", "with", "if")
+RETRY = ("attempts", "backoff", "from", "to", "jitter", "on")
+ANY_STEP = ("id", "name", "if", "retry", "timeout", "on_error")
+#: keys by the kind of step they belong to; the first names the kind in the file
+KINDS: dict[str, tuple[str, ...]] = {
+    "module": ("module", "connection", "with"),
+    "foreach": ("foreach", "as", "key", "concurrency", "collect", "steps"),
+    "set": ("set",),
+    "stop": ("stop", "message", "output"),
+    "steps": ("steps", "else"),
+}
+STEP_LATER = (
+    *("route", "match", "otherwise", "parallel", "repeat", "sleep", "sleep_until", "wait_for", "on_timeout", "call"),
+    *("wait", "respond", "finally", "undo", "else_if", "batch", "group_by", "on_item_error"),
+)
+ON_ERROR = ("fail", "ignore", "hold")
+ON_ERROR_LATER = ("resume", "commit", "rollback")
+
+
+def check_keys(node: Mapping, known: tuple[str, ...], later: tuple[str, ...], what: str, report: Report) -> bool:
+    """Note keys that do not belong here. True when a key of a later version is among them."""
+    found_later = False
+    for key, _ in node.entries:
+        if key.text in known:
+            continue
+        if key.text in later:
+            not_yet(f"`{key.text}`", key, report)
+            found_later = True
+            continue
+        belongs = next((kind for kind, keys in KINDS.items() if key.text in keys and "steps" in known), None)
+        hint = did_you_mean(key.text, known) or f"known keys: {', '.join(known)}"
+        if belongs and belongs != key.text:
+            hint = f"`{key.text}` belongs to a step with `{belongs}`"
+        report.add("unknown-key", f"{what} has no key '{key.text}'", key.place, hint)
+    return found_later
+
+
+def not_yet(what: str, node: Node, report: Report) -> None:
+    """Note something of the language that this version does not carry out."""
+    message = f"the language knows {what}, this version of the engine does not carry it out yet"
+    report.add("not-yet", message, node.place, "leave it out")
+
+
+class Reader:
+    """Reads the plain values of a mapping's keys and notes what is no such value."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def text(self, node: Node | None, what: str) -> str | None:
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and isinstance(node.value, str) and node.value.strip() and "${{" not in node.value:
+            return node.value
+        if isinstance(node, Scalar) and isinstance(node.value, str) and "${{" in node.value:
+            message = f"{what} is read before there is data; no expression can stand here"
+            self._report.add("expression-here", message, node.place, "write the value out")
+            return None
+        hint = f'write it in quotes: "{node.text}"' if isinstance(node, Scalar) and node.text.strip() else None
+        self._report.add("wrong-value", f"{what} must be a text", node.place, hint)
+        return None
+
+    def boolean(self, node: Node | None, what: str, *, default: bool) -> bool:
+        if node is None:
+            return default
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        self._report.add("wrong-value", f"{what} must be true or false", node.place)
+        return default
+
+    def mapping(self, node: Node | None, what: str) -> Mapping | None:
+        if node is None or isinstance(node, Mapping):
+            return node
+        self._report.add("wrong-value", f"{what} must be a mapping of keys to values", node.place)
+        return None
+
+    def integer(self, node: Node | None, what: str, *, least: int, default: int) -> int:
+        if node is None:
+            return default
+        if isinstance(node, Scalar) and isinstance(node.value, int) and not isinstance(node.value, bool):
+            if node.value >= least:
+                return node.value
+            self._report.add("wrong-value", f"{what} must be at least {least}", node.place)
+            return default
+        self._report.add("wrong-value", f"{what} must be a whole number", node.place)
+        return default
+
+    def choice(self, node: Node | None, what: str, options: tuple[str, ...], default: str) -> str:
+        if node is None:
+            return default
+        if isinstance(node, Scalar) and node.value in options:
+            return str(node.value)
+        shown = f"'{node.text}'" if isinstance(node, Scalar) else "this"
+        hint = (
+            did_you_mean(node.text, options) if isinstance(node, Scalar) else None
+        ) or f"one of {', '.join(options)}"
+        self._report.add("wrong-value", f"{what} cannot be {shown}", node.place, hint)
+        return default

@@ -1,0 +1,206 @@
+"""Text to plan: a scenario file read and checked, every mistake at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from engine.plugins import Registry
+from engine.scenario import types
+from engine.scenario.config import check_config
+from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError
+from engine.scenario.expressions import Expression
+from engine.scenario.keys import SCENARIO, SCENARIO_LATER, TRIGGER, Reader, check_keys
+from engine.scenario.lookup import Lookup
+from engine.scenario.nodes import Mapping as MappingNode
+from engine.scenario.nodes import Node, Scalar, plain
+from engine.scenario.plan import Scenario, Step, Trigger
+from engine.scenario.references import Names
+from engine.scenario.report import Report
+from engine.scenario.steps import StepReader, steps_within
+from engine.scenario.types import STRING, UNKNOWN
+from engine.scenario.values import Values, expressions_in
+from engine.scenario.yaml import parse, read
+from engine.sdk import jsontext
+from engine.sdk.modules import Schema, WebhookTrigger
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_TEXTS: Schema = {"type": "object", "additionalProperties": STRING}
+_REQUEST = types.closed({"headers": _TEXTS, "query": _TEXTS, "method": STRING, "received_at": STRING})
+_RUN = types.closed({"id": STRING, "scenario": STRING, "started_at": STRING, "attempt": {"type": "integer"}})
+
+
+def load_file(
+    path: Path,
+    registry: Registry,
+    connections: Mapping[str, str] | None = None,
+    webhooks: Collection[str] | None = None,
+) -> tuple[Scenario | None, list[Diagnostic]]:
+    """Read and check a scenario file; see ``load_scenario``.
+
+    :raises OSError: the file cannot be read.
+    """
+    file = str(path)
+    try:
+        source = read(path.read_bytes(), file)
+    except ScenarioError as error:
+        return None, list(error.diagnostics)
+    return load_scenario(source, file, registry, connections, webhooks)
+
+
+def load_scenario(
+    source: str,
+    file: str,
+    registry: Registry,
+    connections: Mapping[str, str] | None = None,
+    webhooks: Collection[str] | None = None,
+) -> tuple[Scenario | None, list[Diagnostic]]:
+    """Read and check a scenario.
+
+    :param file: its name, for places.
+    :param connections: type by connection name; None: not known, they are not checked.
+    :param webhooks: names of the shared webhooks of ``engine.yaml``; None: not known, they are not checked.
+    :returns: the plan, or None when there is an error; and all mistakes, in the order of the file.
+    """
+    try:
+        root = parse(source, file)
+    except ScenarioError as error:
+        return None, list(error.diagnostics)
+    report = Report()
+    if not isinstance(root, MappingNode):
+        empty = isinstance(root, Scalar) and root.value is None
+        message = "the file is empty" if empty else "a scenario is a mapping of keys"
+        report.add("no-scenario", message, root.place, "it begins with `scenario: its-name`")
+        return None, report.diagnostics
+    scenario = _Loader(root, source, file, report, Lookup(registry, connections, webhooks, report)).load()
+    return (None if report.failed else scenario), report.diagnostics
+
+
+def check_unique(scenarios: Iterable[Scenario]) -> list[Diagnostic]:
+    """A mistake for each scenario whose name an earlier one has."""
+    report = Report()
+    first: dict[str, Place] = {}
+    for scenario in scenarios:
+        if scenario.name in first:
+            message = f"the scenario '{scenario.name}' is in {first[scenario.name]} too"
+            report.add("duplicate-scenario", message, scenario.place, "names are unique in a project")
+        else:
+            first[scenario.name] = scenario.place
+    return report.diagnostics
+
+
+class _Loader:
+    def __init__(self, root: MappingNode, source: str, file: str, report: Report, lookup: Lookup) -> None:
+        self._root = root
+        self._source = source
+        self._file = file
+        self._report = report
+        self._lookup = lookup
+        self._reader = Reader(report)
+        self._values = Values(report)
+        self._steps = StepReader(report, lookup, self._values)
+
+    def load(self) -> Scenario | None:
+        root, reader = self._root, self._reader
+        check_keys(root, SCENARIO, SCENARIO_LATER, "a scenario", self._report)
+        name, place = self._name()
+        event: Schema = UNKNOWN
+        trigger: Trigger | None = None
+        condition: Expression | None = None
+        trigger_node = reader.mapping(root.get("trigger"), "`trigger`")
+        if trigger_node is not None:
+            trigger, event, condition = self._trigger(trigger_node)
+        guards = (condition.text,) if condition is not None else ()
+        outside = Names({"trigger": event, "request": _REQUEST}, guards=guards)
+        variables_node = reader.mapping(root.get("vars"), "`vars`")
+        every = {**outside.known, "vars": self._variables_schema(variables_node), "run": _RUN}
+        names = Names(every, guards=guards)
+        subject_node = root.get("subject")
+        subject = self._values.expression(subject_node, outside, "`subject`") if subject_node is not None else None
+        variables = self._steps.variables(variables_node, names)[0] if variables_node is not None else {}
+        steps = self._all_steps(names)
+        return Scenario(
+            name=name,
+            file=self._file,
+            source=self._source,
+            version=jsontext.fingerprint(self._source),
+            place=place,
+            steps=steps,
+            description=reader.text(root.get("description"), "`description`") or "",
+            active=reader.boolean(root.get("active"), "`active`", default=True),
+            trigger=trigger,
+            variables=variables,
+            subject=subject[0] if subject is not None else None,
+        )
+
+    def _name(self) -> tuple[str, Place]:
+        node = self._root.get("scenario")
+        if node is None:
+            message = "a scenario needs a name"
+            self._report.add("missing-key", message, self._root.place, "it begins with `scenario: its-name`")
+            return "", self._root.place
+        name = self._reader.text(node, "`scenario`")
+        if name is not None and not _NAME.fullmatch(name):
+            hint = "small letters, digits and -, such as `vip-tier-to-talkable`"
+            self._report.add("scenario-name", f"'{name}' cannot be a scenario's name", node.place, hint)
+        return name or "", node.place
+
+    def _all_steps(self, names: Names) -> tuple[Step, ...]:
+        node = self._root.get("steps")
+        if node is None:
+            self._report.add("missing-key", "a scenario needs `steps`", self._root.place, "what to do, as a list")
+            return ()
+        return self._steps.read(node, names)
+
+    def _variables_schema(self, node: MappingNode | None) -> Schema:
+        """All variables of the scenario: which of them is set when depends on the way that a run takes."""
+        names = [key.text for key, _ in node.entries] if node is not None else []
+        for step in steps_within(self._root.get("steps")):
+            values = step.get("set")
+            if isinstance(values, MappingNode):
+                names += [key.text for key, _ in values.entries]
+        return types.closed(dict.fromkeys(names, UNKNOWN))
+
+    def _trigger(self, node: MappingNode) -> tuple[Trigger | None, Schema, Expression | None]:
+        check_keys(node, TRIGGER, (), "a trigger", self._report)
+        webhook = self._lookup.webhook(node.get("webhook"))
+        module_node, config = node.get("module"), node.get("with")
+        if isinstance(config, Scalar) and config.value is None:
+            config = None
+        literal = config is None or self._literal(config)
+        if module_node is None:
+            self._report.add("missing-key", "a trigger needs a `module`", node.place, "see `engine modules`")
+        found = self._lookup.module(module_node) if module_node is not None else None
+        name, module = found if found is not None else ("", None)
+        event: Schema = UNKNOWN
+        connection = None
+        if module is not None and module_node is not None and isinstance(module, WebhookTrigger):
+            check_config(module, config, module_node.place, self._report, name=name)
+            connection = self._lookup.connection(node.get("connection"), name, module, module_node.place)
+            event = self._lookup.output(name, module, config, module_node.place)
+        elif module_node is not None and module is not None:
+            message = f"'{name}' is no trigger, it does not start scenarios"
+            self._report.add("trigger-kind", message, module_node.place, "call it as a step")
+        condition_node = node.get("if")
+        names = Names({"trigger": event, "request": _REQUEST})
+        condition = self._values.condition(condition_node, names) if condition_node is not None else None
+        if not isinstance(module, WebhookTrigger):
+            return None, event, condition
+        trigger = Trigger(
+            module_name=name,
+            module=module,
+            place=node.place,
+            connection=connection,
+            webhook=webhook,
+            config=plain(config) if config is not None and literal else {},
+            condition=condition,
+        )
+        return trigger, event, condition
+
+    def _literal(self, config: Node) -> bool:
+        found = next(expressions_in(config), None)
+        if found is not None:
+            message = "a trigger's `with` is read before there is data; no expression can stand here"
+            self._report.add("trigger-expression", message, found.place, "choose events with the trigger's `if`")
+        return found is None

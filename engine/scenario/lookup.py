@@ -1,0 +1,115 @@
+"""Modules and connections that a scenario names, found among what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from engine.plugins import Registry
+from engine.scenario.config import literal_part
+from engine.scenario.diagnostics import Place, did_you_mean
+from engine.scenario.keys import Reader
+from engine.scenario.nodes import Node
+from engine.scenario.report import Report
+from engine.scenario.types import UNKNOWN
+from engine.sdk.modules import Module, Schema, WebhookTrigger
+
+
+class Lookup:
+    """Finds them and notes those that are not there.
+
+    :param connections: type by connection name; None: not known, nothing is said about them.
+    :param webhooks: names of the shared webhooks; None: not known.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        connections: Mapping[str, str] | None,
+        webhooks: Collection[str] | None,
+        report: Report,
+    ) -> None:
+        self._registry = registry
+        self._connections = connections
+        self._webhooks = webhooks
+        self._report = report
+        self._reader = Reader(report)
+
+    def module(self, node: Node | None) -> tuple[str, Module] | None:
+        name = self._reader.text(node, "`module`")
+        if name is None or node is None:
+            return None
+        if name in self._registry.modules:
+            return name, self._registry.modules[name]
+        message, hint = self._unknown(name)
+        self._report.add("unknown-module", message, node.place, hint)
+        return None
+
+    def _unknown(self, name: str) -> tuple[str, str | None]:
+        app, dot, _ = name.partition(".")
+        modules = self._registry.modules
+        if app in self._registry.apps:
+            own = [known for known in modules if known.startswith(f"{app}.")]
+            listing = f"it has {', '.join(known.partition('.')[2] for known in own)}"
+            return f"the app '{app}' has no module '{name}'", did_you_mean(name, own) or listing
+        problem = next((p for p in self._registry.problems if f"'{app}'" in f"{p.message} {p.place}"), None)
+        if problem is not None:
+            return f"the module '{name}' is not known, because its app could not be loaded", str(problem)
+        if not dot:
+            by_verb = [known for known in modules if known.endswith(f".{name}")]
+            hint = f"did you mean '{by_verb[0]}'?" if by_verb else did_you_mean(name, modules)
+            return f"a module is named `app.module`, '{name}' is not", hint
+        hint = did_you_mean(name, modules) or f"no app '{app}' is installed; see `engine modules`"
+        return f"there is no module '{name}'", hint
+
+    def connection(self, node: Node | None, name: str, module: Module, around: Place) -> str | None:
+        """The name of the connection that a module is to use.
+
+        :param around: where to point when it is left out.
+        """
+        wanted = module.connection
+        if node is None:
+            if wanted is not None and module.connection_required:
+                self._report.add("connection-missing", f"'{name}' needs a connection", around, self._fitting(wanted))
+            return None
+        given = self._reader.text(node, "`connection`")
+        if given is None:
+            return None
+        if wanted is None:
+            self._report.add("connection-not-needed", f"'{name}' uses no connection", node.place, "leave it out")
+        elif self._connections is None:
+            return given
+        elif given not in self._connections:
+            hint = did_you_mean(given, self._connections) or self._fitting(wanted)
+            self._report.add("connection-unknown", f"there is no connection '{given}'", node.place, hint)
+        elif self._connections[given] != wanted:
+            message = f"'{name}' needs a connection of type {wanted}, '{given}' is of type {self._connections[given]}"
+            self._report.add("connection-type", message, node.place, self._fitting(wanted))
+        else:
+            return given
+        return None
+
+    def _fitting(self, wanted: str) -> str:
+        names = [name for name, kind in (self._connections or {}).items() if kind == wanted]
+        if names:
+            return f"write `connection: {names[0]}`" if len(names) == 1 else f"one of {', '.join(names)}"
+        return f"name one of type {wanted} in connections.yaml"
+
+    def webhook(self, node: Node | None) -> str | None:
+        name = self._reader.text(node, "`webhook`")
+        if name is not None and node is not None and self._webhooks is not None and name not in self._webhooks:
+            hint = did_you_mean(name, self._webhooks) or "declare it in engine.yaml"
+            self._report.add("webhook-unknown", f"there is no webhook '{name}'", node.place, hint)
+        return name
+
+    def output(self, name: str, module: Module, config: Node | None, place: Place) -> Schema:
+        """The schema of what a module gives, as far as its config is known at load."""
+        try:
+            return module.output_schema(literal_part(config))
+        except Exception as error:  # noqa: BLE001 - plugin code; whatever it raises, the rest is still checked
+            message = f"'{name}' cannot tell its output: {type(error).__name__}: {error}"
+            self._report.add("output-unknown", message, place, "tell the author of the app; fields are not checked")
+            return UNKNOWN
+
+
+def is_trigger(module: Module) -> bool:
+    return isinstance(module, WebhookTrigger)

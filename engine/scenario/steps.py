@@ -1,0 +1,346 @@
+"""The steps of a scenario: each kind read, checked, and made part of the plan.
+
+A step's ``path`` is its id, or its kind and its position in its list: ``if@2`` is the second step of its list. Steps
+of an ``else`` have ``else.`` before kind and position, so that no two steps of a group share a path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.scenario import types
+from engine.scenario.config import check_config, config_validator
+from engine.scenario.diagnostics import Place
+from engine.scenario.expressions import Expression, Template
+from engine.scenario.keys import ANY_STEP, IDENTIFIER, KINDS, RESERVED, STEP_LATER, Reader, check_keys
+from engine.scenario.lookup import Lookup, is_trigger
+from engine.scenario.nodes import Mapping, Node, Scalar, Sequence
+from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, SetStep, Step, StopStep
+from engine.scenario.policies import Policies
+from engine.scenario.references import Names
+from engine.scenario.report import Report
+from engine.scenario.types import UNKNOWN
+from engine.scenario.values import Values
+from engine.sdk.modules import Schema
+
+_INDEX: Schema = {"type": "integer"}
+
+
+@dataclass
+class _Scope:
+    """Where a step stands.
+
+    :param names: what expressions see besides the steps that ran.
+    :param outputs: the steps that may have run, with what is known of their output; grows while a list is read.
+    """
+
+    names: Names
+    outputs: dict[str, Schema]
+
+    def inner(self, guard: Expression | None = None) -> _Scope:
+        return _Scope(self.guarded(guard), dict(self.outputs))
+
+    def guarded(self, guard: Expression | None) -> Names:
+        if guard is None:
+            return self.names
+        return replace(self.names, guards=(*self.names.guards, guard.text))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A step while it is read.
+
+    :param common: the arguments that all kinds of steps take.
+    :param names: what its expressions see, its own condition taken as true.
+    """
+
+    node: Mapping
+    place: Place
+    common: dict[str, Any]
+    scope: _Scope
+    names: Names
+
+    @property
+    def condition(self) -> Expression | None:
+        found: Expression | None = self.common["condition"]
+        return found
+
+
+class StepReader:
+    """Reads lists of steps. One per file.
+
+    :param absent: why a step's id cannot be used at this moment; changed while the file is read.
+    """
+
+    def __init__(self, report: Report, lookup: Lookup, values: Values) -> None:
+        self._report = report
+        self._lookup = lookup
+        self._values = values
+        self._reader = Reader(report)
+        self._policies = Policies(report)
+        self._absent: dict[str, str] = {}
+        self._kinds: dict[str, Callable[[_Read], tuple[Step | None, Schema]]] = {
+            "module": self._module,
+            "foreach": self._foreach,
+            "set": self._set,
+            "stop": self._stop,
+            "steps": self._group,
+        }
+
+    def read(self, node: Node, names: Names) -> tuple[Step, ...]:
+        """The scenario's own list of steps."""
+        self._collect_ids(node)
+        return self._list(node, _Scope(names, {}), "")
+
+    def _collect_ids(self, node: Node) -> None:
+        first: dict[str, Place] = {}
+        for step in steps_within(node):
+            found = step.get("id")
+            if not isinstance(found, Scalar):
+                continue
+            name = found.text
+            if name in first:
+                message = f"the id '{name}' is taken by the step in line {first[name].line}"
+                self._report.add("duplicate-id", message, found.place, "ids are unique in a scenario")
+            else:
+                first[name] = found.place
+                self._absent[name] = f"it runs later, in line {found.place.line}"
+
+    def _list(self, node: Node | None, scope: _Scope, prefix: str) -> tuple[Step, ...]:
+        if node is None:
+            return ()
+        if not isinstance(node, Sequence):
+            self._report.add("wrong-value", "steps must be a list", node.place, "each step begins with '- '")
+            return ()
+        steps = [self._step(item, f"{prefix}{{}}@{number}", scope) for number, item in enumerate(node.items, 1)]
+        return tuple(step for step in steps if step is not None)
+
+    def _step(self, node: Node, path: str, scope: _Scope) -> Step | None:
+        if not isinstance(node, Mapping):
+            self._report.add("step-kind", "a step is a mapping of keys", node.place, "such as `- module: app.module`")
+            return None
+        step, output = self._read_step(node, path, scope)
+        written = node.get("id")
+        if isinstance(written, Scalar) and written.text not in RESERVED:
+            # also of a step that is broken, so that what refers to it is not reported too
+            scope.outputs[written.text] = output
+        return step
+
+    def _read_step(self, node: Mapping, path: str, scope: _Scope) -> tuple[Step | None, Schema]:
+        kinds = self._kinds_of(node)
+        kind = kinds[0] if kinds else None
+        known = dict.fromkeys(key for name in kinds or KINDS for key in (*ANY_STEP, *KINDS[name]))
+        later = check_keys(node, tuple(known), STEP_LATER, "a step" if kind is None else _NAMES[kind], self._report)
+        place = node.place
+        if kind is None:
+            if not later:
+                hint = "a step has one of `module`, `if` with `steps`, `steps`, `foreach`, `set`, `stop`"
+                self._report.add("step-kind", "this step does nothing", place, hint)
+            return None, UNKNOWN
+        step_id = self._id(node)
+        if step_id:
+            self._absent[step_id] = "this is the step itself, it has not ended here"
+        names = self._names(scope.names, scope)
+        condition_node = node.get("if")
+        condition = self._values.condition(condition_node, names) if condition_node is not None else None
+        shown = "if" if kind == "steps" and condition_node is not None else kind
+        common = {
+            "path": step_id or path.format(shown),
+            "place": place,
+            "id": step_id,
+            "name": self._reader.text(node.get("name"), "`name`"),
+            "condition": condition,
+            "timeout": self._policies.timeout(node.get("timeout")),
+            "on_error": self._policies.on_error(node.get("on_error")),
+            "retry": self._policies.retry(node.get("retry")),
+        }
+        return self._kinds[kind](_Read(node, place, common, scope, self._names(scope.guarded(condition), scope)))
+
+    def _kinds_of(self, node: Mapping) -> list[str]:
+        """The kind of the step; where it is of several, that is noted."""
+        present = [kind for kind in KINDS if node.get(kind) is not None]
+        if "foreach" in present and "steps" in present:
+            present.remove("steps")
+        for extra in present[1:]:
+            key = next(key for key, _ in node.entries if key.text == extra)
+            message = f"a step is of one kind: here are `{present[0]}` and `{extra}`"
+            self._report.add("step-kind", message, key.place, "make two steps of it")
+        return present
+
+    def _id(self, node: Mapping) -> str | None:
+        found = node.get("id")
+        name = self._reader.text(found, "`id`")
+        if name is None or found is None:
+            return None
+        if not IDENTIFIER.fullmatch(name):
+            hint = "small letters, digits and _, a letter first"
+            self._report.add("bad-id", f"'{name}' cannot be an id", found.place, hint)
+            return None
+        if name in RESERVED:
+            message = f"'{name}' is a name of the language, it cannot be an id"
+            self._report.add("reserved-id", message, found.place, f"such as `{name}_1`")
+            return None
+        return name
+
+    def _names(self, names: Names, scope: _Scope) -> Names:
+        return replace(names, steps=dict(scope.outputs), absent=dict(self._absent))
+
+    # kinds of steps: each gives the step, or None where it is too broken, and what is known of its output
+
+    def _module(self, read: _Read) -> tuple[Step | None, Schema]:
+        node = read.node
+        module_node, config = node.get("module"), node.get("with")
+        found = self._lookup.module(module_node)
+        template, _ = self._values.template(config, read.names) if config is not None else (Template.mapping({}), None)
+        if read.common["id"] is None and node.get("id") is None:
+            hint = "the id names the step in the journal and its output in expressions"
+            self._report.add("id-missing", "a step that calls a module needs an `id`", read.place, hint)
+        if found is None or module_node is None:
+            return None, UNKNOWN
+        name, module = found
+        if is_trigger(module):
+            message = f"'{name}' is a trigger, it starts a scenario"
+            self._report.add(
+                "module-kind", message, module_node.place, "a step calls an action, a search or a transform"
+            )
+            return None, UNKNOWN
+        if isinstance(config, Scalar) and config.value is None:
+            config = None
+        valid = check_config(module, config, module_node.place, self._report, name=name)
+        step = ModuleStep(
+            **read.common,
+            module_name=name,
+            module=module,
+            connection=self._lookup.connection(node.get("connection"), name, module, module_node.place),
+            config=template if config is not None else Template.mapping({}),
+            validate=config_validator(module),
+            fixed=template.literal and valid,
+        )
+        return step, self._lookup.output(name, module, config, module_node.place)
+
+    def _group(self, read: _Read) -> tuple[Step | None, Schema]:
+        node, otherwise = read.node, read.node.get("else")
+        if otherwise is not None and node.get("if") is None:
+            key = next(key for key, _ in node.entries if key.text == "else")
+            self._report.add("step-kind", "`else` needs an `if`", key.place, "add `if: ${{ … }}` to the group")
+        scope = read.scope
+        first = scope.inner(read.condition)
+        steps = self._list(node.get("steps"), first, "")
+        other = scope.inner()
+        absent = dict(self._absent)
+        for name in first.outputs.keys() - scope.outputs.keys():
+            self._absent[name] = "it is in the other branch, of which only one runs"
+        others = self._list(otherwise, other, "else.")
+        self._absent |= absent
+        scope.outputs.update(first.outputs)
+        scope.outputs.update(other.outputs)
+        return GroupStep(**read.common, steps=steps, otherwise=others), UNKNOWN
+
+    def _foreach(self, read: _Read) -> tuple[Step | None, Schema]:
+        node = read.node
+        items_node = node.get("foreach")
+        assert items_node is not None
+        found = self._values.expression(items_node, read.names, "`foreach`")
+        items, schema = found if found is not None else (None, UNKNOWN)
+        kinds = types.types_of(schema)
+        if kinds and not kinds & {"array", "null"}:
+            message = f"`foreach` wants a list, this is {types.words(sorted(kinds))}"
+            self._report.add("not-a-list", message, items_node.place, "one value as a list: ${{ [x] }}")
+        variable = self._variable(node.get("as"))
+        loop = replace(read.names, known={**read.names.known, variable: types.items(schema), "index": _INDEX})
+        scope = _Scope(loop, dict(read.scope.outputs))
+        key_node, collect_node = node.get("key"), node.get("collect")
+        key = self._values.expression(key_node, loop, "`key`") if key_node is not None else None
+        steps_node = node.get("steps")
+        if steps_node is None:
+            self._report.add("missing-key", "`foreach` needs `steps`", items_node.place, "what to do with each item")
+        steps = self._list(steps_node, scope, "")
+        collect, output = None, types.NULL
+        if collect_node is not None:
+            collect, value = self._values.template(collect_node, self._names(loop, scope))
+            output = types.array_of(value)
+            if read.common["id"] is None:
+                at = next(key for key, _ in node.entries if key.text == "collect").place
+                hint = "give the loop an `id`, which names the list"
+                self._report.add("collect-unused", "nothing can use what is collected here", at, hint)
+        for name in scope.outputs.keys() - read.scope.outputs.keys():
+            self._absent[name] = f"it runs inside the loop in line {read.place.line}; `collect` brings values out"
+        concurrency = self._reader.integer(node.get("concurrency"), "`concurrency`", least=1, default=1)
+        if items is None:
+            return None, output
+        step = ForeachStep(
+            **read.common,
+            items=items,
+            variable=variable,
+            key=key[0] if key is not None else None,
+            concurrency=concurrency,
+            collect=collect,
+            steps=steps,
+        )
+        return step, output
+
+    def _variable(self, node: Node | None) -> str:
+        name = self._reader.text(node, "`as`")
+        if name is None or node is None:
+            return "item"
+        if not IDENTIFIER.fullmatch(name):
+            hint = "small letters, digits and _, a letter first"
+            self._report.add("bad-id", f"'{name}' cannot be a name", node.place, hint)
+        elif name in RESERVED - {"item"}:
+            self._report.add("reserved-id", f"'{name}' is a name of the language", node.place, f"such as `one_{name}`")
+        elif name in self._absent:
+            message = f"'{name}' is the id of a step"
+            self._report.add("duplicate-id", message, node.place, "ids and names of items are unique in a scenario")
+        else:
+            return name
+        return "item"
+
+    def _set(self, read: _Read) -> tuple[Step | None, Schema]:
+        node = self._reader.mapping(read.node.get("set"), "`set`")
+        if node is None:
+            return None, UNKNOWN
+        templates, schemas = self.variables(node, read.names)
+        return SetStep(**read.common, values=templates), types.closed(schemas)
+
+    def variables(self, node: Mapping, names: Names) -> tuple[dict[str, Template], dict[str, Schema]]:
+        """The values of a ``set`` or of the scenario's ``vars``."""
+        template: dict[str, Template] = {}
+        schemas: dict[str, Schema] = {}
+        for key, value in node.entries:
+            if "${{" in key.text:
+                self._report.add("expression-key", "a key cannot be an expression", key.place, "write the key out")
+            template[key.text], schemas[key.text] = self._values.template(value, names)
+        return template, schemas
+
+    def _stop(self, read: _Read) -> tuple[Step | None, Schema]:
+        node = read.node
+        ending = self._reader.choice(node.get("stop"), "`stop`", ("success", "failure"), "failure")
+        message_node, output_node = node.get("message"), node.get("output")
+        step = StopStep(
+            **read.common,
+            success=ending == "success",
+            message=self._values.template(message_node, read.names)[0] if message_node is not None else None,
+            output=self._values.template(output_node, read.names)[0] if output_node is not None else None,
+        )
+        return step, UNKNOWN
+
+
+_NAMES = {
+    "module": "a step that calls a module",
+    "foreach": "a foreach step",
+    "set": "a set step",
+    "stop": "a stop step",
+    "steps": "a group of steps",
+}
+
+
+def steps_within(node: Node | None) -> Iterator[Mapping]:
+    """Every step of a list, and of the lists inside it, in file order."""
+    if isinstance(node, Sequence):
+        for item in node.items:
+            if isinstance(item, Mapping):
+                yield item
+                yield from steps_within(item.get("steps"))
+                yield from steps_within(item.get("else"))

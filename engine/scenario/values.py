@@ -1,0 +1,158 @@
+"""The values of a scenario: templates, conditions and other expressions, compiled and checked where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.scenario import types
+from engine.scenario.diagnostics import Place
+from engine.scenario.expressions import (
+    Expression,
+    ExpressionSyntaxError,
+    Hole,
+    Template,
+    compile_expression,
+    split,
+)
+from engine.scenario.nodes import Mapping, Node, Scalar, place_in
+from engine.scenario.references import Names, infer
+from engine.scenario.report import Report
+from engine.scenario.types import UNKNOWN
+from engine.sdk.modules import Schema
+
+OPEN = "${{"
+
+
+def expressions_in(node: Node) -> Iterator[Scalar]:
+    """The texts of a value in which expressions stand."""
+    if isinstance(node, Scalar):
+        if isinstance(node.value, str) and OPEN in node.value:
+            yield node
+        return
+    for value in [value for _, value in node.entries] if isinstance(node, Mapping) else node.items:
+        yield from expressions_in(value)
+
+
+def has_expression(node: Node) -> bool:
+    """Whether an expression stands anywhere in the value."""
+    return next(expressions_in(node), None) is not None
+
+
+class Values:
+    """Compiles values and notes what is wrong in them."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def template(self, node: Node, names: Names) -> tuple[Template, Schema]:
+        """A value in which expressions may stand, and what is known of its result."""
+        if isinstance(node, Mapping):
+            return self._mapping(node, names)
+        if not isinstance(node, Scalar):
+            parts = [self.template(item, names) for item in node.items]
+            items = types.union([schema for _, schema in parts]) if parts else UNKNOWN
+            return Template.sequence([template for template, _ in parts]), types.array_of(items)
+        if not has_expression(node):
+            return Template.constant(node.value), types.schema_of(node.value)
+        return self._text(node, names)
+
+    def _text(self, node: Scalar, names: Names) -> tuple[Template, Schema]:
+        unreadable = Template.constant(None), UNKNOWN
+        pieces = self._split(node)
+        if pieces is None:
+            return unreadable
+        holes = [piece for piece in pieces if isinstance(piece, Hole)]
+        whole = len(pieces) == 1
+        schemas = [self._hole(node, hole, names, in_text=not whole) for hole in holes]
+        known = [schema for schema in schemas if schema is not None]
+        if len(known) < len(schemas):
+            return unreadable
+        try:
+            template = Template.text(node.text)
+        except ExpressionSyntaxError as error:
+            # only what a text around an expression forbids is left to go wrong here
+            hole = next(hole for hole in holes if hole.text == error.text)
+            place = place_in(node, hole.start + error.position)
+            self._report.add("expression-syntax", error.message, place, error.hint)
+            return unreadable
+        return template, known[0] if whole else types.STRING
+
+    def _mapping(self, node: Mapping, names: Names) -> tuple[Template, Schema]:
+        templates: dict[str, Template] = {}
+        schemas: dict[str, Schema] = {}
+        for key, value in node.entries:
+            if OPEN in key.text:
+                self._report.add("expression-key", "a key cannot be an expression", key.place, "write the key out")
+            templates[key.text], schemas[key.text] = self.template(value, names)
+        return Template.mapping(templates), types.closed(schemas)
+
+    def condition(self, node: Node, names: Names) -> Expression | None:
+        """An ``if``: one expression, or true or false."""
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return compile_expression("`true`" if node.value else "`false`")
+        found = self.expression(node, names, "a condition")
+        if found is None:
+            return None
+        expression, schema = found
+        kinds = types.types_of(schema)
+        if kinds and not kinds & {"boolean", "null"}:
+            what = types.words(sorted(kinds))
+            hint = "compare it: `x == 'yes'`, `x > 0`, `length(x) > 0`, `x != null`"
+            self._report.add("condition-type", f"a condition must be true or false, this is {what}", node.place, hint)
+        return expression
+
+    def expression(self, node: Node, names: Names, what: str) -> tuple[Expression, Schema] | None:
+        """A value that must be one expression as a whole.
+
+        :param what: what is wanted, for the message.
+        """
+        if not isinstance(node, Scalar) or not isinstance(node.value, str) or OPEN not in node.value:
+            written = node.text if isinstance(node, Scalar) else "…"
+            hint = f"write it as {OPEN} {written} }}}}"
+            self._report.add("expression-wanted", f"{what} must be an expression", node.place, hint)
+            return None
+        parts = self._split(node)
+        if parts is None:
+            return None
+        holes = [part for part in parts if isinstance(part, Hole)]
+        if any(isinstance(part, str) and part.strip() for part in parts) or len(holes) != 1:
+            hint = "put all of it between one pair of braces"
+            self._report.add("expression-wanted", f"{what} must be one expression", node.place, hint)
+            return None
+        schema = self._hole(node, holes[0], names, in_text=False)
+        return None if schema is None else (compile_expression(holes[0].text), schema)
+
+    def _split(self, node: Scalar) -> list[str | Hole] | None:
+        try:
+            # a block scalar ends with a line end, which is not meant as text
+            return split(node.text.rstrip("\n"))
+        except ExpressionSyntaxError as error:
+            place = place_in(node, error.position, len(OPEN))
+            self._report.add(_code(error), error.message, place, error.hint)
+            return None
+
+    def _hole(self, node: Scalar, hole: Hole, names: Names, *, in_text: bool) -> Schema | None:
+        """What is known of an expression's value; None when it cannot be read."""
+
+        def place(start: int, length: int) -> Place:
+            return place_in(node, hole.start + start, length)
+
+        try:
+            expression = compile_expression(hole.text)
+        except ExpressionSyntaxError as error:
+            self._report.add(_code(error), error.message, place(error.position, 1), error.hint)
+            return None
+
+        def tell(code: str, message: str, start: int, length: int, hint: str | None) -> None:
+            self._report.add(code, message, place(start, length), hint)
+
+        schema = infer(expression.ast, names, tell)
+        if in_text and types.nullable(schema) and not any(hole.text in guard for guard in names.guards):
+            message = f"`{hole.text}` can be null, which becomes an empty text"
+            hint = f"say what then: {OPEN} {hole.text} || 'none' }}}}"
+            self._report.add("null-in-text", message, place(0, len(hole.text)), hint)
+        return schema
+
+
+def _code(error: ExpressionSyntaxError) -> str:
+    return "unknown-function" if error.message.startswith("there is no function") else "expression-syntax"

@@ -1,0 +1,175 @@
+"""A made-up app, with which the checks are shown and tested."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine import Action, App, Config, ConnectionType, Effect, Event, Page, Schema, Search, Transform, WebhookTrigger
+from engine.plugins import Registry
+
+CUSTOMER: Schema = {
+    "type": "object",
+    "required": ["id", "email"],
+    "properties": {
+        "id": {"type": "integer"},
+        "email": {"type": "string"},
+        "phone": {"type": ["string", "null"]},
+        "tier": {"type": "string"},
+        "vip": {"type": "boolean"},
+        "address": {"anyOf": [{"type": "object", "properties": {"city": {"type": "string"}}}, {"type": "null"}]},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "custom": {"type": "object", "additionalProperties": {"type": "string"}},
+        "anything": {},
+    },
+}
+LINE: Schema = {
+    "type": "object",
+    "properties": {"sku": {"type": "string"}, "price": {"type": "number"}, "note": {"type": ["string", "null"]}},
+}
+ORDER: Schema = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "integer"},
+        "email": {"type": "string"},
+        "total": {"type": "number"},
+        "lines": {"type": "array", "items": LINE},
+        "customer": CUSTOMER,
+    },
+}
+REFUND: Schema = {
+    "type": "object",
+    "properties": {"id": {"type": "integer"}, "email": {"type": "string"}, "reason": {"type": "string"}},
+}
+
+
+async def run(_call: Any) -> Any:
+    return None
+
+
+async def page(_call: Any, _cursor: Any) -> Page:
+    return Page([])
+
+
+def event_schema(config: Config) -> Schema:
+    kinds = config.get("events", ["order", "refund"])
+    return {"anyOf": [ORDER if kind == "order" else REFUND for kind in kinds]}
+
+
+def broken_schema(_config: Config) -> Schema:
+    raise RuntimeError("no schema today")
+
+
+def nothing(_config: Config) -> None:
+    return None
+
+
+def closed(properties: dict[str, Any], **more: Any) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False, **more}
+
+
+EMAIL_OR_ID = {
+    "email": {"type": "string", "minLength": 1},
+    "id": {"type": "integer", "minimum": 1},
+}
+CRM = App(
+    name="crm",
+    title="CRM",
+    connections=[
+        ConnectionType(name="crm", title="CRM", fields={"type": "object"}),
+        ConnectionType(name="mail", title="Mail", fields={"type": "object"}),
+    ],
+    modules=[
+        WebhookTrigger(
+            name="watch_orders",
+            title="Watch Orders",
+            description="",
+            config=closed({"events": {"type": "array", "items": {"enum": ["order", "refund"]}}}),
+            output=event_schema,
+            parse=lambda delivery: [Event(delivery.body)],
+        ),
+        Action(
+            name="get_customer",
+            title="Get a Customer",
+            description="",
+            connection="crm",
+            config=closed(
+                {**EMAIL_OR_ID, "with_history": {"type": "boolean"}},
+                anyOf=[{"required": ["email"]}, {"required": ["id"]}],
+            ),
+            output=CUSTOMER,
+            effect=Effect.READ,
+            run=run,
+        ),
+        Action(
+            name="update_customer",
+            title="Update a Customer",
+            description="",
+            connection="crm",
+            connection_required=False,
+            config=closed(
+                {
+                    "id": {"type": "integer"},
+                    "points": {"type": "number", "maximum": 1000},
+                    "tier": {"enum": ["GOLD", "SILVER"]},
+                    "phone": {"type": "string", "pattern": r"^\+[0-9]+$"},
+                    "tags": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+                    "contact": closed(
+                        EMAIL_OR_ID,
+                        anyOf=[
+                            {"required": ["email"], "not": {"required": ["id"]}},
+                            {"required": ["id"], "not": {"required": ["email"]}},
+                        ],
+                    ),
+                    "how": {
+                        "oneOf": [
+                            {"const": "now"},
+                            {"type": "integer", "multipleOf": 5},
+                            {"type": "integer", "multipleOf": 3},
+                        ]
+                    },
+                    "when": closed(
+                        {"at": {"type": "string"}, "zone": {"type": "string"}},
+                        dependentRequired={"at": ["zone"]},
+                        minProperties=1,
+                    ),
+                    "custom": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
+                },
+                required=["id"],
+            ),
+            effect=Effect.WRITE,
+            run=run,
+        ),
+        Search(
+            name="list_orders",
+            title="List Orders",
+            description="",
+            connection="crm",
+            connection_required=False,
+            config=closed({"email": {"type": "string"}}),
+            output={"type": "array", "items": ORDER},
+            page=page,
+        ),
+        Transform(name="note", title="Note", description="", config={"type": "object"}, apply=nothing),
+        Transform(
+            name="mystery",
+            title="Mystery",
+            description="",
+            config={"type": "object"},
+            output=broken_schema,
+            apply=nothing,
+        ),
+    ],
+)
+
+
+def registry() -> Registry:
+    """The app, and one of which loading failed."""
+    found = Registry()
+    found.add(CRM, "the tests")
+    found.add(App(name="shop", title="Shop", modules=[*CRM.modules[:1], *CRM.modules[:1]]), "the tests")
+    assert not found.problems[0].message.startswith("app 'crm'")
+    return found
+
+
+CONNECTIONS = {"crm": "crm", "letters": "mail"}
+WEBHOOKS = {"orders"}
