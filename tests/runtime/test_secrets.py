@@ -95,18 +95,16 @@ async def test_reading_makes_no_key(tmp_path: Path) -> None:
 async def test_of_two_that_make_the_key_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = KeyRing(tmp_path, {})
     sync = os.fsync
-    raced = False
+    written: list[bytes] = []
 
     def race(handle: int) -> None:
-        nonlocal raced
-        if not raced:
-            raced = True
-            other.make()
+        monkeypatch.setattr(os, "fsync", sync)
+        written.append(other.make().encrypt(b"x"))
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", race)
     mine = KeyRing(tmp_path, {}).make()
-    assert other.make().decrypt(mine.encrypt(b"x")) == b"x"
+    assert mine.decrypt(written[0]) == b"x"
     assert files(tmp_path) == ["secret.key"]
 
 
