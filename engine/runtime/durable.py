@@ -392,6 +392,11 @@ class DurableEffects:
         if self._observer is not None:
             self._observer.step_started(self.run, step, path, attempt)
 
+    def retrying(self, step: Step, path: str, attempt: int, error: dict[str, Any], due: float) -> None:
+        # a walk over the journal comes by attempts that were made long ago
+        if self._observer is not None and due > self._clock.time():
+            self._observer.step_retrying(self.run, step, path, attempt, error, due)
+
     def finished(self, step: Step, path: str, status: str, value: Any) -> None:
         if self._observer is not None:
             self._observer.step_finished(self.run, step, path, status, value)

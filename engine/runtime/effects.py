@@ -84,6 +84,10 @@ class Effects(Protocol):
         """For whoever watches: a step begins an attempt."""
         ...
 
+    def retrying(self, step: Step, path: str, attempt: int, error: dict[str, Any], due: float) -> None:
+        """For whoever watches: an attempt failed, and the next one is made when it is ``due``."""
+        ...
+
     def finished(self, step: Step, path: str, status: str, value: Any) -> None:
         """For whoever watches: a step is ``done``, ``skipped``, ``failed`` or ``ignored``, with its output or error."""
         ...

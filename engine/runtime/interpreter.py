@@ -180,7 +180,9 @@ class Interpreter:
                 cause = failure
                 if tries < step.retry.attempts and step.retry.covers(failure):
                     wait = step.retry.wait(tries, self._effects.chance(f"{path}#{attempt}"), failure.retry_after)
-                    await self._effects.sleep_until(self._effects.failed_at(path, attempt) + wait)
+                    due = self._effects.failed_at(path, attempt) + wait
+                    self._effects.retrying(step, path, attempt, self._placed(failure, step), due)
+                    await self._effects.sleep_until(due)
                     continue
                 verdict = self._effects.verdict(path, attempt)
             if verdict is None:

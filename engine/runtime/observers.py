@@ -14,6 +14,9 @@ class Observer(Protocol):
 
     def step_started(self, run: Run, step: Step, path: str, attempt: int) -> None: ...
 
+    def step_retrying(self, run: Run, step: Step, path: str, attempt: int, error: dict[str, Any], due: float) -> None:
+        """An attempt failed; the next one is made at ``due``, in Unix seconds."""
+
     def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None: ...
 
     def run_ended(self, run: Run, outcome: Outcome) -> None:
