@@ -257,7 +257,7 @@ def _type_hint(wanted: list[str], value: Json) -> str | None:
             return "write true"
         if "boolean" in wanted and value.lower() in ("false", "no", "off", "n"):
             return "write false"
-        if {"integer", "number"} & {*wanted} and re.fullmatch(r"-?\d+(\.\d+)?", value):
+        if {"integer", "number"} & {*wanted} and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
             number = re.sub("^(-?)0+(?=[0-9])", r"\1", value)
             return f"write {number} without quotes"
         if "array" in wanted:

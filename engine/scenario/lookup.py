@@ -45,18 +45,18 @@ class Lookup:
         return None
 
     def _unknown(self, name: str) -> tuple[str, str | None]:
-        app, dot, _ = name.partition(".")
+        app, dot, verb = name.partition(".")
         modules = self._registry.modules
         if app in self._registry.apps:
-            own = [known for known in modules if known.startswith(f"{app}.")]
-            listing = f"it has {', '.join(known.partition('.')[2] for known in own)}"
-            return f"the app '{app}' has no module '{name}'", did_you_mean(name, own) or listing
+            own = [module.name for module in self._registry.apps[app].modules]
+            hint = did_you_mean(verb, own) or f"it has {', '.join(own)}"
+            return f"the app '{app}' has no module '{verb}'", hint
         problem = next((p for p in self._registry.problems if f"'{app}'" in f"{p.message} {p.place}"), None)
         if problem is not None:
             return f"the module '{name}' is not known, because its app could not be loaded", str(problem)
         if not dot:
             by_verb = [known for known in modules if known.endswith(f".{name}")]
-            hint = f"did you mean '{by_verb[0]}'?" if by_verb else did_you_mean(name, modules)
+            hint = f"did you mean '{by_verb[0]}'?" if by_verb else "see `engine modules`"
             return f"a module is named `app.module`, '{name}' is not", hint
         hint = did_you_mean(name, modules) or f"no app '{app}' is installed; see `engine modules`"
         return f"there is no module '{name}'", hint

@@ -88,7 +88,12 @@ def array_of(items: Schema) -> Schema:
 
 def union(schemas: Sequence[Schema]) -> Schema:
     """A value that is one of these."""
-    unique = [schema for position, schema in enumerate(schemas) if schema not in schemas[:position]]
+    # schemas can share parts in a way that makes comparing them in depth take for ever, so only simple ones are compared
+    found: dict[object, Schema] = {}
+    for schema in schemas:
+        simple = [*schema] == ["type"] and isinstance(schema["type"], str)
+        found[schema["type"] if simple else id(schema)] = schema
+    unique = list(found.values())
     if not unique or any(not schema for schema in unique):
         return UNKNOWN
     return unique[0] if len(unique) == 1 else {"anyOf": unique}
