@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.sdk.errors import StoreError
@@ -35,13 +38,31 @@ def create(path: Path) -> None:
     """
     try:
         if not path.parent.exists():
-            path.parent.mkdir(mode=0o700, parents=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _sync_folder(path.parent.parent)
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            _sync_folder(path.parent)
+        # exclusively: to close a file that is open here already would end the locks that SQLite holds on it
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        _sync_folder(path.parent)
+    except FileExistsError:
+        if not path.is_file():
+            raise StoreError("it is in the way, and no file", place=str(path), hint="move it away") from None
     except OSError as error:
         raise explain(path, error) from error
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time open the file in this folder; the others wait.
+
+    SQLite does not wait for others while it gives a new file its log, and the checks of a file's age would see another
+    process's migration half done. Raises ``OSError``.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -323,7 +323,7 @@ class MemoryStore:
         """Counters (webhook, status, how many), and the last refused requests, newest first."""
         self._usable()
         counts = [(webhook, status, n) for (webhook, status), n in sorted(self._tables.refusal_counts.items())]
-        kept = [(r.at, number, r) for rs in self._tables.refusals.values() for number, r in enumerate(rs)]
+        kept = [(r.at, number, r) for number, r in self._tables.refusals.items()]
         return counts, [r for _, _, r in sorted(kept, key=lambda k: k[:2], reverse=True)]
 
     def _usable(self) -> None:

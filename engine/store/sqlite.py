@@ -15,7 +15,7 @@ from engine.sdk.errors import StoreError
 from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
 from engine.store import reads
 from engine.store.changes import Change, Owner
-from engine.store.file import connect, create, migrate
+from engine.store.file import alone, connect, create, migrate
 from engine.store.ids import IdSource
 from engine.store.records import (
     Delivery,
@@ -244,13 +244,14 @@ class SqliteStore:
 
     def _open_file(self) -> sqlite3.Connection:
         # never made here: a store whose file went away while it was open is broken, not new
-        db = connect(self._path, self._vfs, writer=True)
-        try:
-            migrate(db, self._path)
-        except BaseException:
-            db.close()
-            raise
-        return db
+        with alone(self._path.parent):
+            db = connect(self._path, self._vfs, writer=True)
+            try:
+                migrate(db, self._path)
+            except BaseException:
+                db.close()
+                raise
+            return db
 
     def _prove(self, db: sqlite3.Connection) -> None:
         # After a failed fsync the log may hold frames that look whole and are not on the disk. Everything is copied

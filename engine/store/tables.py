@@ -55,7 +55,7 @@ class Tables:
     webhooks: dict[str, Webhook] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
     refusal_counts: dict[tuple[str, int], int] = field(default_factory=dict)
-    refusals: dict[str, tuple[Refusal, ...]] = field(default_factory=dict)
+    refusals: dict[int, Refusal] = field(default_factory=dict)
     epoch: int = 0
 
     def original(self, delivery: Delivery) -> Delivery | None:
@@ -232,5 +232,7 @@ class Transaction:
             self._set(counts, (webhook, status), counts.get((webhook, status), 0) + count)
         for given in change.latest:
             refusal = replace(given, reason=clean(given.reason), excerpt=clean(given.excerpt))
-            kept = (*refusals.get(refusal.webhook, ()), refusal)[-REFUSALS_KEPT:]
-            self._set(refusals, refusal.webhook, kept)
+            self._set(refusals, max(refusals, default=0) + 1, refusal)
+            same = sorted(number for number, r in refusals.items() if r.webhook == refusal.webhook)
+            for number in same[:-REFUSALS_KEPT]:
+                self._remove(refusals, number)

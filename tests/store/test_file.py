@@ -74,11 +74,34 @@ async def test_a_migration_that_fails_leaves_the_file_as_it_was(
     assert schema(tmp_path / "store.db") == before
 
 
-async def test_two_processes_may_create_the_file_at_once(open_file: OpenFile) -> None:
+async def test_several_processes_may_create_the_file_at_once(open_file: OpenFile) -> None:
+    # without the lock of `file.alone`, one in some hundred of these openings fails
     stores = [open_file() for _ in range(4)]
     await asyncio.gather(*(store.open() for store in stores))
     await asyncio.gather(*(store.put(AddReceipt(receipt(n))) for n, store in enumerate(stores, 1)))
     assert len(await stores[0].receipts(ReceiptFilter())) == 4
+
+
+async def test_an_opening_waits_for_another(
+    tmp_path: Path, open_file: OpenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, waits, flock = asyncio.get_running_loop(), asyncio.Event(), file.fcntl.flock
+
+    def told(fd: int, operation: int) -> None:
+        loop.call_soon_threadsafe(waits.set)
+        flock(fd, operation)
+
+    store = open_file()
+    with file.alone(tmp_path):
+        monkeypatch.setattr(file.fcntl, "flock", told)
+        opening = asyncio.create_task(store.open())
+        async with asyncio.timeout(30):
+            await waits.wait()
+        # the file is made, and what makes it a store has not begun
+        assert os.stat(tmp_path / "store.db").st_size == 0  # noqa: PTH116 - a quick call on a temporary folder
+        assert not opening.done()
+    await opening
+    await store.put(AddReceipt(receipt(1)))
 
 
 async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path, open_file: OpenFile) -> None:
