@@ -12,6 +12,7 @@ _SCALAR_FUNCTIONS = frozenset(
     ("abs", "avg", "ceil", "contains", "ends_with", "floor", "join", "length", "now", "omit", "starts_with", "sum")
 ) | {"to_number", "to_string", "type", "uuid"}
 _PROJECTIONS = frozenset(("projection", "filter_projection", "value_projection"))
+_BRACKETS = _PROJECTIONS | {"index_expression", "flatten"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +98,19 @@ def _chain(children: list[Mapping[str, Any]], *, at_root: bool) -> Iterator[Refe
         return
     fields = [head]
     for child in rest:
-        if child["type"] != "field":
+        name = _leftmost(child)
+        if name["type"] != "field":
             break
-        fields.append(child)
+        fields.append(name)
+        if name is not child:
+            break
     yield Reference(tuple(f["value"] for f in fields), tuple(f["start"] for f in fields))
-    for child in rest[len(fields) - 1 :]:
+    for child in rest:
         yield from _references(child, at_root=False)
 
 
-def quoted_comparisons(expression: Any) -> list[tuple[int, str]]:
-    """Comparisons with a bare double-quoted name, which is a field and hardly ever meant: ``tier == "GOLD"``.
-
-    :param expression: an ``Expression``.
-    :returns: the position and the name of each.
-    """
-    return [
-        (child["start"], child["value"])
-        for node in nodes(expression.ast)
-        if node["type"] == "comparator"
-        for child in node["children"]
-        if child["type"] == "field" and child.get("quoted")
-    ]
+def _leftmost(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a bracket after a field is attached to: in ``a.b[0].c`` the library reads ``a . b[0] . c``."""
+    while node["type"] in _BRACKETS:
+        node = node["children"][0]
+    return node

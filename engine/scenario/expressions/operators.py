@@ -67,8 +67,8 @@ def ordering(name: str, left: Run, right: Run, spots: tuple[Spot, Spot]) -> Run:
 
 
 def _unlike(symbol: str, a: Any, b: Any, spots: tuple[Spot, Spot]) -> ExpressionError:
-    number, text = spots if kind(a) == "number" else reversed(spots)
-    return number.error(
+    text = spots[1] if kind(a) == "number" else spots[0]
+    return spots[0].error(
         f"`{spots[0].source} {symbol} {spots[1].source}` compares a {kind(a)} with a {kind(b)}",
         [a, b],
         f"make both numbers: to_number({text.source})",

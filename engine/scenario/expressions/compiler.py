@@ -1,0 +1,378 @@
+"""The compiler: a visitor over the tree that turns each node into a closure, once.
+
+Each closure is called with the current value and the frame. What the library's interpreter decides on every visit
+(which node is this, which child comes next) is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.scenario.diagnostics import did_you_mean
+from engine.scenario.expressions import operators
+from engine.scenario.expressions.calls import call
+from engine.scenario.expressions.errors import ExpressionSyntaxError
+from engine.scenario.expressions.frame import Frame, Spot
+from engine.scenario.expressions.functions import FUNCTIONS, Call, Function, Parameter
+from engine.scenario.expressions.parser import Node
+from engine.scenario.expressions.values import truthy
+from engine.sdk import jsontext
+
+Run = Callable[[Any, Frame], Any]
+
+
+class Compiler:
+    """Turns nodes into closures, by type of node."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.slots = 0
+        #: let variables in sight, the innermost last, each with its place in ``Frame.slots``
+        self._variables: list[tuple[str, int]] = []
+        #: whether the node at hand gives the value of the whole expression, where alone ``omit()`` makes sense
+        self._result = False
+
+    def compile(self, node: Node, *, result: bool = False) -> Run:
+        """The closure of a node; ``result``: its value is that of the whole expression."""
+        outer, self._result = self._result, result
+        run: Run = getattr(self, f"_compile_{node['type']}")(node)
+        self._result = outer
+        return run
+
+    def _pair(self, node: Node) -> tuple[Run, Run]:
+        left, right = node["children"]
+        return self.compile(left), self.compile(right)
+
+    def _spot(self, node: Node) -> Spot:
+        return Spot(self.text, node["start"], node["end"])
+
+    # looking things up
+
+    def _compile_field(self, node: Node) -> Run:
+        return _fields([node["value"]])
+
+    def _compile_subexpression(self, node: Node) -> Run:
+        runs: list[Run] = []
+        names: list[str] = []
+        for child in node["children"]:
+            if child["type"] == "field":
+                names.append(child["value"])
+                continue
+            if names:
+                runs.append(_fields(names))
+                names = []
+            runs.append(self.compile(child))
+        if names:
+            runs.append(_fields(names))
+        return _sequence(runs)
+
+    def _compile_index_expression(self, node: Node) -> Run:
+        return _sequence([self.compile(child) for child in node["children"]])
+
+    def _compile_index(self, node: Node) -> Run:
+        index = node["value"]
+
+        def run(value: Any, _frame: Frame) -> Any:
+            if isinstance(value, list) and -len(value) <= index < len(value):
+                return value[index]
+            return None
+
+        return run
+
+    def _compile_slice(self, node: Node) -> Run:
+        part = slice(*node["children"])
+
+        def run(value: Any, _frame: Frame) -> Any:
+            return value[part] if isinstance(value, list) else None
+
+        return run
+
+    def _compile_current(self, _node: Node) -> Run:
+        return _current
+
+    _compile_identity = _compile_current
+
+    def _compile_root(self, _node: Node) -> Run:
+        def run(_value: Any, frame: Frame) -> Any:
+            return frame.root
+
+        return run
+
+    def _compile_literal(self, node: Node) -> Run:
+        literal = node["value"]
+        if isinstance(literal, (list, dict)):
+            # made anew each time: who gets it may change it
+            source = jsontext.dumps(literal)
+            return lambda _value, _frame: jsontext.loads(source)
+        return lambda _value, _frame: literal
+
+    # projections
+
+    def _compile_projection(self, node: Node) -> Run:
+        base, each = self._pair(node)
+        return _projection(base, each, None)
+
+    def _compile_filter_projection(self, node: Node) -> Run:
+        base, each, condition = (self.compile(child) for child in node["children"])
+        return _projection(base, each, condition)
+
+    def _compile_value_projection(self, node: Node) -> Run:
+        base, each = self._pair(node)
+
+        def run(value: Any, frame: Frame) -> Any:
+            found = base(value, frame)
+            if not isinstance(found, dict):
+                return None
+            frame.spend(len(found))
+            return [item for part in found.values() if (item := each(part, frame)) is not None]
+
+        return run
+
+    def _compile_flatten(self, node: Node) -> Run:
+        base = self.compile(node["children"][0])
+
+        def run(value: Any, frame: Frame) -> Any:
+            found = base(value, frame)
+            if not isinstance(found, list):
+                return None
+            flat: list[Any] = []
+            for item in found:
+                if isinstance(item, list):
+                    frame.spend(len(item))
+                    flat.extend(item)
+                else:
+                    flat.append(item)
+            frame.spend(len(found))
+            return flat
+
+        return run
+
+    # making things
+
+    def _compile_multi_select_list(self, node: Node) -> Run:
+        parts = [self.compile(child) for child in node["children"]]
+
+        def run(value: Any, frame: Frame) -> Any:
+            return None if value is None else [part(value, frame) for part in parts]
+
+        return run
+
+    def _compile_multi_select_dict(self, node: Node) -> Run:
+        pairs = [(pair["value"], self.compile(pair["children"][0])) for pair in node["children"]]
+
+        def run(value: Any, frame: Frame) -> Any:
+            return None if value is None else {key: part(value, frame) for key, part in pairs}
+
+        return run
+
+    # logic
+
+    def _compile_or_expression(self, node: Node) -> Run:
+        result = self._result
+        left = self.compile(node["children"][0])
+        right = self.compile(node["children"][1], result=result)
+
+        def run(value: Any, frame: Frame) -> Any:
+            found = left(value, frame)
+            return found if truthy(found) else right(value, frame)
+
+        return run
+
+    def _compile_and_expression(self, node: Node) -> Run:
+        result = self._result
+        left = self.compile(node["children"][0])
+        right = self.compile(node["children"][1], result=result)
+
+        def run(value: Any, frame: Frame) -> Any:
+            found = left(value, frame)
+            return right(value, frame) if truthy(found) else found
+
+        return run
+
+    def _compile_not_expression(self, node: Node) -> Run:
+        operand = self.compile(node["children"][0])
+        return lambda value, frame: not truthy(operand(value, frame))
+
+    def _compile_comparator(self, node: Node) -> Run:
+        left, right = self._pair(node)
+        first, second = node["children"]
+        if node["value"] not in ("eq", "ne"):
+            return operators.ordering(node["value"], left, right, (self._spot(first), self._spot(second)))
+        negated = node["value"] == "ne"
+        if second["type"] == "literal" and isinstance(second["value"], str):
+            return operators.equality_with_text(left, second["value"], negated=negated)
+        if second["type"] == "literal" and second["value"] is None:
+            return operators.equality_with_null(left, negated=negated)
+        return operators.equality(left, right, negated=negated)
+
+    def _compile_arithmetic(self, node: Node) -> Run:
+        left, right = self._pair(node)
+        first, second = node["children"]
+        spots = (self._spot(first), self._spot(second))
+        return operators.arithmetic(node["value"], left, right, spots, self._spot(node))
+
+    def _compile_negate(self, node: Node) -> Run:
+        operand = node["children"][0]
+        return operators.negate(self.compile(operand), self._spot(operand))
+
+    def _compile_pipe(self, node: Node) -> Run:
+        result = self._result
+        left = self.compile(node["children"][0])
+        return _sequence([left, self.compile(node["children"][1], result=result)])
+
+    # let
+
+    def _compile_let(self, node: Node) -> Run:
+        result = self._result
+        *bindings, body = node["children"]
+        compiled = [(binding["value"], self.compile(binding["children"][0])) for binding in bindings]
+        sight = len(self._variables)
+        stores: list[tuple[int, Run]] = []
+        for name, run in compiled:
+            self._variables.append((name, self.slots))
+            stores.append((self.slots, run))
+            self.slots += 1
+        inner = self.compile(body, result=result)
+        del self._variables[sight:]
+
+        def run_let(value: Any, frame: Frame) -> Any:
+            for slot, bind in stores:
+                frame.slots[slot] = bind(value, frame)
+            return inner(value, frame)
+
+        return run_let
+
+    def _compile_variable(self, node: Node) -> Run:
+        name = node["value"]
+        slot = next((slot for known, slot in reversed(self._variables) if known == name), None)
+        if slot is None:
+            hint = did_you_mean(name, [known for known, _ in self._variables])
+            hint = hint or f"write let ${name} = … in …; for a field of the root, write $.{name}"
+            raise ExpressionSyntaxError(f"the variable ${name} is not known here", self.text, node["start"], hint=hint)
+        return lambda _value, frame: frame.slots[slot]
+
+    # functions
+
+    def _compile_expref(self, node: Node) -> Run:
+        raise ExpressionSyntaxError(
+            "an expression with & before it can only be an argument of map, sort_by, min_by or max_by",
+            self.text,
+            node["start"],
+        )
+
+    def _compile_function_expression(self, node: Node) -> Run:
+        name = node["value"]
+        function = FUNCTIONS.get(name)
+        if function is None:
+            raise ExpressionSyntaxError(
+                f"there is no function {name}()", self.text, node["start"], hint=did_you_mean(name, FUNCTIONS)
+            )
+        if name == "omit" and not self._result:
+            raise ExpressionSyntaxError(
+                "omit() can only be the result of the whole expression",
+                self.text,
+                node["start"],
+                hint="write value || omit()",
+            )
+        self._check_count(function, node)
+        arguments = [
+            self._argument(function, function.parameters[min(index, len(function.parameters) - 1)], child)
+            for index, child in enumerate(node["children"])
+        ]
+        spots = tuple(self._spot(child) for child in node["children"])
+        return call(function, arguments, Call(name, spots, self._spot(node)))
+
+    def _check_count(self, function: Function, node: Node) -> None:
+        given, least = len(node["children"]), len(function.parameters)
+        if given == least or (given > least and function.variadic):
+            return
+        wanted = f"{'at least ' if function.variadic else ''}{least} argument{'' if least == 1 else 's'}"
+        raise ExpressionSyntaxError(
+            f"{function.name}() takes {wanted}, not {given}", self.text, node["start"], hint=function.signature
+        )
+
+    def _argument(self, function: Function, parameter: Parameter, node: Node) -> Run:
+        if not parameter.expression:
+            return self.compile(node)
+        if node["type"] != "expref":
+            source = self.text[node["start"] : node["end"]]
+            raise ExpressionSyntaxError(
+                f"{function.name}() takes an expression for `{parameter.name}`, with & before it",
+                self.text,
+                node["start"],
+                hint=f"write &{source}",
+            )
+        key = self.compile(node["children"][0])
+        # the key is the argument, not its value
+        return lambda _value, _frame: key
+
+
+def _current(value: Any, _frame: Frame) -> Any:
+    return value
+
+
+def _fields(names: list[str]) -> Run:
+    """A chain of fields. Only objects have a ``get`` among JSON values, and asking is quicker than looking first."""
+    if len(names) == 1:
+        (only,) = names
+
+        def run_one(value: Any, _frame: Frame) -> Any:
+            try:
+                return value.get(only)
+            except AttributeError:
+                return None
+
+        return run_one
+
+    if len(names) == 2:
+        first, second = names
+
+        def run_two(value: Any, _frame: Frame) -> Any:
+            try:
+                return value.get(first).get(second)
+            except AttributeError:
+                return None
+
+        return run_two
+
+    chain = tuple(names)
+
+    def run(value: Any, _frame: Frame) -> Any:
+        try:
+            for name in chain:
+                value = value.get(name)
+        except AttributeError:
+            return None
+        return value
+
+    return run
+
+
+def _sequence(runs: list[Run]) -> Run:
+    if len(runs) == 1:
+        return runs[0]
+    first, *others = runs
+
+    def run(value: Any, frame: Frame) -> Any:
+        value = first(value, frame)
+        for step in others:
+            value = step(value, frame)
+        return value
+
+    return run
+
+
+def _projection(base: Run, each: Run, condition: Run | None) -> Run:
+    def run(value: Any, frame: Frame) -> Any:
+        found = base(value, frame)
+        if not isinstance(found, list):
+            return None
+        frame.spend(len(found))
+        if condition is not None:
+            found = [part for part in found if truthy(condition(part, frame))]
+        if each is _current:
+            return [part for part in found if part is not None]
+        return [item for part in found if (item := each(part, frame)) is not None]
+
+    return run
