@@ -56,6 +56,7 @@ create index runs_by_state on runs(state, simulated, due_at);
 create index runs_by_receipt on runs(receipt_id);
 create index runs_by_subject on runs(subject) where subject is not null;
 
+-- journal and effects have rowids: rows of some kilobytes are written a quarter to a third faster so, and lie closer
 create table journal(
   run_id       integer not null,
   key          text not null,
@@ -68,7 +69,7 @@ create table journal(
   error        blob,
   notes        blob,
   primary key(run_id, key)
-) without rowid;
+);
 
 create table effects(
   run_id       integer not null,
@@ -90,7 +91,7 @@ create table effects(
   reason       text,
   notes        blob,
   primary key(run_id, key)
-) without rowid;
+);
 create index effects_by_key on effects(effect_key);
 -- few writes are not done; they are the ones that people and recovery look for
 create index effects_not_done on effects(state, run_id) where state != 'done';
