@@ -186,6 +186,8 @@ class _Sorter:
                 events: Sequence[Event] = [Event(self._incoming.body)]
             else:
                 events = trigger.module.parse(self._incoming)
+                if identify := trigger.module.identify:
+                    events = [identify(trigger.config, self._incoming, event) for event in events]
         except DataError as error:
             return [(self._delivery(0, DeliveryState.REJECTED, reason=error.message), None, None)]
         except Exception as error:  # noqa: BLE001 - a plugin's mistake; the receipt keeps the body, and says what happened

@@ -41,7 +41,7 @@ CONNECTION = ConnectionType(
             "base_url": {
                 "type": "string",
                 "title": "Base URL",
-                "default": BASE_URL,
+                "description": "Another host: the whole URL, the store id included.",
                 "pattern": "^https?://[^\\s]+$",
             },
             "custom_event_path": {

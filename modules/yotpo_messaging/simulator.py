@@ -76,7 +76,7 @@ class MessagingSimulator(SimulatedVendor):
         self._issued = 0
 
     def connection(self, base_url: str) -> Mapping[str, Any]:
-        base_url = base_url.rstrip("/") + PREFIX + "/{store_id}"
+        base_url = f"{base_url.rstrip('/')}{PREFIX}/{self.store_id}"
         return {"store_id": self.store_id, "secret": self.secret, "base_url": base_url}
 
     def routes(self) -> Sequence[web.RouteDef]:

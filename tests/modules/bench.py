@@ -58,7 +58,7 @@ class Bench:
         self.kind = kind
         self.fields = fields
         self.clock = clock
-        base = fill(str(fields.get("base_url") or kind.base_url), fields, "connection")
+        base = str(fields.get("base_url") or "") or fill(kind.base_url, fields, "connection")
         self.http = ConnectionHttp(
             Target(base_url=base, auth=auth, fields=fields, errors=kind.errors, timeout=kind.timeout),
             pools,

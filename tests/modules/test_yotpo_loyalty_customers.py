@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import engine
-from engine import AuthError, DataError, Effect, NotFound, QueryAuth, RateLimitError, VendorError
+from engine import AuthError, DataError, Effect, NotFound, QueryAuth, RateLimitError, Response, VendorError
 from modules.yotpo_loyalty.connection import BASE_URL, CONNECTION
 from modules.yotpo_loyalty.customers import RETRIEVE_CUSTOMER
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
@@ -234,3 +234,17 @@ async def test_an_answer_that_is_no_customer_is_a_vendor_error(yotpo: Bench, sim
     simulator.fail_next(200, body=["surprise"])
     with pytest.raises(VendorError, match="not a customer"):
         await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
+
+
+async def test_both_switches_are_always_sent(yotpo: Bench) -> None:
+    sent: list[Any] = []
+    request = yotpo.http.request
+
+    async def watched(method: str, path: str, *, query: dict[str, Any]) -> Response:
+        sent.append(query)
+        return await request(method, path, query=query)
+
+    yotpo.http.request = watched  # type: ignore[method-assign,assignment]
+    await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
+    await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com", "with_history": True})
+    assert [(query["with_referral_code"], query["with_history"]) for query in sent] == [(False, False), (False, True)]
