@@ -229,11 +229,9 @@ class StepReader:
         first = scope.inner(read.condition)
         steps = self._list(node.get("steps"), first, "")
         other = scope.inner()
-        absent = dict(self._absent)
         for name in first.outputs.keys() - scope.outputs.keys():
             self._absent[name] = "it is in the other branch, of which only one runs"
         others = self._list(otherwise, other, "else.")
-        self._absent |= absent
         scope.outputs.update(first.outputs)
         scope.outputs.update(other.outputs)
         return GroupStep(**read.common, steps=steps, otherwise=others), UNKNOWN

@@ -88,7 +88,7 @@ def array_of(items: Schema) -> Schema:
 
 def union(schemas: Sequence[Schema]) -> Schema:
     """A value that is one of these."""
-    # schemas can share parts in a way that makes comparing them in depth take for ever, so only simple ones are compared
+    # schemas can share parts so that comparing them in depth takes for ever: only simple ones are compared
     found: dict[object, Schema] = {}
     for schema in schemas:
         simple = [*schema] == ["type"] and isinstance(schema["type"], str)

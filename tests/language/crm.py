@@ -127,6 +127,8 @@ CRM = App(
                             {"type": "integer", "multipleOf": 3},
                         ]
                     },
+                    "whom": {"anyOf": [{"type": "string"}, closed({"email": {"type": "string"}})]},
+                    "target": {"oneOf": [closed({"ref": {"type": "string"}}), closed({"ref": {"type": "integer"}})]},
                     "when": closed(
                         {"at": {"type": "string"}, "zone": {"type": "string"}},
                         dependentRequired={"at": ["zone"]},

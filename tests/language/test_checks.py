@@ -17,6 +17,20 @@ from tests.language.crm import CONNECTIONS, WEBHOOKS, registry
 REGISTRY = registry()
 TRIGGER = "scenario: s\ntrigger:\n  module: crm.watch_orders\n"
 CUSTOMER = "  - {id: customer, module: crm.get_customer, connection: crm, with: {id: 7}}\n"
+LOOP_OVER_ORDERS = """\
+  - {id: o, module: crm.list_orders}
+  - foreach: ${{ o }}
+    key: ${{ item.no }}
+    steps:
+      - set: {y: '${{ item.lines[0].skuu }}', z: '${{ index.x }}'}
+"""
+COLLECTING_LOOP = """\
+  - id: o
+    foreach: ${{ [run] }}
+    collect: {a: '${{ item.id }}'}
+    steps: []
+  - set: {y: '${{ o[0].b }}'}
+"""
 
 
 def found(source: str) -> list[Diagnostic]:
@@ -148,6 +162,8 @@ def test_a_mistake_is_shown_with_its_line_and_a_caret() -> None:
             "  - foreach: ${{ [1] }}\n    steps:\n      - {id: a, set: {x: 1}}\n  - set: {y: '${{ a.x }}'}\n",
             [("6:19", "step-not-run")],
         ),
+        (LOOP_OVER_ORDERS, [("5:19", "unknown-field"), ("7:37", "unknown-field"), ("7:63", "unknown-field")]),
+        (COLLECTING_LOOP, [("7:24", "unknown-field")]),
         ("  - set: {y: '${{ steps.b.status }}'}\n  - {id: b, set: {x: 1}}\n", [("3:25", "step-not-run")]),
         ("  - {id: b, set: {x: 1}}\n  - set: {y: '${{ steps.b.state }}'}\n", [("4:27", "unknown-field")]),
         ("  - {id: b, set: {x: 1}}\n  - set: {y: '${{ steps.c.status }}'}\n", [("4:25", "unknown-field")]),
@@ -232,6 +248,11 @@ def test_a_mistake_at_the_head_of_the_scenario(trigger: str, expected: list[tupl
         ("contact: {no: '${{ run.id }}', email: a}", "error[config-key]: 'contact' has no key 'no'"),
         ("how: 4", "error[config-value]: how: fits none of the forms allowed here: must be the text 'now', not the n"),
         ("how: 15", "error[config-value]: how: fits several forms of which only one may be meant"),
+        (
+            "whom: {email: 5}",
+            'error[config-type]: whom.email: wants a text, not the number 5 (write it in quotes: "5")',
+        ),
+        ("whom: 5", "error[config-type]: whom: wants a text or an object, not the number 5"),
         ("when: {at: x}", "error[config-missing]: when: 'zone' is a dependency of 'at'"),
         ("custom: {a: [1]}", "error[config-type]: custom.a: wants a text or a number, not a list"),
         ("custom: {a: {}}", "error[config-type]: custom.a: wants a text or a number, not an object"),
@@ -254,6 +275,7 @@ def test_a_config_is_checked_against_the_modules_schema(config: str, expected: s
         "contact: '${{ run.id }}'",
         "contact: {email: '${{ run.id }}', id: '${{ omit() }}'}",
         "how: '${{ run.attempt }}'",
+        "target: {ref: '${{ run.id }}'}",
         "when: {at: '${{ run.id || omit() }}'}",
         "when: '${{ run }}'",
         "custom: {a: '${{ run.id }}', b: 1.5}",
