@@ -29,7 +29,6 @@ def fixture(name: str) -> Any:
 
 def problems(value: Json, schema: Mapping[str, Any]) -> list[str]:
     """What a schema has against a value."""
-    jsonschema.Draft202012Validator.check_schema(schema)
     return [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(value)]
 
 
