@@ -162,7 +162,7 @@ def test_a_mistake_is_shown_with_its_line_and_a_caret() -> None:
             "  - foreach: ${{ [1] }}\n    steps:\n      - {id: a, set: {x: 1}}\n  - set: {y: '${{ a.x }}'}\n",
             [("6:19", "step-not-run")],
         ),
-        (LOOP_OVER_ORDERS, [("5:19", "unknown-field"), ("7:37", "unknown-field"), ("7:63", "unknown-field")]),
+        (LOOP_OVER_ORDERS, [("5:19", "unknown-field"), ("7:37", "unknown-field"), ("7:61", "unknown-field")]),
         (COLLECTING_LOOP, [("7:24", "unknown-field")]),
         ("  - set: {y: '${{ steps.b.status }}'}\n  - {id: b, set: {x: 1}}\n", [("3:25", "step-not-run")]),
         ("  - {id: b, set: {x: 1}}\n  - set: {y: '${{ steps.b.state }}'}\n", [("4:27", "unknown-field")]),
