@@ -1,0 +1,108 @@
+"""The program ``engine``: its commands, and how it shows what went wrong."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import click
+
+from engine.cli.failures import Bug, Failure
+from engine.cli.session import Session
+from engine.sdk.errors import EngineError
+
+
+class Entry(NamedTuple):
+    """A command that is not imported yet.
+
+    :param summary: its line in the list of commands, the same as in its own help.
+    """
+
+    module: str
+    summary: str
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "run": Entry("engine.cli.run", "Run one scenario, and show each step as it happens."),
+    "serve": Entry("engine.cli.serve", "Serve all scenarios of a project."),
+    "check": Entry("engine.cli.check", "Find every mistake in scenarios and settings."),
+    "modules": Entry("engine.cli.modules", "Show what is installed: apps, modules, their options."),
+    "webhooks": Entry("engine.cli.webhooks", "Show the URLs that senders call."),
+    "runs": Entry("engine.cli.runs", "List runs; show, resume, retry or cancel one."),
+    "receipts": Entry("engine.cli.receipts", "Show what arrived, and what became of it."),
+    "effects": Entry("engine.cli.effects", "Show every write: intended, done, refused, unknown."),
+    "connections": Entry("engine.cli.connections", "List connections; add, test or remove one."),
+    "simulate": Entry("engine.cli.simulate", "Run an app's simulator on a port."),
+}
+
+
+class Commands(click.Group):
+    """The group of all commands; knows their summaries without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(entry.module), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EngineError as error:
+            if ctx.ensure_object(Session).debug:
+                raise
+            raise Failure(error) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if ctx.ensure_object(Session).debug:
+                raise
+            raise Bug(error) from error
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExample:\n  engine run scenarios/hello.yaml --event event.json --simulate",
+)
+@click.option("--debug", is_flag=True, envvar="ENGINE_DEBUG", help="Show the traceback of an unexpected error.")
+@click.version_option(package_name="scenario-engine", prog_name="engine")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Run scenarios: YAML files that say what follows from an event, and that survive whatever stops them."""
+    ctx.ensure_object(Session).debug = debug
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+class _Stderr(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
+
+
+def main() -> None:
+    """The program's entry point."""
+    handler = _Stderr()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    log = logging.getLogger("engine")
+    log.addHandler(handler)
+    log.setLevel(logging.WARNING)
+    log.propagate = False
+    for stream in (sys.stdout, sys.stderr):
+        # what vendors and authors write must not end a program that shows it
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    cli(prog_name="engine")

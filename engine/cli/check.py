@@ -1,0 +1,143 @@
+"""``engine check``: every mistake at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from engine.cli.console import counted, note, print_json
+from engine.cli.failures import Finished
+from engine.cli.session import Session
+from engine.cli.workspace import Workspace, shorten
+from engine.runtime.clock import SystemClock
+from engine.runtime.project import CONNECTIONS, SETTINGS, Project
+from engine.runtime.reader import SettingsError
+from engine.scenario.diagnostics import Diagnostic, Severity, render
+from engine.scenario.load import check_unique, load_file
+from engine.scenario.plan import Scenario
+
+
+@dataclass
+class _Found:
+    files: set[Path] = field(default_factory=set)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def settings(self, error: SettingsError) -> None:
+        self.diagnostics += error.diagnostics
+        self.sources |= error.sources
+
+    def count(self, severity: Severity) -> int:
+        return sum(d.severity is severity for d in self.diagnostics)
+
+
+@click.command(
+    epilog="\b\nExamples:\n  engine check\n  engine check scenarios/hello.yaml\n  engine check --format github"
+)
+@click.argument("paths", type=click.Path(exists=True, path_type=Path), nargs=-1, metavar="[PATH]...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="For people, for programs, or as annotations of a GitHub workflow.",
+)
+@click.pass_obj
+def check(session: Session, paths: tuple[Path, ...], form: str) -> None:
+    """Find every mistake in scenarios and settings.
+
+    Without PATH it checks the project of the current folder. Exit code 1 when there is an error; warnings do not count.
+    """
+    found = _Found()
+    groups: dict[Path, list[Path]] = {}
+    projects: dict[Path, Project] = {}
+    for path in paths or (Path.cwd(),):
+        project = _project(path, found)
+        projects[project.root] = project
+        groups.setdefault(project.root, []).extend([path] if paths else [])
+    for root, group in groups.items():
+        _check(Workspace(projects[root], session, SystemClock()), group, found)
+    found.diagnostics = list(dict.fromkeys(found.diagnostics))
+    errors = found.count(Severity.ERROR)
+    if form == "json":
+        print_json(
+            {
+                "files": len(found.files),
+                "errors": errors,
+                "warnings": found.count(Severity.WARNING),
+                "diagnostics": [d.to_json() for d in found.diagnostics],
+            }
+        )
+    elif form == "github":
+        for d in found.diagnostics:
+            click.echo(_annotation(d))
+    elif found.diagnostics:
+        click.echo(render(found.diagnostics, found.sources))
+    if form != "json":
+        note(_summary(found))
+    raise Finished(errors == 0)
+
+
+def _project(path: Path, found: _Found) -> Project:
+    try:
+        return Project.find(path)
+    except SettingsError as error:
+        found.settings(error)
+        return Project(Path(error.diagnostics[0].place.file).parent)
+
+
+def _check(workspace: Workspace, paths: list[Path], found: _Found) -> None:
+    project = workspace.project
+    registry = workspace.registry()
+    connections: dict[str, str] | None = None
+    try:
+        connections = {name: entry.type for name, entry in project.connections(registry).items()}
+    except SettingsError as error:
+        found.settings(error)
+    found.files.update(path for name in (SETTINGS, CONNECTIONS) if (path := project.root / name).is_file())
+    # what cannot be read is not held against those who rely on it
+    broken = any(Path(d.place.file).name == SETTINGS for d in found.diagnostics)
+    webhooks = None if broken else project.settings.webhooks
+    scenarios: list[Scenario] = []
+    for path in project.scenario_files(paths):
+        if path.name in (SETTINGS, CONNECTIONS):
+            continue
+        file = shorten(path)
+        plan, diagnostics = load_file(file, registry, connections, webhooks)
+        found.diagnostics += diagnostics
+        found.sources[str(file)] = file.read_text("utf-8", "replace")
+        found.files.add(path)
+        if plan is not None:
+            scenarios.append(plan)
+    found.diagnostics += check_unique(scenarios)
+
+
+def _summary(found: _Found) -> str:
+    parts = [
+        counted(len(found.files), "file"),
+        counted(found.count(Severity.ERROR), "error"),
+        counted(found.count(Severity.WARNING), "warning"),
+    ]
+    if hints := found.count(Severity.HINT):
+        parts.append(counted(hints, "hint"))
+    return ", ".join(parts)
+
+
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.HINT: "notice"}
+
+
+def _annotation(d: Diagnostic) -> str:
+    message = f"{d.message} ({d.hint})" if d.hint else d.message
+    properties = f"file={_property(d.place.file)},line={d.place.line},col={d.place.column},title={_property(d.code)}"
+    return f"::{_LEVELS[d.severity]} {properties}::{_escaped(message)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,138 @@
+"""One run in full, from the store: its event, its journal and its writes, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from engine.cli import holds
+from engine.cli.acting import look_up
+from engine.cli.console import bold, coloured, dim, excerpt, moment, print_json, took, width
+from engine.cli.execute import seconds
+from engine.cli.workspace import Workspace
+from engine.sdk import jsontext
+from engine.store.ids import show as show_id
+from engine.store.records import EffectFilter, EffectRecord, Receipt, Record, Run
+
+_WORDS = {"call": "done", "failed": "failed", "settled": "settled"}
+
+
+async def show_run(workspace: Workspace, run_id: int, run_json: Callable[[Run, Workspace], dict[str, Any]]) -> None:
+    """Print a run. Raises ``CommandRefused``: there is none."""
+    run = await look_up(workspace, run_id)
+    async with workspace.store() as store:
+        receipt = await store.receipt(run.receipt_id)
+        records = await store.records(run_id)
+        effects = await store.effects(EffectFilter(run_id=run_id))
+    rows: list[Record | EffectRecord] = sorted([*records, *effects], key=lambda row: row.position)
+    about = run_json(run, workspace)
+    if workspace.session.as_json:
+        source = {"source": receipt.source, "received_at": receipt.received_at} if receipt else None
+        journal = [row_json(row, workspace) for row in rows]
+        print_json({**about, "event": source, "journal": journal, "decisions": _decisions(run, rows, workspace)})
+        return
+    click.echo("\n".join(_lines(workspace, run, about, receipt, rows)))
+
+
+def _lines(
+    workspace: Workspace,
+    run: Run,
+    about: dict[str, Any],
+    receipt: Receipt | None,
+    rows: Sequence[Record | EffectRecord],
+) -> list[str]:
+    simulated = "  simulated" if run.simulated else ""
+    lines = [f"run {bold(show_id(run.id))}  {bold(run.scenario)}  {coloured(run.state)}{simulated}"]
+    if receipt is not None:
+        lines.append(f"  event    receipt {show_id(receipt.id)} from {receipt.source}, {moment(receipt.received_at)}")
+    if run.subject:
+        lines.append(f"  subject  {run.subject}")
+    ended = f", ended {moment(run.ended_at)} after {took(seconds(run))}" if run.ended_at else ""
+    lines.append(f"  times    created {moment(run.created_at)}{ended}")
+    lines.append(f"  version  {run.version[:8]}")
+    if run.recoveries:
+        lines.append(f"  taken over {run.recoveries} times since its last progress")
+    lines.append("")
+    for row in rows:
+        lines += _row(row_json(row, workspace))
+    if not rows:
+        lines.append(dim("  nothing touched the outside world"))
+    if workspace.session.verbose:
+        decisions = _decisions(run, rows, workspace)
+        lines += [
+            "",
+            "  decisions",
+            *(f"    {key} = {excerpt(value, width() - 10)}" for key, value in decisions.items()),
+        ]
+    if about["error"]:
+        lines += ["", f"  error    {about['error'].get('code')}: {about['error'].get('message')}"]
+    if about["output"] is not None:
+        lines += ["", f"  output   {excerpt(about['output'], width() - 12)}"]
+    if about["holds"]:
+        lines += ["", *holds.explain(workspace, show_id(run.id), about["holds"], workspace.redactor)]
+    return lines
+
+
+def row_json(row: Record | EffectRecord, workspace: Workspace) -> dict[str, Any]:
+    """A journal row or effect as ``--json`` shows it."""
+    path, _, attempt = row.key.rpartition("#")
+    shared = {
+        "path": path,
+        "attempt": int(attempt.rstrip("!")),
+        "module": row.module,
+        "output": _read(row.output, workspace),
+        "error": _read(row.error, workspace),
+    }
+    if isinstance(row, Record):
+        return {**shared, "kind": row.kind, "effect": None, "state": _WORDS.get(row.kind, row.kind), "at": row.at}
+    return {
+        **shared,
+        "kind": "effect",
+        "effect": row.effect,
+        "state": str(row.state),
+        "at": row.intended_at,
+        "settled_at": row.settled_at,
+        "settled_by": row.settled_by,
+        "reason": row.reason,
+        "effect_key": row.effect_key,
+        "request": _read(row.request, workspace),
+    }
+
+
+def _row(row: dict[str, Any]) -> list[str]:
+    attempt = f" attempt {row['attempt']}" if row["attempt"] > 1 else ""
+    if row["kind"] == "settled":
+        word = row["output"] or {}
+        reason = f": {word['reason']}" if word.get("reason") else ""
+        return [
+            f"  {moment(row['at'])}  {bold(row['path'])}{attempt}  {word.get('by')} said '{word.get('choice')}'{reason}"
+        ]
+    kind = "write " if row["kind"] == "effect" else ""
+    by = f" by {row['settled_by']}" if row.get("settled_by") not in (None, "vendor") else ""
+    why = f" ({row['reason']})" if row.get("reason") else ""
+    took_ = f"  {took(row['settled_at'] - row['at'])}" if row.get("settled_at") else ""
+    what = f"{row['module']}  {kind}{coloured(row['state'])}{by}{why}{took_}"
+    room = width() - 18
+    lines = [f"  {moment(row['at'])}  {bold(row['path'])}{attempt}  {what}"]
+    given = [name for name in ("request", "output") if row.get(name) is not None]
+    lines += [f"      {name:<8} {dim(excerpt(row[name], room))}" for name in given]
+    if row["error"]:
+        lines.append(f"      error    {excerpt(str(row['error'].get('message')), room)}")
+        if row["error"].get("detail"):
+            lines.append(f"      answer   {dim(excerpt(row['error']['detail'], room))}")
+    return lines
+
+
+def _read(text: bytes | None, workspace: Workspace) -> Any:
+    return None if text is None else workspace.redactor.json(jsontext.loads(text))
+
+
+def _decisions(run: Run, rows: Sequence[Record | EffectRecord], workspace: Workspace) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for notes in (*(row.notes for row in rows), run.notes):
+        if notes:
+            found |= jsontext.loads(notes)
+    redacted: dict[str, Any] = workspace.redactor.json(found)
+    return redacted

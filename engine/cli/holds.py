@@ -1,0 +1,42 @@
+"""Why a run is held, and the commands that let it go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from engine.cli.console import bold, dim
+from engine.cli.workspace import Workspace
+from engine.runtime.redact import Redactor
+
+_SETTLE = (
+    ("--happened --output JSON", "it happened: go on with this output"),
+    ("--send-again", "it did not happen: send it again"),
+    ("--skip", "leave the step out; its output is null"),
+)
+_AGAIN = (("--send-again", "let the run go on from there"),)
+_END = (("--give-up", "end the run as failed"),)
+
+
+def commands(workspace: Workspace, run: str, holds: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Every command that is possible now, and what it does."""
+    found: list[tuple[str, str]] = []
+    for hold in holds:
+        about_a_call = hold["step"] and hold["code"] in ("unknown", "failed")
+        which = ["--step", hold["step"]] if len(holds) > 1 and hold["step"] else []
+        for option, meaning in _SETTLE if about_a_call else _AGAIN:
+            found.append((workspace.command("runs", "resume", run, *which, *option.split()), meaning))
+    return found + [(workspace.command("runs", "resume", run, *option.split()), text) for option, text in _END]
+
+
+def explain(
+    workspace: Workspace, run: str, holds: Sequence[Mapping[str, Any]], redactor: Redactor, indent: str = "  "
+) -> Iterable[str]:
+    """Lines that say why a run is held and what can be done."""
+    for hold in holds:
+        where = f"at {bold(hold['step'])} " if hold["step"] else ""
+        yield f"{indent}held {where}as '{hold['code']}': {redactor.text(str(hold['message']))}"
+    if any(hold["code"] == "unknown" for hold in holds):
+        yield f"{indent}whether the vendor applied it is not known: look there, then say how the run goes on"
+    for command, meaning in commands(workspace, run, holds):
+        yield f"{indent}  {command}   {dim('# ' + meaning)}"

@@ -1,0 +1,201 @@
+"""``engine modules``: what is installed."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from engine.cli.console import bold, counted, dim, excerpt, print_json, table, width
+from engine.cli.options import json_option
+from engine.cli.session import Session
+from engine.cli.workspace import Workspace, refuse
+from engine.plugins import Registry
+from engine.scenario.diagnostics import did_you_mean
+from engine.sdk.apps import App
+from engine.sdk.modules import Action, Module, Schema, Search, Transform, WebhookTrigger
+
+_KINDS = ((WebhookTrigger, "trigger"), (Search, "search"), (Transform, "transform"), (Action, "action"))
+
+
+@click.command(
+    epilog="\b\nExamples:\n  engine modules\n  engine modules http\n  engine modules yotpo_loyalty.retrieve_customer"
+)
+@click.argument("name", required=False)
+@json_option
+@click.pass_obj
+def modules(session: Session, name: str | None) -> None:
+    """Show what is installed: apps, modules, their options.
+
+    NAME is an app or a module. Plugins that could not be loaded are told on stderr.
+    """
+    registry = Workspace.of(session).registry()
+    if name is None:
+        chosen = dict(registry.modules)
+    elif name in registry.modules:
+        chosen = {name: registry.modules[name]}
+    elif name in registry.apps:
+        chosen = {n: m for n, m in registry.modules.items() if registry.app_of(n).name == name}
+    else:
+        hint = did_you_mean(name, [*registry.modules, *registry.apps]) or "list them with `engine modules`"
+        raise refuse("unknown-module", f"no app or module '{name}' is installed", hint)
+    if session.as_json:
+        shown = [module_json(n, m) for n, m in chosen.items()]
+        apps = [_app_json(a, registry) for a in registry.apps.values() if name is None or a.name == name]
+        print_json(shown[0] if name in registry.modules else {"apps": apps, "modules": shown})
+    elif name in registry.modules:
+        click.echo("\n".join(_page(name, chosen[name])))
+    else:
+        click.echo("\n".join(_overview(registry, chosen, registry.apps.get(name or ""))))
+
+
+def kind_of(module: Module) -> str:
+    """``trigger``, ``action``, ``search`` or ``transform``."""
+    return next((word for kind, word in _KINDS if isinstance(module, kind)), "module")
+
+
+def effect_in_words(module: Module) -> str:
+    """What a module does outside, as far as it can be said without its config."""
+    if isinstance(module, Search):
+        return "read"
+    if not isinstance(module, Action):
+        return ""
+    return "by config" if callable(module.effect) else str(module.effect)
+
+
+def module_json(name: str, module: Module) -> dict[str, Any]:
+    """A module with its schemas."""
+    return {
+        "name": name,
+        "kind": kind_of(module),
+        "version": module.version,
+        "title": module.title,
+        "description": module.description,
+        "effect": effect_in_words(module) or None,
+        "connection": module.connection,
+        "connection_required": bool(module.connection and module.connection_required),
+        "config": module.config,
+        "output": module.output_schema(module.example or {}),
+        "output_depends_on_config": callable(module.output),
+        "example": module.example,
+    }
+
+
+def _app_json(app: App, registry: Registry) -> dict[str, Any]:
+    return {
+        "name": app.name,
+        "title": app.title,
+        "description": app.description,
+        "origin": registry.origin(app.name),
+        "simulator": app.simulator is not None,
+        "connections": [
+            {"name": kind.name, "title": kind.title, "description": kind.description, "fields": kind.fields}
+            for kind in app.connections
+        ],
+    }
+
+
+def _overview(registry: Registry, chosen: Mapping[str, Module], app: App | None) -> Iterator[str]:
+    if app is not None:
+        yield f"{bold(app.name)}  {app.title}"
+        yield from (f"  {line}" for line in (app.description, dim(registry.origin(app.name))) if line)
+        for kind in app.connections:
+            yield f"\n  connection {bold(kind.name)}{f': {kind.description}' if kind.description else ''}"
+            yield _indented(_options(kind.fields))
+        yield ""
+    rows = [(bold(n), kind_of(m), effect_in_words(m), m.title) for n, m in chosen.items()]
+    yield table(rows, ("module", "kind", "effect", "title"))
+    if app is None:
+        apps = counted(len(registry.apps), "app")
+        yield f"\n{apps}, {counted(len(chosen), 'module')}; `engine modules NAME` shows one with its options"
+
+
+def _page(name: str, module: Module) -> Iterator[str]:
+    yield f"{bold(name)}  {module.title}"
+    yield f"  {module.description}\n"
+    effect = f", effect: {effect_in_words(module)}" if effect_in_words(module) else ""
+    yield f"  kind: {kind_of(module)}{effect}, version {module.version}"
+    if module.connection:
+        yield f"  connection: {module.connection}{'' if module.connection_required else ' (optional)'}"
+    yield f"\n{dim('config')}"
+    yield _indented(_options(module.config)) if module.config.get("properties") else "  takes no options"
+    output = module.output_schema(module.example or {})
+    yield f"\n{dim('output')}{' of the example below; it depends on the config' if callable(module.output) else ''}"
+    if output.get("properties"):
+        yield _indented(_options(output))
+    else:
+        yield f"  {excerpt(_type(output), width() - 4)}"
+    yield f"\n{dim('example')}"
+    yield from _example(name, module)
+
+
+def _options(schema: Schema) -> str:
+    required = set(schema.get("required", ()))
+    rows = []
+    for key, given in schema.get("properties", {}).items():
+        inner = given if isinstance(given, Mapping) else {}
+        words = [inner.get("description") or inner.get("title") or ""]
+        if "default" in inner:
+            words.append(f"[default: {json.dumps(inner['default'], ensure_ascii=False)}]")
+        rows.append([bold(key), _type(inner), "required" if key in required else "", " ".join(filter(None, words))])
+    room = max(30, width() - 12 - sum(max((len(click.unstyle(row[n])) for row in rows), default=0) for n in range(3)))
+    for row in rows:
+        row[3] = textwrap.fill(row[3], room)
+    return table(rows, ("key", "type", "", ""))
+
+
+def _type(schema: Schema) -> str:
+    if schema.get("writeOnly"):
+        return "secret"
+    if "enum" in schema:
+        return excerpt(" | ".join(str(value) for value in schema["enum"]), 60)
+    if "const" in schema:
+        return json.dumps(schema["const"], ensure_ascii=False)
+    kind = schema.get("type")
+    items = schema.get("items")
+    if kind == "array" and isinstance(items, Mapping) and items:
+        return f"list of {_type(items)}"
+    if isinstance(kind, list):
+        return " | ".join(kind)
+    return str(kind) if kind else "any"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _example(name: str, module: Module) -> Iterator[str]:
+    trigger = isinstance(module, WebhookTrigger)
+    lines = [f"module: {name}"]
+    if module.connection and module.connection_required:
+        lines.append(f"connection: {module.connection}")
+    if module.example:
+        lines += ["with:", *(f"  {line}" for line in _yaml(module.example))]
+    if trigger:
+        yield from ("  trigger:", *(f"    {line}" for line in lines))
+        return
+    yield "  - id: example"
+    yield from (f"    {line}" for line in lines)
+
+
+def _yaml(value: Any) -> list[str]:
+    """A JSON value as block YAML; scalars are written as JSON, which is YAML 1.2 too."""
+    if isinstance(value, Mapping) and value:
+        lines = []
+        for key, inner in value.items():
+            nested = _yaml(inner)
+            if isinstance(inner, Mapping | list) and inner:
+                lines += [f"{key}:", *(f"  {line}" for line in nested)]
+            else:
+                lines.append(f"{key}: {nested[0]}")
+        return lines
+    if isinstance(value, list) and value:
+        lines = []
+        for inner in value:
+            first, *rest = _yaml(inner)
+            lines += [f"- {first}", *(f"  {line}" for line in rest)]
+        return lines
+    return [json.dumps(value, ensure_ascii=False)]

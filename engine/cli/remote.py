@@ -1,0 +1,80 @@
+"""Handing a command to the process that executes the store."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+from engine.cli.console import note
+from engine.cli.workspace import Workspace
+from engine.sdk import jsontext
+from engine.sdk.errors import EngineError, StoreLocked
+from engine.server.admin import ADMIN_FILE
+from engine.store.lock import holder
+
+#: seconds in which a running process answers
+PATIENCE = 30.0
+
+
+class RemoteError(EngineError):
+    """The running process refused a command, or did not answer."""
+
+    code = "command-refused"
+
+    def __init__(self, message: str, *, code: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        # the error keeps the code that it had where it was raised
+        self.code = code or type(self).code  # type: ignore[misc]
+
+
+def hand_over(workspace: Workspace, path: str, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Ask the process that executes the store.
+
+    :param path: such as ``/api/runs/ID/resume``; its parts are escaped.
+    :returns: its answer; None when no process executes the store, so that the caller acts itself.
+    :raises StoreLocked: a process executes the store and takes no commands.
+    :raises RemoteError: it refused, or does not answer.
+    """
+    owner = holder(workspace.data)
+    if owner is None:
+        return None
+    who = f"process {owner['pid']} ({owner.get('command')})" if owner.get("pid") else "another process"
+    try:
+        about = json.loads((workspace.data / ADMIN_FILE).read_text("utf-8"))
+        address = urllib.parse.urlsplit(about["url"])
+        token = about["token"]
+    except (OSError, ValueError, KeyError):
+        raise StoreLocked(
+            f"{workspace.data} is executed by {who}, which takes no commands",
+            place=str(workspace.data),
+            hint="wait until it has ended, or stop it, and give the command again",
+        ) from None
+    note(f"handed to {who}")
+    return _ask(address, token, path, body, who)
+
+
+def _ask(
+    address: urllib.parse.SplitResult, token: str, path: str, body: Mapping[str, Any], who: str
+) -> Mapping[str, Any]:
+    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=PATIENCE)
+    try:
+        connection.request(
+            "POST",
+            urllib.parse.quote(path),
+            jsontext.dumps(dict(body)),
+            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        )
+        answer = connection.getresponse()
+        data = json.loads(answer.read())
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise RemoteError(f"{who} does not answer: {error}", hint="see whether it still runs") from None
+    finally:
+        connection.close()
+    if answer.status != 200:
+        error_ = data.get("error", {})
+        raise RemoteError(str(error_.get("message")), code=error_.get("code"), hint=error_.get("hint"))
+    found: Mapping[str, Any] = data
+    return found

@@ -1,0 +1,263 @@
+"""``engine run``: one scenario, each step as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass, replace
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.cli.aio import Signals, run_async
+from engine.cli.console import bold, dim, note, print_json
+from engine.cli.execute import Reports, at_rest, delivery_json, fine, settle
+from engine.cli.failures import Finished
+from engine.cli.options import data_option, json_option, listen_options, simulate_option, verbose_option
+from engine.cli.session import Session
+from engine.cli.transcript import Transcript, layout
+from engine.cli.watch import Watcher
+from engine.cli.workspace import Workspace, shorten, wrong_usage
+from engine.plugins import Registry
+from engine.runtime.host import Host, Options
+from engine.runtime.intake import Accepted
+from engine.runtime.webhooks import webhook_name
+from engine.scenario.plan import Scenario
+from engine.sdk import jsontext
+from engine.sdk.clock import utc
+from engine.sdk.errors import EngineError
+from engine.sdk.modules import Delivery
+from engine.server.service import Service
+from engine.store.ids import show
+from engine.store.records import DeliveryState, Run
+
+
+class EventUnreadable(EngineError):
+    """The event given with ``--event`` is not JSON."""
+
+    code = "event-unreadable"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for."""
+
+    plan: Scenario
+    body: bytes | None
+    once: bool
+    simulate: bool
+    dry_run: bool
+    host: str | None
+    port: int | None
+    public_url: str | None
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  engine run scenarios/hello.yaml --event event.json --simulate\n"
+    "  engine run scenarios/hello.yaml --public-url https://hooks.example.com"
+)
+@click.argument("scenario", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--event",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="Run once on the event in this JSON file; - reads stdin.",
+)
+@click.option("--once", is_flag=True, help="Serve until one event has been processed.")
+@simulate_option
+@click.option("--dry-run", is_flag=True, help="Reads are made, writes are only shown; nothing is kept.")
+@json_option
+@data_option
+@listen_options
+@verbose_option
+@click.pass_obj
+def run(
+    session: Session,
+    scenario: Path,
+    event: Path | None,
+    once: bool,
+    simulate: bool,
+    dry_run: bool,
+    host: str | None,
+    port: int | None,
+    public_url: str | None,
+) -> None:
+    """Run one scenario, and show each step as it happens.
+
+    With --event it runs once on that event. Without, a scenario with a webhook prints its URL and serves until Ctrl-C;
+    a scenario without trigger runs once. Exit code 0: everything succeeded, or the event was filtered.
+    """
+    workspace = Workspace.of(session, scenario)
+    registry = workspace.registry()
+    plans = workspace.scenarios(registry, [scenario], simulate=simulate)
+    [plan] = plans
+    body = _event(event) if event is not None else (None if plan.trigger else b"null")
+    if body is None and dry_run:
+        raise wrong_usage("--dry-run needs an event: add --event FILE")
+    if body is not None and once:
+        raise wrong_usage("--once is for serving; with --event a scenario runs once anyway")
+    order = Order(plan, body, once, simulate, dry_run, host, port, public_url)
+    good = run_async(_Run(workspace, registry, order).run())
+    raise Finished(good)
+
+
+def _event(path: Path) -> bytes:
+    raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    name = "<stdin>" if str(path) == "-" else str(path)
+    try:
+        jsontext.loads(raw)
+    except JSONDecodeError as error:
+        raise EventUnreadable(
+            f"the event is not JSON: {error.msg}", place=f"{name}:{error.lineno}:{error.colno}", hint="correct the file"
+        ) from None
+    except ValueError as error:
+        raise EventUnreadable(f"the event is not JSON: {error}", place=name, hint="correct the file") from None
+    return raw
+
+
+class _Run:
+    def __init__(self, workspace: Workspace, registry: Registry, order: Order) -> None:
+        self._workspace = workspace
+        self._registry = registry
+        self._order = order
+        self._json = workspace.session.as_json
+
+    async def run(self) -> bool:
+        """Gives whether everything came to a good end."""
+        order, workspace = self._order, self._workspace
+        news = asyncio.Event()
+        plan = replace(order.plan, active=True) if order.body is not None else order.plan
+        self._screen = Transcript(layout([plan]), err=self._json, whole=order.body is None)
+        self._watcher = watcher = Watcher(workspace.clock, news, self._screen)
+        options = Options(
+            data=workspace.session.data,
+            simulate=order.simulate,
+            dry_run=watcher.would_write if order.dry_run else None,
+            observer=watcher,
+            command=f"engine run {shorten(Path(plan.file))}",
+        )
+        with Signals(news) as self._signals:
+            async with Host(workspace.project, self._registry, [plan], options) as host:
+                watcher.redactor = await host.connections.redactor()
+                self._reports = Reports(host, workspace, watcher, self._screen)
+                if order.body is not None:
+                    return await self._once(host, plan, order.body)
+                return await self._serve(host, plan)
+
+    # ------------------------------------------------------------------ one event
+
+    async def _once(self, host: Host, plan: Scenario, raw: bytes) -> bool:
+        body = jsontext.loads(raw)
+        self._head(plan, body)
+        # ids grow: what gets a larger one is of this event
+        first = host.store.new_id()
+        self._watcher.wants = lambda run: run.id > first
+        headers = {"content-type": "application/json"}
+        delivery = Delivery("POST", headers, {}, raw, body, utc(host.clock.time()))
+        accepted = await host.intake.accept("cli", [plan], delivery)
+        self._fates(accepted)
+        runs = await settle(host, accepted.runs, self._watcher, self._signals)
+        for run in runs:
+            await self._reports.show(run)
+        if self._json:
+            print_json(
+                {
+                    "receipt": show(accepted.receipt_id),
+                    "deliveries": [delivery_json(d) for d in accepted.deliveries],
+                    "runs": [self._reports.to_json(run) for run in runs],
+                }
+            )
+        return fine(accepted, runs)
+
+    def _head(self, plan: Scenario, body: Any) -> None:
+        say, order = self._screen.say, self._order
+        say(f"{bold(plan.name)}{'  ' + dim(plan.description) if plan.description else ''}")
+        about = [f"event {_topic(body)}"] if _topic(body) else []
+        about += [f"to {plan.trigger.module_name}"] if plan.trigger else []
+        if about:
+            say(f"  {' '.join(about)}")
+        if order.simulate:
+            say(dim("  simulated: every app answers from its simulator"))
+        if order.dry_run:
+            say(dim("  dry run: reads are made, writes are only shown, nothing is kept"))
+        say()
+
+    def _fates(self, accepted: Accepted) -> None:
+        for delivery in accepted.deliveries:
+            if delivery.state is not DeliveryState.RUN:
+                self._screen.say(f"  - no run: the event is {delivery.state} ({delivery.reason})")
+
+    # ------------------------------------------------------------------ a webhook
+
+    async def _serve(self, host: Host, plan: Scenario) -> bool:
+        order = self._order
+        assert plan.trigger is not None
+        arrived: list[Accepted] = []
+        waiting: set[int] = set()
+
+        def taken(accepted: Accepted) -> None:
+            arrived.append(accepted)
+            waiting.update(accepted.runs)
+            self._fates(accepted)
+            self._watcher.news.set()
+
+        first = host.store.new_id()
+        self._watcher.wants = lambda run: run.id > first
+        service = Service(
+            host, address=order.host, port=order.port, public_url=order.public_url, admin_port=0, accepted=taken
+        )
+        good = True
+        async with service:
+            self._invite(plan, service.url(host.webhooks.hooks[webhook_name(plan, plan.trigger)]))
+            while not self._signals.stopping:
+                self._watcher.news.clear()
+                for run in await self._ended(host, waiting):
+                    await self._tell(run)
+                if order.once and arrived:
+                    runs = await settle(host, arrived[0].runs, self._watcher, self._signals)
+                    for run in runs:
+                        if run.id in waiting:
+                            await self._tell(run)
+                    waiting.difference_update(arrived[0].runs)
+                    good = fine(arrived[0], runs)
+                    break
+                await self._watcher.news.wait()
+        await host.runner.stop()
+        for run in await self._ended(host, waiting):
+            await self._tell(run)
+        return good
+
+    async def _ended(self, host: Host, waiting: set[int]) -> list[Run]:
+        found = [run for run_id in sorted(waiting) if (run := await host.store.run(run_id)) is not None]
+        ended = [run for run in found if at_rest(run)]
+        waiting.difference_update(run.id for run in ended)
+        return ended
+
+    async def _tell(self, run: Run) -> None:
+        if self._json:
+            print_json(self._reports.to_json(run), line=True)
+        await self._reports.show(run)
+        self._watcher.forget(run.id)
+
+    def _invite(self, plan: Scenario, url: str) -> None:
+        assert plan.trigger is not None
+        if self._json:
+            print_json({"url": url}, line=True)
+        else:
+            click.echo(url)
+        note(f"\n{bold(plan.name)} waits for events at this URL: give it to the sender ({plan.trigger.module.title}),")
+        note("or try it from another terminal:\n")
+        note(f"  curl -X POST -H 'Content-Type: application/json' --data @event.json {url}\n")
+        if not plan.active:
+            note("the scenario is not active: events are kept as parked, and not run\n")
+        note(dim("Ctrl-C stops; a run that is not through by then goes on at the next start"))
+
+
+def _topic(body: Any) -> str | None:
+    if isinstance(body, dict):
+        for key in ("topic", "type", "event"):
+            if isinstance(body.get(key), str):
+                return str(body[key])
+    return None

@@ -1,0 +1,235 @@
+"""``engine runs``: what ran, how it ended, and a person's word on what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from engine.cli import holds
+from engine.cli.acting import change, go_on, look_up, who
+from engine.cli.aio import run_async
+from engine.cli.console import coloured, excerpt, moment, note, print_json, table, took
+from engine.cli.execute import seconds
+from engine.cli.failures import Finished
+from engine.cli.history import show_run
+from engine.cli.options import Id, data_option, json_option, page_options, verbose_option
+from engine.cli.remote import hand_over
+from engine.cli.session import Session
+from engine.cli.workspace import Workspace, wrong_usage
+from engine.runtime import commands
+from engine.runtime.commands import Choice
+from engine.runtime.host import Host
+from engine.runtime.states import State
+from engine.sdk import jsontext
+from engine.store.ids import show as show_id
+from engine.store.records import Page, Run, RunFilter
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="\b\nExamples:\n"
+    "  engine runs --state held\n"
+    "  engine runs show 01j9z6t3k4m5n\n"
+    "  engine runs resume 01j9z6t3k4m5n --send-again --reason 'not there: looked it up'",
+)
+@click.option("--state", type=click.Choice([str(s) for s in State]), multiple=True, help="Only runs in this state.")
+@click.option("--scenario", metavar="NAME", help="Only runs of this scenario.")
+@click.option("--subject", metavar="TEXT", help="Only runs about this e-mail or customer id.")
+@page_options
+@json_option
+@data_option
+@click.pass_context
+def runs(
+    ctx: click.Context,
+    state: tuple[str, ...],
+    scenario: str | None,
+    subject: str | None,
+    limit: int,
+    before: int | None,
+) -> None:
+    """List runs; show, resume, retry or cancel one."""
+    if ctx.invoked_subcommand is None:
+        wanted = RunFilter(state or None, scenario, subject, None, Page(limit, before))
+        run_async(_list(Workspace.of(ctx.ensure_object(Session)), wanted))
+
+
+async def _list(workspace: Workspace, wanted: RunFilter) -> None:
+    async with workspace.store() as store:
+        found = await store.runs(wanted)
+        counts = await store.run_counts()
+    if workspace.session.as_json:
+        print_json({"counts": dict(counts), "runs": [run_json(run, workspace) for run in found]})
+        return
+    if found:
+        click.echo(table([_row(run, workspace) for run in found], _HEADERS))
+    if len(found) == wanted.page.limit:
+        older = ["--limit", str(wanted.page.limit), "--before", show_id(found[-1].id)]
+        note(f"older ones: {workspace.command('runs', *older)}")
+    total = ", ".join(f"{number} {coloured(state)}" for state, number in sorted(counts.items()))
+    click.echo(f"\nin all: {total}" if total else "no runs")
+
+
+_HEADERS = ("run", "created", "scenario", "state", "subject", "took", "why")
+
+
+def _row(run: Run, workspace: Workspace) -> tuple[Any, ...]:
+    simulated = " (simulated)" if run.simulated else ""
+    why = excerpt(_why(run, workspace), 60)
+    name = f"{run.scenario}{simulated}"
+    return show_id(run.id), moment(run.created_at), name, coloured(run.state), run.subject, took(seconds(run)), why
+
+
+def _why(run: Run, workspace: Workspace) -> str:
+    about = run_json(run, workspace)
+    if about["holds"]:
+        return "; ".join(f"{hold['step'] or hold['code']}: {hold['message']}" for hold in about["holds"])
+    if run.state == State.SLEEPING:
+        return f"until {moment(run.due_at)}"
+    return str((about["error"] or {}).get("message") or "")
+
+
+def run_json(run: Run, workspace: Workspace) -> dict[str, Any]:
+    """A run as ``--json`` shows it."""
+    result = workspace.redactor.json(jsontext.loads(run.result)) if run.result else {}
+    return {
+        "id": show_id(run.id),
+        "scenario": run.scenario,
+        "version": run.version,
+        "state": str(run.state),
+        "subject": run.subject,
+        "simulated": run.simulated,
+        "receipt": show_id(run.receipt_id),
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "due_at": run.due_at,
+        "recoveries": run.recoveries,
+        "output": result.get("output"),
+        "error": result.get("error"),
+        "holds": workspace.redactor.json(jsontext.loads(run.hold)) if run.hold else [],
+    }
+
+
+@runs.command(epilog="\b\nExample:\n  engine runs show 01j9z6t3k4m5n --verbose")
+@click.argument("run_id", type=Id(), metavar="ID")
+@json_option
+@data_option
+@verbose_option
+@click.pass_obj
+def show(session: Session, run_id: int) -> None:
+    """Show a run: its event, each call and write in order, why it is held.
+
+    With --verbose also the decisions that it made on the way.
+    """
+    workspace = Workspace.of(session)
+    run_async(show_run(workspace, run_id, run_json))
+
+
+_reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept with the decision.")
+
+
+@runs.command(
+    epilog="\b\nExamples:\n"
+    "  engine runs resume 01j9z6t3k4m5n --happened --output '{\"id\": 7}' --reason 'seen in the CRM'\n"
+    "  engine runs resume 01j9z6t3k4m5n --send-again"
+)
+@click.argument("run_id", type=Id(), metavar="ID")
+@click.option("--happened", "choice", flag_value="happened", help="It happened: go on with --output as its output.")
+@click.option("--send-again", "choice", flag_value="again", help="It did not happen: send it again.")
+@click.option("--skip", "choice", flag_value="skip", help="Leave the step out; its output is null.")
+@click.option("--give-up", "choice", flag_value="give-up", help="End the run as failed.")
+@click.option("--output", metavar="JSON", help="What the step would have given, with --happened.")
+@click.option("--step", metavar="PATH", help="Which step, where several are held.")
+@_reason
+@json_option
+@data_option
+@click.pass_obj
+def resume(
+    session: Session, run_id: int, choice: str | None, output: str | None, step: str | None, reason: str
+) -> None:
+    """Say how a held run goes on.
+
+    The process that executes the store goes on with it; where none runs, it goes on here.
+    """
+    if choice is None:
+        raise wrong_usage("say how it goes on: --happened, --send-again, --skip or --give-up")
+    if output is not None and choice != "happened":
+        raise wrong_usage("--output goes with --happened")
+    word = {"choice": choice, "output": _json(output), "reason": reason, "by": who(), "step": step}
+    _act(Workspace.of(session), run_id, "resume", word, walks=choice != "give-up")
+
+
+@runs.command(epilog="\b\nExample:\n  engine runs retry 01j9z6t3k4m5n --reason 'the vendor is back'")
+@click.argument("run_id", type=Id(), metavar="ID")
+@_reason
+@json_option
+@data_option
+@click.pass_obj
+def retry(session: Session, run_id: int, reason: str) -> None:
+    """Let a failed run go on from the step that failed; what was done is not done again."""
+    _act(Workspace.of(session), run_id, "retry", {"reason": reason, "by": who()}, walks=True)
+
+
+@runs.command(epilog="\b\nExample:\n  engine runs cancel 01j9z6t3k4m5n --reason 'sent by mistake'")
+@click.argument("run_id", type=Id(), metavar="ID")
+@_reason
+@json_option
+@data_option
+@click.pass_obj
+def cancel(session: Session, run_id: int, reason: str) -> None:
+    """End a run that is queued, sleeping or held."""
+    _act(Workspace.of(session), run_id, "cancel", {"reason": reason, "by": who()}, walks=False)
+
+
+def _json(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return jsontext.loads(text)
+    except ValueError as error:
+        raise wrong_usage(f"--output is not JSON: {error}; text needs quotes of its own: '\"text\"'") from None
+
+
+def _act(workspace: Workspace, run_id: int, verb: str, word: Mapping[str, Any], *, walks: bool) -> None:
+    run = run_async(look_up(workspace, run_id))
+    if hand_over(workspace, f"/api/runs/{show_id(run_id)}/{verb}", word) is not None:
+        if run.simulated and walks:
+            note("it was made with --simulate, and goes on only where the engine runs with --simulate")
+        _tell(workspace, run_id)
+        return
+    command = f"engine runs {verb}"
+    if not walks:
+        run_async(change(workspace, command, lambda store: _apply(store, run_id, verb, word, workspace.clock.time())))
+        _tell(workspace, run_id)
+        return
+
+    async def let_go_on(host: Host) -> list[int]:
+        await _apply(host.store, run_id, verb, word, host.clock.time())
+        return [run_id]
+
+    ended = run_async(go_on(workspace, command, run.simulated, let_go_on))
+    if workspace.session.as_json:
+        print_json(ended.reports.to_json(ended.runs[0]))
+    raise Finished(ended.fine)
+
+
+def _apply(store: Any, run_id: int, verb: str, word: Mapping[str, Any], now: float) -> Any:
+    if verb == "resume":
+        rest = {key: word[key] for key in ("output", "reason", "by", "step")}
+        return commands.resume(store, run_id, Choice(word["choice"]), now, **rest)
+    change_ = commands.retry if verb == "retry" else commands.cancel
+    return change_(store, run_id, now, reason=word["reason"], by=word["by"])
+
+
+def _tell(workspace: Workspace, run_id: int) -> None:
+    run = run_async(look_up(workspace, run_id))
+    if workspace.session.as_json:
+        print_json(run_json(run, workspace))
+    else:
+        click.echo(f"run {show_id(run_id)} is {coloured(run.state)} now")
+        if run.state == State.HELD and run.hold:
+            click.echo(
+                "\n".join(holds.explain(workspace, show_id(run.id), jsontext.loads(run.hold), workspace.redactor))
+            )

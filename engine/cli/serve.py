@@ -1,0 +1,140 @@
+"""``engine serve``: all scenarios of a project."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from engine.cli.aio import Signals, run_async
+from engine.cli.console import coloured, counted, dim, excerpt, note, table, took
+from engine.cli.failures import Finished
+from engine.cli.options import data_option, listen_options, simulate_option, verbose_option
+from engine.cli.session import Session
+from engine.cli.workspace import Workspace, refuse
+from engine.plugins import Registry
+from engine.runtime.host import Host, Options
+from engine.runtime.outcomes import Failed, Held, Outcome, Sleeping, Succeeded
+from engine.runtime.redact import Redactor
+from engine.scenario.plan import Scenario, Step
+from engine.sdk.clock import Clock
+from engine.server.service import Service
+from engine.store.ids import show
+from engine.store.records import Run
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  engine serve --public-url https://hooks.example.com\n"
+    "  engine serve scenarios/loyalty --simulate"
+)
+@click.argument("paths", type=click.Path(exists=True, path_type=Path), nargs=-1, metavar="[PATH]...")
+@simulate_option
+@click.option("--quiet", "-q", is_flag=True, help="No line for each run that ends.")
+@data_option
+@listen_options
+@verbose_option
+@click.pass_obj
+def serve(
+    session: Session,
+    paths: tuple[Path, ...],
+    simulate: bool,
+    quiet: bool,
+    host: str | None,
+    port: int | None,
+    public_url: str | None,
+) -> None:
+    """Serve all scenarios of a project.
+
+    Takes events at the scenarios' URLs, runs what they start, and goes on with what waits in the store, until Ctrl-C.
+    When any scenario has a mistake, all mistakes are shown and nothing is served.
+    """
+    workspace = Workspace.of(session, paths[0] if paths else None)
+    registry = workspace.registry()
+    plans = workspace.scenarios(registry, paths, simulate=simulate)
+    if not plans:
+        raise refuse(
+            "no-scenario", "there is no scenario to serve", "name a file or folder, or write scenarios/NAME.yaml"
+        )
+    run_async(_serve(workspace, registry, plans, simulate, quiet, host, port, public_url))
+    raise Finished(fine=True)
+
+
+async def _serve(
+    workspace: Workspace,
+    registry: Registry,
+    plans: list[Scenario],
+    simulate: bool,
+    quiet: bool,
+    address: str | None,
+    port: int | None,
+    public_url: str | None,
+) -> None:
+    news = asyncio.Event()
+    ticker = None if quiet else Ticker(workspace.clock)
+    options = Options(data=workspace.session.data, simulate=simulate, observer=ticker, command="engine serve")
+    with Signals(news) as signals:
+        async with Host(workspace.project, registry, plans, options) as host:
+            if ticker is not None:
+                ticker.redactor = await host.connections.redactor()
+            async with Service(host, address=address, port=port, public_url=public_url) as service:
+                _announce(host, service, plans, simulate)
+                while not signals.stopping:
+                    await news.wait()
+
+
+def _announce(host: Host, service: Service, plans: list[Scenario], simulate: bool) -> None:
+    rows = []
+    for hook in host.webhooks.hooks.values():
+        live = any(until is None for until in hook.tokens.values())
+        if live and (hook.listeners or hook.name in host.project.settings.webhooks):
+            rows.append((hook.name, ", ".join(_listener(plan) for plan in hook.listeners), service.url(hook)))
+    if rows:
+        click.echo(table(rows, ("webhook", "scenarios", "URL")))
+    started_by_hand = [plan.name for plan in plans if plan.trigger is None]
+    if started_by_hand:
+        note(dim(f"without trigger, run by `engine run`: {', '.join(started_by_hand)}"))
+    mode = ", simulated: every app answers from its simulator" if simulate else ""
+    note(f"\nserving {counted(len(plans), 'scenario')}{mode}. Ctrl-C stops\n")
+
+
+def _listener(plan: Scenario) -> str:
+    return plan.name if plan.active else f"{plan.name} (inactive)"
+
+
+class Ticker:
+    """One line for each run that ends."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.redactor = Redactor()
+        self._clock = clock
+
+    def run_started(self, run: Run) -> None:
+        """Only ends are told."""
+
+    def step_started(self, run: Run, step: Step, path: str, attempt: int) -> None:
+        """Only ends are told."""
+
+    def step_retrying(
+        self, run: Run, step: Step, path: str, attempt: int, error: dict[str, object], due: float
+    ) -> None:
+        """Only ends are told."""
+
+    def step_finished(self, run: Run, step: Step, path: str, status: str, value: object) -> None:
+        """Only ends are told."""
+
+    def run_ended(self, run: Run, outcome: Outcome) -> None:
+        """Print the line."""
+        if isinstance(outcome, Sleeping):
+            return
+        words: dict[type[Outcome], str] = {Succeeded: "succeeded", Failed: "failed", Held: "held"}
+        state = words[type(outcome)]
+        why = ""
+        if isinstance(outcome, Failed):
+            why = str(outcome.error.get("message"))
+        elif isinstance(outcome, Held):
+            why = "; ".join(hold.message for hold in outcome.holds)
+        seconds = self._clock.time() - run.created_at
+        about = f"{show(run.id)}  {run.scenario}  {coloured(state)}  {took(seconds)}  {run.subject or ''}"
+        click.echo(f"{about}  {excerpt(self.redactor.text(why), 160) if why else ''}".rstrip())

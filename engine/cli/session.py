@@ -1,0 +1,21 @@
+"""What the options that many commands share have said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Session:
+    """One call of the program.
+
+    :param data: folder of the store; None: the project's.
+    :param as_json: machine-readable output on stdout.
+    :param verbose: more detail, and the log from ``info`` on.
+    """
+
+    data: Path | None = None
+    as_json: bool = False
+    verbose: bool = False
+    debug: bool = False

@@ -1,0 +1,213 @@
+"""Watches runs: notes each step as it happens, for whoever prints it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from engine.runtime.callers import effect_of
+from engine.runtime.outcomes import Held, Outcome, Sleeping
+from engine.runtime.redact import Redactor
+from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, SetStep, Step, StopStep
+from engine.sdk.clock import Clock
+from engine.sdk.modules import Action, Config, Effect
+from engine.store.records import Run
+
+_KINDS = {GroupStep: "steps", ForeachStep: "foreach", SetStep: "set", StopStep: "stop"}
+
+
+@dataclass
+class StepReport:
+    """One step of one run.
+
+    :param status: ``done``, ``skipped``, ``failed``, ``ignored``, ``held``, or ``shown`` (a write of a dry run).
+    :param effect: ``read``, ``write``, …; empty where the step has none, None where it depends on the config.
+    :param seconds: from its first attempt to its end.
+    :param value: output, error, or request of a write that was only shown; redacted.
+    :param reason: why it was skipped.
+    :param earlier: whether it is known from before, so that it was not done now.
+    """
+
+    path: str
+    module: str
+    effect: str | None = None
+    status: str = "running"
+    attempts: int = 0
+    began: float = 0.0
+    seconds: float | None = None
+    value: Any = None
+    reason: str | None = None
+    earlier: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        key = {"failed": "error", "ignored": "error", "held": "error", "shown": "request"}.get(self.status, "output")
+        about: dict[str, Any] = {
+            "path": self.path,
+            "module": self.module,
+            "effect": self.effect or None,
+            "status": self.status,
+        }
+        about |= {"attempts": self.attempts, "seconds": self.seconds, key: self.value}
+        return about | ({"reason": self.reason} if self.reason else {})
+
+
+class Screen(Protocol):
+    """Prints what is watched."""
+
+    def step_began(self, run: Run, report: StepReport) -> None: ...
+
+    def step_ended(self, run: Run, report: StepReport) -> None: ...
+
+    def retrying(self, run: Run, report: StepReport, attempt: int, error: dict[str, Any], seconds: float) -> None: ...
+
+    def sleeping(self, run: Run, due: float) -> None: ...
+
+    def ended(self, run: Run, steps: list[StepReport]) -> None: ...
+
+
+@dataclass
+class Watcher:
+    """The observer of the commands that execute.
+
+    :param screen: told of everything; None: nothing is printed.
+    :param wants: which runs are of interest.
+    :param news: set when something happened.
+    :param known: steps that were done before this process, by run.
+    """
+
+    clock: Clock
+    news: asyncio.Event
+    screen: Screen | None = None
+    wants: Callable[[Run], bool] = lambda _run: False
+    redactor: Redactor = field(default_factory=Redactor)
+    known: dict[int, set[str]] = field(default_factory=dict)
+    steps: dict[int, dict[str, StepReport]] = field(default_factory=dict)
+    _shown: dict[int, Config] = field(default_factory=dict)
+
+    def would_write(self, step: ModuleStep, config: Config) -> None:
+        """A dry run's write; the end of the step follows at once."""
+        self._shown[id(step)] = config
+
+    # ------------------------------------------------------------------ what the engine tells
+
+    def run_started(self, run: Run) -> None:
+        """A walk begins; nothing is printed until a step is reached."""
+
+    def step_started(self, run: Run, step: Step, path: str, attempt: int) -> None:
+        if not self.wants(run):
+            return
+        report = self._report(run, step, path)
+        if report.status == "running":
+            report.attempts = max(report.attempts, attempt)
+            if self.screen is not None and not report.earlier:
+                self.screen.step_began(run, report)
+
+    def step_retrying(self, run: Run, step: Step, path: str, attempt: int, error: dict[str, Any], due: float) -> None:
+        if self.wants(run) and self.screen is not None:
+            seconds = due - self.clock.time()
+            self.screen.retrying(run, self._report(run, step, path), attempt, self.redactor.json(error), seconds)
+
+    def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None:
+        if not self.wants(run):
+            return
+        if isinstance(step, GroupStep) and status == "done":
+            self._branch(run, step, path)
+        if _says_nothing(step, path, status, value):
+            return
+        report = self._report(run, step, path)
+        if report.status != "running":
+            return  # the walk after a wait comes by what was told before
+        request = self._shown.pop(id(step), None)
+        if request is not None:
+            status, value = "shown", dict(request)
+        if isinstance(value, dict) and status in ("failed", "ignored"):
+            report.attempts = max(report.attempts, value.get("attempt") or 0)
+        if status == "skipped":
+            report.reason = f"`if: {step.condition.text}` is false" if step.condition else None
+        self._end(run, report, status, value)
+
+    def run_ended(self, run: Run, outcome: Outcome) -> None:
+        self.news.set()
+        if not self.wants(run):
+            return
+        if isinstance(outcome, Sleeping):
+            if self.screen is not None:
+                self.screen.sleeping(run, outcome.due)
+            return
+        steps = self.steps.setdefault(run.id, {})
+        if isinstance(outcome, Held):
+            for hold in outcome.holds:
+                report = steps.get(hold.step)
+                if report is not None and report.status == "running":
+                    self._end(run, report, "held", {"message": hold.message, **(hold.error or {})})
+        if self.screen is not None:
+            self.screen.ended(run, list(steps.values()))
+
+    def forget(self, run_id: int) -> None:
+        """Let go of a run that was reported."""
+        self.steps.pop(run_id, None)
+
+    # ------------------------------------------------------------------ inside
+
+    def _report(self, run: Run, step: Step, path: str) -> StepReport:
+        steps = self.steps.setdefault(run.id, {})
+        if path not in steps:
+            module = step.module_name if isinstance(step, ModuleStep) else _KINDS[type(step)]
+            earlier = path in self.known.get(run.id, ())
+            steps[path] = StepReport(path, module, _effect(step), began=self.clock.time(), earlier=earlier)
+        return steps[path]
+
+    def _end(self, run: Run, report: StepReport, status: str, value: Any) -> None:
+        report.status = status
+        report.value = self.redactor.json(value)
+        report.seconds = self.clock.time() - report.began if report.attempts and not report.earlier else None
+        if self.screen is not None:
+            self.screen.step_ended(run, report)
+
+    def _branch(self, run: Run, step: GroupStep, path: str) -> None:
+        """Steps of the branch that was not taken are told as skipped."""
+        if step.condition is None:
+            return
+        seen = self.steps.get(run.id, {})
+        for inside, word in ((step.steps, "false"), (step.otherwise, "true")):
+            leaves = list(_leaves(inside, path))
+            if any(inner_path in seen for inner_path, _ in leaves):
+                continue
+            for inner_path, inner in leaves:
+                if isinstance(inner, ModuleStep | ForeachStep):
+                    report = self._report(run, inner, inner_path)
+                    report.reason = f"`if: {step.condition.text}` is {word}"
+                    self._end(run, report, "skipped", None)
+
+
+def _leaves(steps: Sequence[Step], group: str) -> Iterator[tuple[str, Step]]:
+    """The steps of a branch that are no groups, with their paths."""
+    end = group.rfind("]/") + 2
+    loop = group[:end] if end > 1 else ""
+    for step in steps:
+        path = f"{loop}{step.id}" if step.id else f"{group}/{step.path}"
+        if isinstance(step, GroupStep):
+            yield from _leaves((*step.steps, *step.otherwise), path)
+        else:
+            yield path, step
+
+
+def _says_nothing(step: Step, path: str, status: str, value: Any) -> bool:
+    """Whether the end of a step is only that of what is in it."""
+    if not isinstance(step, GroupStep | ForeachStep):
+        return False
+    if status in ("failed", "ignored"):
+        return isinstance(value, dict) and value.get("step", path) != path and status == "failed"
+    return isinstance(step, GroupStep)
+
+
+def _effect(step: Step) -> str | None:
+    if not isinstance(step, ModuleStep):
+        return ""
+    effect: Any = step.module.effect if isinstance(step.module, Action) else effect_of(step.module, {})
+    if callable(effect):
+        return None
+    return "" if effect is Effect.NONE else str(effect)
