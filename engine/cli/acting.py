@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from engine.cli.aio import Signals
-from engine.cli.execute import Reports, settle
+from engine.cli.execute import Reports, prompt_stop, settle
 from engine.cli.transcript import Transcript, layout
 from engine.cli.watch import Watcher
 from engine.cli.workspace import Workspace
@@ -76,7 +76,7 @@ async def go_on(
     watcher = Watcher(workspace.clock, news, screen)
     options = Options(data=workspace.session.data, simulate=simulate, observer=watcher, command=command)
     with Signals(news) as signals:
-        async with Host(workspace.project, registry, plans, options) as host:
+        async with Host(workspace.project, registry, plans, options) as host, prompt_stop(host):
             watcher.redactor = await host.connections.redactor()
             ids = await work(host)
             for run_id in ids:

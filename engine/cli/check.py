@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
@@ -26,8 +26,10 @@ class _Found:
     sources: dict[str, str] = field(default_factory=dict)
 
     def settings(self, error: SettingsError) -> None:
-        self.diagnostics += error.diagnostics
-        self.sources |= error.sources
+        for d in error.diagnostics:
+            place = replace(d.place, file=str(shorten(Path(d.place.file))))
+            self.diagnostics.append(replace(d, place=place))
+        self.sources |= {str(shorten(Path(file))): text for file, text in error.sources.items()}
 
     def count(self, severity: Severity) -> int:
         return sum(d.severity is severity for d in self.diagnostics)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from engine.cli import holds
@@ -20,6 +21,16 @@ from engine.store.records import Delivery, EffectFilter, Run
 
 #: seconds after which runs are looked at again although nothing was told: another process may have moved them
 LOOK_AGAIN = 1.0
+
+
+@asynccontextmanager
+async def prompt_stop(host: Host) -> AsyncIterator[None]:
+    """When the command is stopped at once in here, runs get no time to come to rest."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        await host.runner.stop(grace=0)
+        raise
 
 
 async def settle(host: Host, run_ids: Sequence[int], watcher: Watcher, signals: Signals) -> list[Run]:

@@ -32,7 +32,9 @@ def page() -> str:
 
 def _commands(path: str, command: click.Command, parent: click.Context | None) -> Iterator[tuple[str, str]]:
     name = path.rpartition(" ")[2]
-    context = click.Context(command, parent, info_name=name, terminal_width=_WIDTH, max_content_width=_WIDTH)
+    context = command.make_context(
+        name, [], parent, resilient_parsing=True, terminal_width=_WIDTH, max_content_width=_WIDTH
+    )
     yield path, command.get_help(context).rstrip()
     if isinstance(command, click.Group):
         for inner in command.list_commands(context):

@@ -13,7 +13,7 @@ import click
 
 from engine.cli.aio import Signals, run_async
 from engine.cli.console import bold, dim, note, print_json
-from engine.cli.execute import Reports, at_rest, delivery_json, fine, settle
+from engine.cli.execute import Reports, at_rest, delivery_json, fine, prompt_stop, settle
 from engine.cli.failures import Finished
 from engine.cli.options import data_option, json_option, listen_options, simulate_option, verbose_option
 from engine.cli.session import Session
@@ -139,7 +139,7 @@ class _Run:
             command=f"engine run {shorten(Path(plan.file))}",
         )
         with Signals(news) as self._signals:
-            async with Host(workspace.project, self._registry, [plan], options) as host:
+            async with Host(workspace.project, self._registry, [plan], options) as host, prompt_stop(host):
                 watcher.redactor = await host.connections.redactor()
                 self._reports = Reports(host, workspace, watcher, self._screen)
                 if order.body is not None:

@@ -9,6 +9,7 @@ import click
 
 from engine.cli.aio import Signals, run_async
 from engine.cli.console import coloured, counted, dim, excerpt, note, table, took
+from engine.cli.execute import prompt_stop
 from engine.cli.failures import Finished
 from engine.cli.options import data_option, listen_options, simulate_option, verbose_option
 from engine.cli.session import Session
@@ -75,7 +76,7 @@ async def _serve(
     ticker = None if quiet else Ticker(workspace.clock)
     options = Options(data=workspace.session.data, simulate=simulate, observer=ticker, command="engine serve")
     with Signals(news) as signals:
-        async with Host(workspace.project, registry, plans, options) as host:
+        async with Host(workspace.project, registry, plans, options) as host, prompt_stop(host):
             if ticker is not None:
                 ticker.redactor = await host.connections.redactor()
             async with Service(host, address=address, port=port, public_url=public_url) as service:

@@ -1,0 +1,69 @@
+"""``engine check``: every mistake of a project at once, for people, programs and workflows."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.conftest import Shop
+
+WRONG = """
+scenario: order
+steps:
+  - id: one
+    module: shop.lok_up
+  - id: two
+    module: shop.look_up
+    connection: nowhere
+"""
+
+
+def test_a_sound_project_passes(shop: Shop) -> None:
+    result = shop.engine("check")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert result.stderr == "2 files, 0 errors, 0 warnings\n"
+
+
+def test_mistakes_of_all_files_are_shown_at_once(shop: Shop) -> None:
+    shop.write("engine.yaml", "serve: {}\n")
+    shop.write("connections.yaml", "shop: {type: shop, token: abcdef}\n")
+    shop.write("scenarios/wrong.yaml", WRONG)
+    shop.write("scenarios/twin.yaml", (shop.root / "scenarios/order.yaml").read_text())
+    result = shop.engine("check")
+    heads = [line for line in result.stdout.splitlines() if "error[" in line]
+    found = [":".join(line.split(":")[:2]) for line in heads]
+    assert found == [
+        "engine.yaml:1",
+        "connections.yaml:1",
+        "connections.yaml:1",
+        "scenarios/wrong.yaml:4",
+        "scenarios/twin.yaml:1",
+    ]
+    assert "^" in result.stdout
+    assert result.exit_code == 1
+    assert result.stderr == "5 files, 5 errors, 0 warnings\n"
+
+
+def test_a_connection_that_is_not_there_is_a_mistake(shop: Shop) -> None:
+    shop.write("scenarios/wrong.yaml", WRONG)
+    assert "there is no connection 'nowhere'" in shop.engine("check", "scenarios/wrong.yaml").stdout
+
+
+def test_as_json(shop: Shop) -> None:
+    shop.write("scenarios/wrong.yaml", WRONG)
+    result = shop.engine("check", "scenarios/wrong.yaml", "--format", "json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["files"], document["errors"]) == (1, 2, 2)
+    assert {"file", "line", "column", "code", "message", "severity"} <= document["diagnostics"][0].keys()
+
+
+def test_as_annotations(shop: Shop) -> None:
+    shop.write("scenarios/wr,ong.yaml", WRONG)
+    result = shop.engine("check", "scenarios/wr,ong.yaml", "--format", "github")
+    first = result.stdout.splitlines()[0]
+    assert first.startswith("::error file=scenarios/wr%2Cong.yaml,line=4,col=13,title=unknown-module::")
+    assert result.exit_code == 1
+
+
+def test_a_path_that_does_not_exist_is_wrong_usage(shop: Shop) -> None:
+    assert shop.engine("check", "nothing.yaml").exit_code == 2
