@@ -28,6 +28,7 @@ from engine.scenario.plan import ModuleStep, Scenario
 from engine.sdk.clock import Clock
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Config
+from engine.store.changes import PutSecret
 from engine.store.interface import Store
 from engine.store.lock import ExecutorLock
 from engine.store.memory import MemoryStore
@@ -150,7 +151,24 @@ class Host:
             store = SqliteStore(self.data / STORE_FILE, clock=self.clock, faults=self.options.faults)
         await store.open()
         self._stack.push_async_callback(store.close)
+        if self.options.dry_run is not None:
+            await self._lend_secrets(store)
         return store
+
+    async def _lend_secrets(self, store: Store) -> None:
+        """A dry run keeps nothing, but its reads need the stored secrets."""
+        path = self.data / STORE_FILE
+        if not path.is_file():
+            return
+        kept = SqliteStore(path, clock=self.clock)
+        await kept.open()
+        try:
+            secrets = await kept.secrets()
+        finally:
+            await kept.close()
+        if secrets:
+            now = self.clock.time()
+            await store.put(*(PutSecret(name, value, now) for name, value in secrets.items()))
 
 
 def mistakes(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -165,6 +165,13 @@ def test_secrets_of_connections_are_not_shown(shop: Shop) -> None:
     assert "s3cret-value-1" not in result.output
 
 
+def test_a_dry_run_has_the_stored_secrets_although_it_keeps_nothing(shop: Shop) -> None:
+    shop.engine("connections", "add", "shop", "--set", "shop_name=x", "--set", "token=s3cret-value-1")
+    result = shop.engine("run", SCENARIO, "--event", shop.event(), "--dry-run")
+    assert '"note":"token ••• inside"' in result.stdout
+    assert shop.json("runs")["runs"] == []
+
+
 def test_a_locked_store_says_who_holds_it_and_what_to_do(shop: Shop) -> None:
     with ExecutorLock(shop.root / ".engine", clock=SystemClock(), command="engine serve"):
         result = shop.engine("run", SCENARIO, "--event", shop.event())
