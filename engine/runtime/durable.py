@@ -307,6 +307,11 @@ class DurableEffects:
         output: bytes | None = None,
         error: ModuleError | None = None,
     ) -> None:
+        notes = effect.notes
+        if self._pending:
+            # the row keeps what its intent carried
+            kept = jsontext.loads(effect.notes) if effect.notes else {}
+            notes, self._pending = jsontext.dumps({**kept, **self._pending}), {}
         settled = SettleEffect(
             effect.run_id,
             effect.key,
@@ -315,8 +320,7 @@ class DurableEffects:
             by,
             output,
             jsontext.dumps(error.to_json()) if error else None,
-            None,
-            self.take_notes(),
+            notes=notes if notes is not effect.notes else None,
         )
         self._journal.effects[effect.key] = EffectRecord(
             effect.run_id,
@@ -335,6 +339,7 @@ class DurableEffects:
             by,
             output,
             settled.error,
+            notes=notes,
         )
         self.unconfirmed.append(settled)
         # without an owner: what is known of an effect counts even if the run has gone to somebody else

@@ -128,7 +128,8 @@ class Intake:
         try:
             await self._store.put(*changes)
         except StoreError:
-            self._runner.broke()
+            if self._store.broken:
+                self._runner.broke()
             raise
 
     def _begin(self, starts: Sequence[_Start]) -> None:

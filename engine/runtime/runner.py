@@ -184,8 +184,26 @@ class Runner:
             log.warning("run %s went to another owner", show(run.id), extra={"action": "run_lost"})
             self._tell(run.id, None)
         except StoreError as error:
-            log.error("run %s stops: %s", show(run.id), error.message, extra={"action": "store_broken"})
-            self._broke(effects.unconfirmed)
+            log.error("run %s stops: %s", show(run.id), error.message, extra={"action": "run_stopped"})
+            if self._store.broken:
+                self._broke(effects.unconfirmed)
+            else:
+                # the store works and refuses these values, as it would each time
+                await self._hold(run.id, Hold("internal", error.message, "", 0, error.to_json()))
+
+    async def _hold(self, run_id: int, hold: Hold) -> None:
+        """Hold a run that has lost its owner's rights, or never had an owner."""
+        outcome = Held((hold,))
+        event, now = Event.HOLD, self._clock.time()
+        move = MoveRun(run_id, sources(event), target(event), now, hold=jsontext.dumps(outcome.to_json()))
+        try:
+            await self._store.put(move)
+        except LostOwnership:
+            return
+        except StoreError:
+            self._broke([])
+            return
+        self._tell(run_id, outcome)
 
     async def _outcome(
         self, plan: Scenario, effects: DurableEffects, data: dict[str, Any], due: list[float]
@@ -295,12 +313,7 @@ class Runner:
             plan = await self._catalog.plan(run.scenario, run.version)
             data = await run_data(self._store, run)
         except (VersionUnavailable, EventGone) as error:
-            hold = Held((Hold(error.code, error.message, "", 0, error.to_json()),))
-            event = Event.HOLD
-            await self._store.put(
-                MoveRun(run.id, sources(event), target(event), now, hold=jsontext.dumps(hold.to_json()))
-            )
-            self._tell(run.id, hold)
+            await self._hold(run.id, Hold(error.code, error.message, "", 0, error.to_json()))
             return
         records = await self._store.records(run.id)
         effects = await self._store.effects(EffectFilter(run_id=run.id))

@@ -84,7 +84,7 @@ class Harness:
         self._caller = self.caller if self.caller is not None else DoubleCaller(self.doubles)
         self.plans = [self._load(source, number) for number, source in enumerate(self.sources)]
         self.store: Store
-        self.runner: Runner
+        self._runner: Runner | None = None
         self._open: Store | None = None
 
     def _load(self, source: str, number: int) -> Scenario:
@@ -93,6 +93,16 @@ class Harness:
         if plan is None:
             raise ScenarioError([d for d in diagnostics if d.severity is Severity.ERROR])
         return plan
+
+    @property
+    def runner(self) -> Runner:
+        """The executor, from ``start`` on."""
+        assert self._runner is not None
+        return self._runner
+
+    @runner.setter
+    def runner(self, runner: Runner) -> None:
+        self._runner = runner
 
     @property
     def calls(self) -> list[Recorded]:
@@ -116,11 +126,11 @@ class Harness:
         assert self.registry is not None
         catalog = Catalog(self.plans, self.registry, self.store, self.clock)
         await catalog.keep()
-        self.runner = Runner(
+        self._runner = Runner(
             self.store, catalog, self._caller, self.clock, faults=self.faults, max_running=self.max_running
         )
-        await self.runner.start()
-        self.intake = Intake(self.store, self.runner, self.clock, self.faults)
+        await self._runner.start()
+        self.intake = Intake(self.store, self._runner, self.clock, self.faults)
 
     async def _new_store(self) -> Store:
         if self.new_store is not None:
@@ -134,12 +144,17 @@ class Harness:
         return store
 
     async def stop(self) -> None:
-        await self.runner.stop(grace=0)
+        await self._let_go()
         await self.store.close()
+
+    async def _let_go(self) -> None:
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.stop(grace=0)
 
     async def restart(self, faults: Faults = NO_FAULTS) -> None:
         """What a new process finds after the old one died: what was durable, and nothing else."""
-        await self.runner.stop(grace=0)
+        await self._let_go()
         self.faults = faults
         await self.start()
 
@@ -177,7 +192,7 @@ class Harness:
                     return result
                 if due is not None and due <= target:
                     await self.clock.advance(max(0.0, due - self.clock.time()))
-                elif result.state == "sleeping":
+                elif result.state == "sleeping" and (result.run.due_at or 0) > self.clock.time():
                     return result
                 await asyncio.sleep(0)
 
