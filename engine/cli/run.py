@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from engine.cli.aio import Signals, run_async
-from engine.cli.console import bold, dim, note, print_json
+from engine.cli.console import bold, dim, excerpt, note, print_json, width
 from engine.cli.execute import Reports, at_rest, delivery_json, fine, prompt_stop, settle
 from engine.cli.failures import Finished
 from engine.cli.options import data_option, json_option, listen_options, simulate_option, verbose_option
@@ -173,7 +173,9 @@ class _Run:
 
     def _head(self, plan: Scenario, body: Any) -> None:
         say, order = self._screen.say, self._order
-        say(f"{bold(plan.name)}{'  ' + dim(plan.description) if plan.description else ''}")
+        say(bold(plan.name))
+        if plan.description:
+            say(dim(f"  {excerpt(plan.description, width() - 3)}"))
         about = [f"event {_topic(body)}"] if _topic(body) else []
         about += [f"to {plan.trigger.module_name}"] if plan.trigger else []
         if about:

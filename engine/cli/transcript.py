@@ -145,6 +145,7 @@ class Transcript:
         self.say(
             f"{click.style(mark, fg=colour, bold=True)} {bold(run.scenario)} {coloured(run.state)}"
             f"{f' in {took(seconds)}' if seconds is not None else ''}  run {show(run.id)}"
+            f"{f'  about {run.subject}' if run.subject else ''}"
         )
         if error is not None:
             at = f" at {error['step']}" if error.get("step") else ""

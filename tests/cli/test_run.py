@@ -25,7 +25,8 @@ def test_each_step_is_shown_with_its_effect_and_outcome(shop: Shop) -> None:
     assert any(line.startswith("✓ send shop.send write done ") for line in shown)
     assert '{"id":1}' in shown
     assert "- gift shop.send skipped: `if: customer.points > 100` is false" in shown
-    assert any(line.startswith("✓ order succeeded in ") for line in shown)
+    [end] = [line for line in shown if line.startswith("✓ order succeeded in ")]
+    assert end.endswith(" about ana@example.com")
     assert "warning send: the shop is nearly full" in shown
     assert "output 1" in shown
 
