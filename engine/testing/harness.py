@@ -136,10 +136,10 @@ class Harness:
         if self.new_store is not None:
             return await self.new_store(self._open)
         before = self._open
-        store = (
-            before.reborn() if isinstance(before, MemoryStore) else MemoryStore(clock=self.clock, faults=self.faults)
-        )
-        store.faults = self.faults
+        if isinstance(before, MemoryStore):
+            store = before.reborn(self.faults)
+        else:
+            store = MemoryStore(clock=self.clock, faults=self.faults)
         await store.open()
         return store
 
