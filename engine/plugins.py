@@ -110,7 +110,11 @@ def load(folder: Path | None = None, extra: Iterable[object] = ()) -> Registry:
             registry.problems.append(_problem(error, origin))
         else:
             plugins.append((plugin, f"{origin} ({_file_of(plugin)})"))
+    installed = {Path(file).resolve() for plugin, _ in plugins if (file := getattr(plugin, "__file__", None))}
     for path in _local_files(folder):
+        if path.resolve() in installed:
+            # the folder is where the installed plugin itself lives
+            continue
         origin = f"local plugin {path}"
         try:
             plugins.append((_load_file(path), origin))
@@ -123,6 +127,8 @@ def load(folder: Path | None = None, extra: Iterable[object] = ()) -> Registry:
             manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
             registry.problems.append(_problem(error, origin))
+            if manager.is_registered(plugin):
+                manager.unregister(plugin)
             continue
         _collect(manager, registry, name or "", origin)
     return registry
@@ -138,7 +144,12 @@ def _collect(manager: pluggy.PluginManager, registry: Registry, name: str, origi
         return
     for result in results:
         for app in [result] if isinstance(result, App) else result:
-            registry.add(app, origin)
+            if isinstance(app, App):
+                registry.add(app, origin)
+            else:
+                what = f"engine_apps gave a {type(app).__name__} where an App is wanted"
+                registry.problems.append(PluginError(what, place=origin))
+                break
 
 
 def _problem(error: BaseException, origin: str) -> PluginError:
