@@ -138,12 +138,12 @@ def _collect(manager: pluggy.PluginManager, registry: Registry, name: str, origi
     others = [p for n, p in manager.list_name_plugin() if n != name]
     caller = manager.subset_hook_caller("engine_apps", remove_plugins=others)
     try:
-        results: Sequence[App | Sequence[App]] = caller()
+        results: Sequence[object] = caller()
     except Exception as error:  # noqa: BLE001 - as above
         registry.problems.append(_problem(error, origin))
         return
     for result in results:
-        for app in [result] if isinstance(result, App) else result:
+        for app in result if isinstance(result, list | tuple) else [result]:
             if isinstance(app, App):
                 registry.add(app, origin)
             else:
