@@ -1,0 +1,44 @@
+"""What every shipped scenario has: no mistake, an event on which it runs, a name that is its folder's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine import plugins
+from engine.runtime.host import load_scenarios
+from engine.runtime.project import Project
+from engine.store.records import DeliveryState
+from tests.scenarios.conftest import EVENTS, SCENARIOS, Serve
+
+SHIPPED = sorted(path.parent.name for path in SCENARIOS.glob("*/scenario.yaml"))
+
+
+def test_the_check_finds_no_mistake_and_nothing_to_warn_of() -> None:
+    project = Project.find(SCENARIOS)
+    plans, found, _ = load_scenarios(project, plugins.load(), [SCENARIOS], simulate=False)
+    assert [str(diagnostic) for diagnostic in found] == []
+    assert sorted(plan.name for plan in plans) == SHIPPED
+    assert all(plan.description for plan in plans)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+async def test_it_runs_on_the_event_beside_it(serve: Serve, name: str) -> None:
+    async with serve(name) as serving:
+        receipt = await serving.post((SCENARIOS / name / "event.json").read_bytes())
+        outcome = await serving.outcome(receipt, name)
+        assert (outcome.delivery.state, outcome.run.state) == (DeliveryState.RUN, "succeeded"), outcome.run
+        assert all(effect.state == "done" for effect in outcome.effects)
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "order-to-api"])
+def test_the_event_beside_it_is_one_of_the_vendors(name: str) -> None:
+    event = json.loads((SCENARIOS / name / "event.json").read_text())
+    assert event in [json.loads(path.read_text()) for path in sorted(EVENTS.iterdir())]
+
+
+def test_each_has_a_test_of_its_own() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__))
+    assert [name for name in SHIPPED if f'"{name}"' not in tests] == []
