@@ -21,7 +21,8 @@ SQLITE_IOERR_FSYNC = 10 | 4 << 8
 
 _WRITE = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_int64)
 _SYNC = CFUNCTYPE(c_int, c_void_p, c_int)
-_OPEN = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int, POINTER(c_int))
+# the name as an address: the system VFS keeps it for as long as the file is open
+_OPEN = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, POINTER(c_int))
 
 
 class _Vfs(Structure):
@@ -101,7 +102,7 @@ class LoggingVfs:
         """Fail no more."""
         self.fail_writes = self.fail_syncs = SQLITE_OK
 
-    def _open(self, _vfs: int, name: bytes | None, file: int, flags: int, out: Any) -> int:
+    def _open(self, _vfs: int, name: int | None, file: int, flags: int, out: Any) -> int:
         result = self._system_open(self._system, name, file, flags, out)
         head = _File.from_address(file)
         if result == SQLITE_OK and head.pMethods:
@@ -114,7 +115,7 @@ class LoggingVfs:
                 self._tables[table] = methods
                 self._originals[ctypes.addressof(methods)] = self._originals[table]
             head.pMethods = ctypes.pointer(self._tables[table])
-            self._names[file] = (name or b"(temporary)").decode()
+            self._names[file] = ctypes.string_at(name).decode() if name else "(temporary)"
         return int(result)
 
     def _write(self, file: int, data: int, size: int, offset: int) -> int:
