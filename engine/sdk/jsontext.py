@@ -11,6 +11,8 @@ import orjson
 
 #: orjson reads integers of more than 64 bits as floats; so many digits in a row send a text to the slow, exact reader
 _LONG_NUMBER = re.compile(rb"\d{19}")
+#: dates and dataclasses would be written, and come back as something else
+_STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -22,9 +24,12 @@ def loads(text: bytes | str) -> Any:
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if _LONG_NUMBER.search(data):
         try:
-            return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+            value = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+            # as strict as the fast reader: no lone surrogates, no numbers beyond what a float can hold
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except RecursionError:
             raise ValueError("the JSON text is nested too deeply") from None
+        return value
     return orjson.loads(data)
 
 
@@ -34,12 +39,12 @@ def dumps(value: Any) -> bytes:
     NaN and infinities, which no JSON text brings in, become null.
     """
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(value, option=_STRICT)
     except TypeError:
-        # integers of more than 64 bits
+        # integers of more than 64 bits, and what is nested deeper than the fast writer goes
         try:
             return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TypeError(str(error)) from None
 
 

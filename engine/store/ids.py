@@ -57,4 +57,6 @@ def read(text: str) -> int:
         if c not in _VALUES:
             raise BadId(f"'{text}' is not an id: '{c}' does not occur in ids")
         number = number << 5 | _VALUES[c]
+    if number >> 63:
+        raise BadId(f"'{text}' is not an id: ids have 63 bits")
     return number
