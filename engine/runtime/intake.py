@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.runtime.outcomes import Held, Hold
-from engine.runtime.rundata import names, request_name
+from engine.runtime.rundata import is_json, names, request_name
 from engine.runtime.runner import Runner
 from engine.runtime.states import State
 from engine.scenario.expressions import ExpressionError
@@ -21,6 +22,8 @@ from engine.sdk.modules import Event
 from engine.store.changes import AddDelivery, AddReceipt, AddRun, Change, SetDelivery
 from engine.store.interface import Store
 from engine.store.records import Delivery, DeliveryState, Receipt, Run
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,20 @@ class Intake:
         keyed = any(delivery.event_id for delivery in deliveries)
         if keyed:
             # which of them were duplicates was decided in the transaction
-            deliveries = list(await self._store.deliveries([receipt_id]))
+            deliveries = await self._decided(receipt_id, deliveries)
             kept = {delivery.run_id for delivery in deliveries if delivery.state is DeliveryState.RUN}
             starts = [start for start in starts if start.run.id in kept]
         self._begin(starts)
         ids = tuple(d.run_id for d in deliveries if d.run_id is not None and d.state is DeliveryState.RUN)
         return Accepted(receipt_id, tuple(deliveries), ids)
+
+    async def _decided(self, receipt_id: int, planned: list[Delivery]) -> list[Delivery]:
+        try:
+            return list(await self._store.deliveries([receipt_id]))
+        except StoreError as error:
+            # it is stored, so it is taken; a run that turns out to be a duplicate's has no owner and can write nothing
+            log.warning("a receipt cannot be read back: %s", error.message, extra={"action": "receipt_unread"})
+            return planned
 
     async def deliver(self, receipt: Receipt, plan: Scenario, incoming: Incoming) -> Accepted:
         """By command: give a parked or rejected receipt to a scenario as if it came now; its time stays."""
@@ -183,12 +194,7 @@ class _Sorter:
     def sort(self) -> list[tuple[Delivery, _Start | None, str | None]]:
         plan, trigger = self._plan, self._plan.trigger
         try:
-            if trigger is None:
-                events: Sequence[Event] = [Event(self._incoming.body)]
-            else:
-                events = trigger.module.parse(self._incoming)
-                if identify := trigger.module.identify:
-                    events = [identify(trigger.config, self._incoming, event) for event in events]
+            events = self._events()
         except DataError as error:
             return [(self._delivery(0, DeliveryState.REJECTED, reason=error.message), None, None)]
         except Exception as error:  # noqa: BLE001 - a plugin's mistake; the receipt keeps the body, and says what happened
@@ -200,6 +206,27 @@ class _Sorter:
             parked = self._delivery(0, DeliveryState.PARKED, reason=f"scenario '{plan.name}' is inactive")
             return [(parked, None, events[0].subject)]
         return [self._one(number, event) for number, event in enumerate(events)]
+
+    def _events(self) -> list[Event]:
+        """The delivery's events as the app gives them. Raises whatever the app's code raises."""
+        trigger = self._plan.trigger
+        if trigger is None:
+            return [Event(self._incoming.body)]
+        events = list(trigger.module.parse(self._incoming))
+        if identify := trigger.module.identify:
+            events = [identify(trigger.config, self._incoming, event) for event in events]
+        for event in events:
+            if event.body is not self._incoming.body:
+                # what cannot be stored is found out here, where it is still the app's mistake
+                jsontext.dumps(event.body)
+        return [
+            replace(
+                event,
+                id=None if event.id is None else str(event.id),
+                subject=None if event.subject is None else str(event.subject),
+            )
+            for event in events
+        ]
 
     def _one(self, number: int, event: Event) -> tuple[Delivery, _Start | None, str | None]:
         plan = self._plan
@@ -243,7 +270,7 @@ class _Sorter:
         reason: str | None = None,
     ) -> Delivery:
         own = None
-        if event is not None and (event.body is not self._incoming.body or not self._incoming_is_json()):
+        if event is not None and not (event.body is self._incoming.body and self._kept_as_it_is()):
             own = jsontext.dumps(event.body)
         return Delivery(
             self._receipt_id,
@@ -256,8 +283,10 @@ class _Sorter:
             reason,
         )
 
-    def _incoming_is_json(self) -> bool:
-        return "json" in self._incoming.headers.get("content-type", "")
+    def _kept_as_it_is(self) -> bool:
+        """Whether the receipt's bytes, read as JSON, give the body again."""
+        raw = self._incoming.raw
+        return is_json(self._incoming.headers.get("content-type", "")) and raw[:1] not in (b"", b"\xef")
 
 
 def _held(run: Run, trouble: Hold) -> Run:

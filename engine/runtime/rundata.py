@@ -32,6 +32,12 @@ def names(run: Run, trigger: Any, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"trigger": trigger, "request": request, "run": about}
 
 
+def is_json(content_type: str) -> bool:
+    """Whether a body of this content type is JSON, and nothing else."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
 async def run_data(store: Store, run: Run) -> dict[str, Any]:
     """The names of a stored run. Raises ``EventGone``."""
     receipt = await store.receipt(run.receipt_id)

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from engine.runtime import commands
 from engine.runtime.host import Host
+from engine.runtime.webhooks import ROTATION_GRACE
 from engine.sdk import jsontext
 from engine.sdk.errors import EngineError
 from engine.server.redeliver import redeliver
@@ -25,11 +26,24 @@ from engine.store.ids import read, show
 ADMIN_FILE = "admin.json"
 _TOKEN_BYTES = 24
 
+#: longest grace of a rotated URL: ten years of seconds
+_LONGEST_GRACE = 10 * 365 * 86_400.0
+
 _Handler = Callable[[web.Request, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
+class BadRequest(EngineError):
+    """A request to the API is not what it takes."""
+
+    code = "bad-request"
+
+
 class AdminServer:
-    """The API over a host. Every answer is JSON; an error is ``{"error": {code, message, hint}}`` with status 409."""
+    """The API over a host.
+
+    Every answer is JSON; an error is ``{"error": {code, message, hint}}`` with status 401 (no token), 400 (not what the
+    API takes) or 409 (it cannot be done now).
+    """
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -53,7 +67,8 @@ class AdminServer:
         """Write ``admin.json``."""
         path = folder / ADMIN_FILE
         draft = path.with_suffix(".new")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        draft.unlink(missing_ok=True)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
             json.dump({"url": url, "token": self.token, "pid": os.getpid()}, file)
         draft.replace(path)
@@ -61,16 +76,14 @@ class AdminServer:
     def _guarded(self, handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             given = request.headers.get("authorization", "")
-            if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
+            if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), f"Bearer {self.token}".encode()):
                 return _json({"error": {"code": "no-token", "message": "the API needs its token"}}, 401)
             try:
-                raw = await request.read()
-                body = jsontext.loads(raw) if raw else {}
-                return _json(await handler(request, body), 200)
+                return _json(await handler(request, await _body(request)), 200)
+            except BadRequest as error:
+                return _json({"error": error.to_json()}, 400)
             except EngineError as error:
                 return _json({"error": error.to_json()}, 409)
-            except (ValueError, KeyError, TypeError) as error:
-                return _json({"error": {"code": "bad-request", "message": str(error)}}, 400)
 
         return handle
 
@@ -81,12 +94,12 @@ class AdminServer:
         run = await commands.resume(
             self._host.store,
             read(request.match_info["id"]),
-            commands.Choice(body["choice"]),
+            _choice(body),
             self._host.clock.time(),
             output=body.get("output"),
-            reason=body.get("reason", ""),
-            by=body.get("by", ""),
-            step=body.get("step"),
+            reason=_text(body, "reason"),
+            by=_text(body, "by"),
+            step=_text(body, "step") or None,
         )
         return self._woken(run.id)
 
@@ -95,8 +108,8 @@ class AdminServer:
             self._host.store,
             read(request.match_info["id"]),
             self._host.clock.time(),
-            reason=body.get("reason", ""),
-            by=body.get("by", ""),
+            reason=_text(body, "reason"),
+            by=_text(body, "by"),
         )
         return self._woken(run.id)
 
@@ -105,17 +118,17 @@ class AdminServer:
             self._host.store,
             read(request.match_info["id"]),
             self._host.clock.time(),
-            reason=body.get("reason", ""),
-            by=body.get("by", ""),
+            reason=_text(body, "reason"),
+            by=_text(body, "by"),
         )
         return self._woken(run.id)
 
     async def _deliver(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        accepted = await redeliver(self._host, read(request.match_info["id"]), body.get("scenario"))
+        accepted = await redeliver(self._host, read(request.match_info["id"]), _text(body, "scenario") or None)
         return {"runs": [show(run_id) for run_id in accepted.runs]}
 
     async def _rotate(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        hook = await self._host.webhooks.rotate(request.match_info["name"], float(body.get("grace", 86_400)))
+        hook = await self._host.webhooks.rotate(request.match_info["name"], _grace(body))
         return {"name": hook.name, "token": hook.current}
 
     def _woken(self, run_id: int) -> Mapping[str, Any]:
@@ -125,3 +138,37 @@ class AdminServer:
 
 def _json(value: Any, status: int) -> web.Response:
     return web.Response(body=jsontext.dumps(value), status=status, content_type="application/json")
+
+
+async def _body(request: web.Request) -> Mapping[str, Any]:
+    raw = await request.read()
+    try:
+        body = jsontext.loads(raw) if raw else {}
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object")
+    return body
+
+
+def _text(body: Mapping[str, Any], key: str) -> str:
+    value = body.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadRequest(f"'{key}' must be text")
+    return value
+
+
+def _choice(body: Mapping[str, Any]) -> commands.Choice:
+    try:
+        return commands.Choice(str(body.get("choice")))
+    except ValueError:
+        raise BadRequest(f"'choice' must be one of {', '.join(commands.Choice)}") from None
+
+
+def _grace(body: Mapping[str, Any]) -> float:
+    grace = body.get("grace", ROTATION_GRACE)
+    if isinstance(grace, bool) or not isinstance(grace, int | float) or not 0 <= grace <= _LONGEST_GRACE:
+        raise BadRequest(f"'grace' must be a number of seconds from 0 to {_LONGEST_GRACE:.0f}")
+    return float(grace)

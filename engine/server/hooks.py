@@ -1,16 +1,20 @@
 """The webhook receiver.
 
 What is answered: 202 with the receipt's id once it is durable; 400 for a body that cannot be read; 401 for a sender
-that fails its check; 404 for an unknown token; 410 for a retired one; 413 for a body that is too large; 429 over the
-accept rate; 503 only when the store cannot take it. The listener is opened when every scenario is loaded, not before.
+that fails its check; 404 for an unknown token; 405 for a method that delivers nothing; 408 for a body that does not
+come; 410 for a retired token; 413 for a body that is too large; 429 over the accept rate; 503 only when the store
+cannot take it. 500 says that the sender is not at fault: the check could not be made, or an app's code failed; the
+reason is for the operator alone. The listener is opened when every scenario is loaded, not before.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from engine.runtime.intake import Accepted, Intake
 from engine.runtime.webhooks import Hook, Webhooks
@@ -24,6 +28,11 @@ from engine.store.ids import show
 
 #: seconds after which a sender should try again when the store cannot take its event
 RETRY_AFTER = 5
+#: seconds in which a body must have come
+BODY_WITHIN = 30.0
+METHODS = ("GET", "POST", "PUT", "PATCH")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,27 @@ class SenderRefused(EngineError):
     code = "sender-refused"
 
 
-#: checks a delivery's sender; gives what may be stored, or raises ``SenderRefused``
+class CheckBroken(EngineError):
+    """A webhook's sender could not be checked: the secret is missing, or the app's own check raised."""
+
+    code = "check-broken"
+
+
+class _Refused(Exception):
+    """A request is not taken."""
+
+    def __init__(
+        self, status: int, answer: str, *, reason: str = "", body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(answer)
+        self.status = status
+        self.answer = answer
+        self.reason = reason or answer
+        self.body = body
+        self.headers = headers
+
+
+#: checks a delivery's sender; gives what may be stored, or raises ``SenderRefused`` or ``CheckBroken``
 SenderChecker = Callable[[Hook, Delivery], Awaitable[Checked]]
 
 
@@ -102,22 +131,45 @@ class HookServer:
 
     async def _hook(self, request: web.Request) -> web.Response:
         found = self._webhooks.find(request.match_info["token"])
+        name = found[0].name if found is not None else "?"
+        try:
+            hook = self._open(request, found)
+            raw = await self._body(request)
+            return await self._take(hook, request, raw)
+        except _Refused as refused:
+            return self._refuse(name, refused)
+        except Exception as error:
+            log.exception("a delivery to webhook '%s' failed", name, extra={"action": "delivery_failed"})
+            return self._refuse(name, _Refused(500, "the engine failed", reason=f"{type(error).__name__}: {error}"))
+
+    def _open(self, request: web.Request, found: tuple[Hook, bool] | None) -> Hook:
+        """The webhook, if this request may be read at all."""
         if found is None:
-            return self._refuse("?", 404, "unknown webhook token")
+            raise _Refused(404, "unknown webhook token")
         hook, valid = found
         if not valid:
-            return self._refuse(hook.name, 410, "this webhook URL was retired")
-        if request.method not in ("POST", "PUT", "PATCH", "GET"):
-            return self._refuse(hook.name, 405, f"{request.method} is no way to deliver an event")
+            raise _Refused(410, "this webhook URL was retired")
+        if request.method not in METHODS:
+            allow = {"Allow": ", ".join(METHODS)}
+            raise _Refused(405, f"{request.method} is no way to deliver an event", headers=allow)
         if wait := self._rate.wait():
-            return self._refuse(hook.name, 429, "over the accept rate", retry_after=max(1, round(wait)))
+            raise _Refused(429, "over the accept rate", headers={"Retry-After": str(math.ceil(wait))})
+        return hook
+
+    async def _body(self, request: web.Request) -> bytes:
+        large = _Refused(413, f"the body has more than {self._limit} bytes")
+        if (request.content_length or 0) > self._limit:
+            raise large
         try:
-            if (request.content_length or 0) > self._limit:
-                raise web.HTTPRequestEntityTooLarge(self._limit, request.content_length or 0)
-            raw = await request.read()
+            async with self._clock.timeout(BODY_WITHIN):
+                return await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return self._refuse(hook.name, 413, f"the body has more than {self._limit} bytes")
-        return await self._take(hook, request, raw)
+            raise large from None
+        except TimeoutError:
+            raise _Refused(408, f"the body did not come within {BODY_WITHIN:g} s") from None
+        except (ClientError, web.RequestPayloadError, ConnectionError) as error:
+            # nobody may be there to read the answer; the operator reads the reason
+            raise _Refused(400, "the body did not come whole", reason=f"the body did not come whole: {error}") from None
 
     async def _take(self, hook: Hook, request: web.Request, raw: bytes) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -126,39 +178,64 @@ class HookServer:
         try:
             checked = await self._check_sender(hook, Delivery(request.method, headers, query, raw, None, now))
         except SenderRefused as error:
-            return self._refuse(hook.name, 401, error.message)
+            raise _Refused(401, error.message) from None
+        except CheckBroken as error:
+            raise _Refused(500, "the sender could not be checked", reason=error.message) from None
+        kept = {name: _readable(value) for name, value in checked.headers.items()}
         try:
-            body = decode(raw, headers.get("content-type", ""), dict(checked.query))
+            body = decode(raw, kept.get("content-type", ""), dict(checked.query))
         except UnreadableBody as error:
-            return self._refuse(hook.name, 400, error.message, raw)
-        delivery = Delivery(request.method, checked.headers, checked.query, raw, body, now)
+            raise _Refused(400, error.message, body=raw) from None
+        delivery = Delivery(request.method, kept, checked.query, raw, body, now)
         if answer := _handshake(hook, delivery):
-            return web.Response(status=answer.status, text=answer.body, content_type=answer.content_type)
+            return web.Response(
+                status=answer.status, body=answer.body.encode(), headers={"Content-Type": answer.content_type}
+            )
         idle = hook.name.removeprefix("scenario:") if hook.name.startswith("scenario:") else ""
         try:
             accepted = await self._intake.accept(hook.name, hook.listeners, delivery, idle)
-        except StoreError:
-            return self._refuse(hook.name, 503, "the store cannot take it now", retry_after=RETRY_AFTER)
+        except StoreError as error:
+            again = {"Retry-After": str(RETRY_AFTER)}
+            raise _Refused(503, "the store cannot take it now", reason=error.message, headers=again) from None
         self._accepted(accepted)
         return web.Response(
             status=202, body=b'{"receipt":"%s"}' % show(accepted.receipt_id).encode(), content_type="application/json"
         )
 
-    def _refuse(
-        self, webhook: str, status: int, reason: str, body: bytes = b"", *, retry_after: int | None = None
-    ) -> web.Response:
-        self._refusals.add(webhook, status, reason, body)
-        headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
+    def _refuse(self, webhook: str, refused: _Refused) -> web.Response:
+        self._refusals.add(webhook, refused.status, refused.reason, refused.body)
         return web.Response(
-            status=status, body=jsontext.dumps({"error": reason}), headers=headers, content_type="application/json"
+            status=refused.status,
+            body=jsontext.dumps({"error": _readable(refused.answer)}),
+            headers=refused.headers,
+            content_type="application/json",
         )
+
+
+def _readable(text: str) -> str:
+    """A header's value as text: bytes that are no UTF-8 are read as Latin-1, which HTTP began with."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text
 
 
 def _handshake(hook: Hook, delivery: Delivery) -> Answer | None:
     """The answer to a vendor's challenge, when a listener's trigger knows one."""
     for plan in hook.listeners:
-        if plan.trigger is not None and plan.trigger.module.handshake is not None:
+        if plan.trigger is None or plan.trigger.module.handshake is None:
+            continue
+        try:
             answer = plan.trigger.module.handshake(delivery)
-            if answer is not None:
-                return answer
+        except Exception:
+            # it may be an event, and events are not lost over an app's mistake
+            log.exception(
+                "the handshake of %s failed; the delivery is taken as an event",
+                plan.trigger.module_name,
+                extra={"action": "handshake_failed"},
+            )
+            continue
+        if answer is not None:
+            return answer
     return None

@@ -6,7 +6,7 @@ from engine.runtime.host import Host
 from engine.runtime.intake import Accepted
 from engine.sdk import jsontext
 from engine.sdk.clock import utc
-from engine.sdk.errors import EngineError
+from engine.sdk.errors import EngineError, StoreError
 from engine.sdk.modules import Delivery
 from engine.server.bodies import decode
 from engine.store.ids import show
@@ -30,9 +30,11 @@ async def redeliver(host: Host, receipt_id: int, scenario: str | None) -> Accept
         raise NotDeliverable(f"there is no receipt {show(receipt_id)}", hint="list them with `engine receipts`")
     deliveries = await host.store.deliveries([receipt_id])
     waiting = {d.scenario for d in deliveries if d.state in (DeliveryState.PARKED, DeliveryState.REJECTED)}
-    if scenario is None and len(waiting) != 1:
+    if scenario is None and (len(waiting) != 1 or "" in waiting):
         raise NotDeliverable(
-            f"receipt {show(receipt_id)} has {len(waiting)} scenarios that it was not delivered to",
+            f"nobody listened when receipt {show(receipt_id)} came"
+            if "" in waiting
+            else f"receipt {show(receipt_id)} has {len(waiting)} scenarios that it was not delivered to",
             hint="name one with --scenario",
         )
     name = scenario or waiting.pop()
@@ -45,4 +47,12 @@ async def redeliver(host: Host, receipt_id: int, scenario: str | None) -> Accept
     query = jsontext.loads(receipt.query)
     body = decode(receipt.body, headers.get("content-type", ""), query)
     incoming = Delivery(receipt.method, headers, query, receipt.body, body, utc(receipt.received_at))
-    return await host.intake.deliver(receipt, plan, incoming)
+    try:
+        return await host.intake.deliver(receipt, plan, incoming)
+    except StoreError as error:
+        if host.store.broken:
+            raise
+        raise NotDeliverable(
+            f"receipt {show(receipt_id)} cannot be delivered to '{name}': {error.message}",
+            hint="the same event may have come again and run; see `engine receipts`",
+        ) from None

@@ -15,11 +15,14 @@ from engine.sdk.errors import ConfigError, EngineError
 from engine.sdk.modules import Delivery
 from engine.server import senders
 from engine.server.admin import ADMIN_FILE, AdminServer
-from engine.server.hooks import Checked, HookServer, SenderRefused
+from engine.server.hooks import CheckBroken, Checked, HookServer, SenderRefused
 from engine.server.refusals import Refusals
 
 #: seconds that open requests get to finish when the listener closes
 CLOSE_AFTER = 5.0
+#: seconds that a connection may be open without the head of a request having come whole; longer than the minute for
+#: which usual proxies keep theirs
+IDLE_AFTER = 75.0
 
 
 class CannotListen(EngineError):
@@ -33,6 +36,7 @@ class Service:
 
     :param port: of the webhook listener; None: the setting; 0: a free one.
     :param accepted: told of everything that was taken.
+    :param idle_after: seconds after which a connection that sends no whole request head is closed.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Service:
         public_url: str | None = None,
         admin_port: int | None = None,
         accepted: Callable[[Accepted], None] = lambda _accepted: None,
+        idle_after: float = IDLE_AFTER,
     ) -> None:
         server = host.project.settings.server
         self._host = host
@@ -52,6 +57,7 @@ class Service:
         self._public_url = (public_url or server.public_url or "").rstrip("/")
         self._admin_port = server.admin_port if admin_port is None else admin_port
         self._accepted = accepted
+        self._idle_after = idle_after
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -90,10 +96,17 @@ class Service:
             accepted=self._accepted,
         )
         port = await self._listen(hooks.application(), self._address, self._port, "webhooks")
-        self._public_url = self._public_url or f"http://{self._address}:{port}"
+        address = f"[{self._address}]" if ":" in self._address else self._address
+        self._public_url = self._public_url or f"http://{address}:{port}"
 
     async def _listen(self, app: web.Application, address: str, port: int, what: str) -> int:
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_AFTER, handle_signals=False)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=CLOSE_AFTER,
+            handle_signals=False,
+            keepalive_timeout=self._idle_after,
+        )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         try:
@@ -117,7 +130,7 @@ class Service:
             try:
                 secret = await self._host.secrets.resolve(settings.check.secret)
             except ConfigError as error:
-                raise SenderRefused(f"the webhook's own secret is missing: {error.message}") from None
+                raise CheckBroken(f"the webhook's own secret is missing: {error.message}") from None
             now = delivery.received_at.timestamp()
             if reason := senders.check(settings.check, headers, query, delivery.raw, now, secret):
                 raise SenderRefused(reason)
@@ -137,6 +150,7 @@ class Service:
                 connection = self._host.connections.open(trigger.connection, trigger.module.connection)
                 genuine = trigger.module.verify(delivery, await connection.fields())
             except Exception as error:
-                raise SenderRefused(f"the check of {trigger.module_name} failed: {error}") from error
+                why = error.message if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+                raise CheckBroken(f"the check of {trigger.module_name} failed: {why}") from error
             if not genuine:
                 raise SenderRefused(f"{trigger.module_name} does not accept the signature")
