@@ -83,7 +83,12 @@ class ModuleCaller:
         self._declared: dict[str, DeclaredRequest] = {}
 
     def effect(self, step: ModuleStep, config: Config) -> Effect:
-        return effect_of(step.module, config)
+        try:
+            return effect_of(step.module, config)
+        except EngineError:
+            raise
+        except Exception as error:
+            raise plugin_fault(step, error) from error
 
     def prepare(self, step: ModuleStep, config: Config, attempt: Attempt) -> Config:
         module = step.module

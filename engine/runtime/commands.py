@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -117,9 +118,9 @@ async def _verdict(store: Store, run: Run, path: str, attempt: int, word: dict[s
     effects = await store.effects(EffectFilter(run_id=run.id))
     rows: Sequence[Record | EffectRecord] = [*records, *effects]
     position = max((row.position for row in rows), default=0) + 1
-    changes: list[Change] = [
-        AddRecord(Record(run.id, verdict_key(path, attempt), position, "settled", now, output=jsontext.dumps(word)))
-    ]
+    keys = {row.key for row in records}
+    key = next(key for n in itertools.count() if (key := verdict_key(path, attempt, n)) not in keys)
+    changes: list[Change] = [AddRecord(Record(run.id, key, position, "settled", now, output=jsontext.dumps(word)))]
     settled = {Choice.AGAIN: EffectState.REFUSED, Choice.HAPPENED: EffectState.DONE}.get(Choice(word["choice"]))
     unknown = [e for e in effects if e.key == f"{path}#{attempt}" and e.state in ("unknown", "intended")]
     if settled and unknown:

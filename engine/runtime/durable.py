@@ -12,18 +12,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
-from engine.runtime.callers import Attempt, Caller
+from engine.runtime.callers import Attempt, Caller, PluginFault, plugin_fault
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.observers import Observer
 from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdict
 from engine.scenario.plan import ModuleStep, Step
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock, iso, utc
-from engine.sdk.errors import STANDARD_TYPES, DataError, ModuleError
+from engine.sdk.errors import STANDARD_TYPES, DataError, EngineError, ModuleError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Config, Effect, Happened, ProbeResult, RunInfo, Transform
 from engine.store.changes import AddEffect, AddRecord, Owner, SettleEffect
@@ -36,6 +37,16 @@ SUSPEND_AFTER = 5.0
 
 #: namespace of the idempotency keys that vendors get: a name-based UUID of the effect's key
 _KEYS = uuid.UUID("5f0c4b0e-3a53-5c0a-9d5c-7d1f5c2f7a11")
+
+#: an attempt's errors by the name of the type under which a row keeps them
+_ERRORS: Mapping[str, type[ModuleError]] = {
+    **STANDARD_TYPES,
+    "Interrupted": Interrupted,
+    "PluginFault": PluginFault,
+    "ModuleError": ModuleError,
+}
+#: what settled an attempt that was cut off from its answer: by the death of the process, by a timeout or a shutdown
+_CUT_OFF = ("recovery", "cut-off")
 
 
 class DurableEffects:
@@ -70,10 +81,9 @@ class DurableEffects:
         self._branches = 1
         self._waits: list[float] = []
         self._deadlines: list[float] = []
-        self._cut: list[tuple[str, int, ModuleError]] = []
         #: settled effects that no awaited commit has covered yet, for the case that the store breaks
         self.unconfirmed: list[SettleEffect] = []
-        self.round = sum(record.kind == "settled" for record in journal.records.values())
+        self.round = journal.round
 
     # ------------------------------------------------------------------ what is remembered
 
@@ -98,7 +108,12 @@ class DurableEffects:
         return int.from_bytes(digest) / (1 << 48)
 
     def verdict(self, path: str, attempt: int) -> Verdict | None:
-        return self._journal.verdict(path, attempt) if self.round else None
+        word = self._journal.word(path, attempt)
+        return word.verdict if word else None
+
+    def renewed(self, path: str) -> int:
+        word = self._journal.word(path, 0)
+        return word.round if word and word.verdict.choice == "again" else 0
 
     def failed_at(self, path: str, attempt: int) -> float:
         key = attempt_key(path, attempt)
@@ -112,6 +127,12 @@ class DurableEffects:
             return None
         notes, self._pending = self._pending, {}
         return jsontext.dumps(notes)
+
+    def last_notes(self) -> bytes | None:
+        """As ``take_notes``, for the run's own row, which may hold such decisions already."""
+        if self._pending:
+            self._pending = {**self._journal.tail, **self._pending}
+        return self.take_notes()
 
     # ------------------------------------------------------------------ time and branches
 
@@ -149,8 +170,6 @@ class DurableEffects:
     # ------------------------------------------------------------------ calls
 
     async def call(self, step: ModuleStep, path: str, attempt: int, config: Any) -> Any:
-        if isinstance(step.module, Transform):
-            return self.decide(path, lambda: self._transform(step, config))
         key = attempt_key(path, attempt)
         fingerprint = jsontext.fingerprint([step.module_name, config])
         if known := self._journal.effects.get(key):
@@ -162,23 +181,27 @@ class DurableEffects:
                 raise _restored(record.error)
             return _value(record.output)
         try:
+            if isinstance(step.module, Transform):
+                return self.decide(path, lambda: self._transform(step, config))
             self._validate(step, config)
             effect = self._caller.effect(step, config)
             if not effect.writes:
                 return await self._read(step, path, key, attempt, config, fingerprint)
-            request = self._stored_request(path, attempt)
-            if request is None:
-                request = self._caller.prepare(step, config, self._attempt(path, attempt))
+            request = self._request(step, path, attempt, config)
         except ModuleError as error:
-            if key not in self._journal.records:
-                self._fail(step, key, fingerprint, error)
-            raise
+            raise self._fail(step, key, fingerprint, error) from error
         return await self._write(step, path, attempt, request, effect, fingerprint)
 
     def _transform(self, step: ModuleStep, config: Config) -> Any:
         self._validate(step, config)
         assert isinstance(step.module, Transform)
-        return step.module.apply(config)
+        try:
+            output = step.module.apply(config)
+        except EngineError:
+            raise
+        except Exception as error:
+            raise plugin_fault(step, error) from error
+        return jsontext.loads(_encoded(step, output))
 
     def _validate(self, step: ModuleStep, config: Config) -> None:
         if not step.fixed and (fault := step.validate(config)):
@@ -210,13 +233,15 @@ class DurableEffects:
 
     async def _read(self, step: ModuleStep, path: str, key: str, attempt: int, config: Config, fingerprint: str) -> Any:
         self._faults.hit("call.before")
-        output = await self._caller.call(step, config, self._attempt(path, attempt))
+        output = _encoded(step, await self._caller.call(step, config, self._attempt(path, attempt)))
         self._faults.hit("call.after")
-        self._record(step, key, "call", fingerprint, output=_encoded(step, output))
-        return output
+        self._record(step, key, "call", fingerprint, output=output)
+        return _value(output)
 
-    def _fail(self, step: ModuleStep, key: str, fingerprint: str, error: ModuleError) -> None:
-        self._record(step, key, "failed", fingerprint, error=jsontext.dumps(error.to_json()))
+    def _fail(self, step: ModuleStep, key: str, fingerprint: str, error: ModuleError) -> ModuleError:
+        text = _error_text(error)
+        self._record(step, key, "failed", fingerprint, error=text)
+        return _restored(text)
 
     def _record(
         self,
@@ -246,8 +271,19 @@ class DurableEffects:
 
     # ------------------------------------------------------------------ writes
 
+    def _request(self, step: ModuleStep, path: str, attempt: int, config: Config) -> bytes:
+        """What is sent. A repeat sends what the attempt before it stored, not what would be computed now."""
+        if before := self._journal.effects.get(attempt_key(path, attempt - 1)):
+            return before.request
+        request = self._caller.prepare(step, config, self._attempt(path, attempt))
+        try:
+            return jsontext.dumps(request)
+        except TypeError as error:
+            message = f"the request of {step.module_name} is not JSON: {error}; nothing was sent"
+            raise DataError(message, refused=True, place=str(step.place)) from None
+
     async def _write(
-        self, step: ModuleStep, path: str, attempt: int, request: Config, effect: Effect, fingerprint: str
+        self, step: ModuleStep, path: str, attempt: int, request: bytes, effect: Effect, fingerprint: str
     ) -> Any:
         self._journal.position += 1
         intent = EffectRecord(
@@ -258,45 +294,44 @@ class DurableEffects:
             self.run.scenario,
             step.module_name,
             str(effect),
-            jsontext.dumps(request),
+            request,
             fingerprint,
             EffectState.INTENDED,
             self._clock.time(),
             self.run.subject,
             notes=self.take_notes(),
         )
-        await self._intend(intent)
+        try:
+            await self._intend(intent)
+        except asyncio.CancelledError:
+            unsent = Interrupted("cut off before it was sent", refused=True)
+            self._settle(intent, EffectState.REFUSED, "engine", error=unsent, owner=self._owner)
+            raise
         self._journal.effects[intent.key] = intent
         self._faults.hit("effect.intended")
         info = self._attempt(path, attempt)
         try:
-            output = await self._caller.call(step, request, info)
+            output = await self._caller.call(step, jsontext.loads(request), info)
         except asyncio.CancelledError:
             cut = ModuleError("cut off before the answer came", place=str(step.place))
-            self._settle(intent, EffectState.UNKNOWN, "timeout", error=cut)
-            if not effect.repeatable:
-                self._cut.append((path, attempt, cut))
+            self._settle(intent, EffectState.UNKNOWN, "cut-off", error=cut)
             raise
         except ModuleError as error:
             self._faults.hit("effect.sent")
-            if error.refused:
-                self._settle(intent, EffectState.REFUSED, "vendor", error=error)
-                raise
-            self._settle(intent, EffectState.UNKNOWN, "vendor", error=error)
-            return await self._unknown(step, path, self._journal.effects[intent.key], error)
+            state = EffectState.REFUSED if error.refused else EffectState.UNKNOWN
+            settled = self._settle(intent, state, "vendor", error=error)
+            return await self._known(step, path, settled)
         self._faults.hit("effect.sent")
-        try:
-            text = jsontext.dumps(output)
-        except TypeError as error:
-            info.warn(f"the vendor said yes, but the module's output is not JSON ({error}); it is null here")
-            output, text = None, b"null"
+        text = _kept(output, info)
         self._settle(intent, EffectState.DONE, "vendor", output=text)
-        return output
+        return _value(text)
 
     async def _intend(self, intent: EffectRecord) -> None:
         """Make the intent durable, and with it all that the run recorded before."""
+        before = tuple(self.unconfirmed)
         await self._store.put(AddEffect(intent), owner=self._owner)
-        self.unconfirmed.clear()
+        # what another branch settled meanwhile may be in a later commit
+        self.unconfirmed = [settled for settled in self.unconfirmed if settled not in before]
 
     def _settle(
         self,
@@ -306,7 +341,8 @@ class DurableEffects:
         *,
         output: bytes | None = None,
         error: ModuleError | None = None,
-    ) -> None:
+        owner: Owner | None = None,
+    ) -> EffectRecord:
         notes = effect.notes
         if self._pending:
             # the row keeps what its intent carried
@@ -319,36 +355,31 @@ class DurableEffects:
             self._clock.time(),
             by,
             output,
-            jsontext.dumps(error.to_json()) if error else None,
+            _error_text(error) if error else None,
             notes=notes if notes is not effect.notes else None,
         )
-        self._journal.effects[effect.key] = EffectRecord(
-            effect.run_id,
-            effect.key,
-            effect.position,
-            effect.effect_key,
-            effect.scenario,
-            effect.module,
-            effect.effect,
-            effect.request,
-            effect.request_hash,
-            state,
-            effect.intended_at,
-            effect.subject,
-            settled.at,
-            by,
-            output,
-            settled.error,
-            notes=notes,
+        result = self._journal.effects[effect.key] = replace(
+            effect, state=state, settled_at=settled.at, settled_by=by, output=output, error=settled.error, notes=notes
         )
         self.unconfirmed.append(settled)
-        # without an owner: what is known of an effect counts even if the run has gone to somebody else
-        self._store.ride(settled)
+        # an answer comes without an owner: what is known of an effect counts even if the run has gone to somebody else
+        self._store.ride(settled, owner=owner)
+        return result
 
-    def _stored_request(self, path: str, attempt: int) -> Config | None:
-        """The request of the attempt before: a repeat sends what was stored, not what would be computed now."""
-        before = self._journal.effects.get(attempt_key(path, attempt - 1))
-        return jsontext.loads(before.request) if before else None
+    def _died(self, step_place: str | None, effect: EffectRecord) -> EffectRecord:
+        died = ModuleError("the process ended before the answer came", place=step_place)
+        return self._settle(effect, EffectState.UNKNOWN, "recovery", error=died)
+
+    def unsettled(self, loop: str, ids: Collection[str]) -> list[tuple[str, int, ModuleError]]:
+        found = []
+        for row in tuple(self._journal.effects.values()):
+            path, attempt = row.key.rpartition("#")[0], _number(row.key)
+            if Effect(row.effect).repeatable or not path.startswith(loop) or path.rpartition("/")[2] not in ids:
+                continue
+            effect = self._died(None, row) if row.state is EffectState.INTENDED else row
+            if effect.state is EffectState.UNKNOWN and self.verdict(path, attempt) is None:
+                found.append((path, attempt, _restored(effect.error)))
+        return found
 
     # ------------------------------------------------------------------ outcomes known from before
 
@@ -356,15 +387,13 @@ class DurableEffects:
         if effect.state is EffectState.DONE:
             return _value(effect.output)
         if effect.state is EffectState.REFUSED:
-            if effect.settled_by != "vendor":
-                raise Interrupted("the attempt was settled as not applied")
+            if (effect.settled_by or "").startswith("person:"):
+                raise Interrupted("a person says that it did not happen")
             raise _restored(effect.error)
         if effect.state is EffectState.INTENDED:
-            died = ModuleError("the process ended before the answer came", place=str(step.place))
-            self._settle(effect, EffectState.UNKNOWN, "recovery", error=died)
-            effect = self._journal.effects[effect.key]
-        if effect.settled_by == "recovery" and Effect(effect.effect).repeatable:
-            raise Interrupted("the process ended before the answer came; the same request is sent again")
+            effect = self._died(str(step.place), effect)
+        if effect.settled_by in _CUT_OFF and Effect(effect.effect).repeatable:
+            raise Interrupted("it was cut off before the answer came; the same request is sent again")
         return await self._unknown(step, path, effect, _restored(effect.error))
 
     async def _unknown(self, step: ModuleStep, path: str, effect: EffectRecord, error: ModuleError) -> Any:
@@ -384,11 +413,17 @@ class DurableEffects:
             info.warn(f"the probe failed: {failure.message}")
             answer = ProbeResult.UNKNOWN
         if isinstance(answer, Happened):
-            self._settle(effect, EffectState.DONE, "probe", output=_encoded(step, answer.output))
-            return answer.output
+            text = _kept(answer.output, info)
+            self._settle(effect, EffectState.DONE, "probe", output=text)
+            return _value(text)
         if answer is ProbeResult.ABSENT:
+            if effect.settled_by in _CUT_OFF:
+                error = Interrupted("the vendor does not have it; it is sent again")
+            # else it is a try like one that the vendor refused at once, or a vendor that fails each time would never
+            # be left alone
+            error.refused = True
             self._settle(effect, EffectState.REFUSED, "probe", error=error)
-            raise Interrupted("the vendor does not have it; it is sent again")
+            raise error
         raise UnknownOutcome(error)
 
     # ------------------------------------------------------------------ for whoever watches
@@ -405,10 +440,6 @@ class DurableEffects:
     def finished(self, step: Step, path: str, status: str, value: Any) -> None:
         if self._observer is not None:
             self._observer.step_finished(self.run, step, path, status, value)
-
-    def cut_off(self) -> list[tuple[str, int, ModuleError]]:
-        cut, self._cut = self._cut, []
-        return cut
 
 
 class StepContext:
@@ -444,11 +475,31 @@ def _encoded(step: ModuleStep, output: Any) -> bytes:
         raise DataError(f"the output of {step.module_name} is not JSON: {error}", place=str(step.place)) from None
 
 
+def _kept(output: Any, attempt: Attempt) -> bytes:
+    """The output of a write that was applied, whatever it is."""
+    try:
+        return jsontext.dumps(output)
+    except TypeError as error:
+        attempt.warn(f"the vendor said yes, but the module's output is not JSON ({error}); it is null here")
+        return b"null"
+
+
+def _error_text(error: ModuleError) -> bytes:
+    """An error as a row holds it, under the nearest type that can be restored."""
+    data = error.to_json()
+    data["type"] = next(t.__name__ for t in type(error).__mro__ if _ERRORS.get(t.__name__) is t)
+    try:
+        return jsontext.dumps(data)
+    except TypeError:
+        # the detail is the plugin's, and may be anything
+        return jsontext.dumps({**data, "detail": repr(data["detail"])})
+
+
 def _restored(text: bytes | None) -> ModuleError:
-    """The error that a row holds."""
+    """The error that a row holds. What a step sees is always this, so that it sees the same when it is walked again."""
     data = _value(text) or {}
-    kind = STANDARD_TYPES.get(data.get("type", ""), ModuleError)
-    return kind(
+    kind = _ERRORS.get(data.get("type", ""), ModuleError)
+    error = kind(
         data.get("message", "failed"),
         refused=data.get("refused", False),
         status=data.get("status"),
@@ -457,3 +508,5 @@ def _restored(text: bytes | None) -> ModuleError:
         place=data.get("place"),
         hint=data.get("hint"),
     )
+    error.code = data.get("code", kind.code)  # type: ignore[misc]  # a plugin's own type has a code of its own
+    return error

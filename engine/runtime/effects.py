@@ -6,7 +6,7 @@ test and another backend are each another implementation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from engine.runtime.outcomes import Verdict
@@ -56,8 +56,16 @@ class Effects(Protocol):
         """How often a person has had a word on this run. What a person lets go on gets its time anew."""
         ...
 
-    def cut_off(self) -> list[tuple[str, int, ModuleError]]:
-        """Writes (path, attempt, error) that a timeout cut off since this was last asked, and must not be repeated."""
+    def renewed(self, path: str) -> int:
+        """The round in which a person last let a step go on that had run out of time; 0 when nobody did."""
+        ...
+
+    def unsettled(self, loop: str, ids: Collection[str]) -> list[tuple[str, int, ModuleError]]:
+        """Writes (path, attempt, error) of unknown outcome that must not be repeated and that nobody has settled.
+
+        :param loop: what their paths begin with.
+        :param ids: of the steps that they may be of.
+        """
         ...
 
     def failed_at(self, path: str, attempt: int) -> float:

@@ -10,7 +10,7 @@ or a store, and nothing may depend on the order in which side-by-side branches h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,9 @@ from engine.scenario.plan import (
 )
 from engine.sdk import errors
 from engine.sdk.errors import EngineError, ModuleError
+
+#: items of a loop after which other runs get a turn
+YIELD_EVERY = 50
 
 
 class Interpreter:
@@ -115,30 +118,58 @@ class Interpreter:
             if verdict is not None and verdict.choice != "again":
                 return verdict.output
         work = self._kinds[type(step)](step, path, loop, scope)
-        return await (work if step.timeout is None else self._within(step, path, work))
+        return await (work if step.timeout is None else self._within(step, path, loop, work))
 
-    async def _within(self, step: Step, path: str, work: Coroutine[Any, Any, Any]) -> Any:
+    async def _within(self, step: Step, path: str, loop: str, work: Coroutine[Any, Any, Any]) -> Any:
         """Do a step's work within its time, which goes on while the process does not run."""
         assert step.timeout is not None
         effects = self._effects
         error = errors.TimeoutError(f"not finished within {step.timeout:g} s", place=str(step.place))
         mark = f"{path}@{effects.round}"
-        if effects.decided(f"{mark}.timeout"):
-            # the race was run before, and the timeout won it
+        race = self._race(path)
+        if race == "timeout":
             work.close()
             raise StepFailed(path, error.to_json())
+        if race is not None:
+            return await work
         deadline = effects.decide(f"{mark}.start", effects.now) + step.timeout
         try:
             async with effects.timeout(max(0.0, deadline - effects.now())):
-                return await work
+                return await self._in_time(mark, work)
         except TimeoutError:
-            unsettled = effects.cut_off()
-            if unsettled and step.on_error is not OnError.IGNORE:
+            unsettled = effects.unsettled(loop, frozenset(_callers(step)))
+            if unsettled:
                 raise MustHold(
                     *(Hold("unknown", e.message, own, attempt, e.to_json()) for own, attempt, e in unsettled)
                 ) from None
-            effects.decide(f"{mark}.timeout", lambda: True)
+            effects.decide(f"{mark}.race", lambda: "timeout")
             raise StepFailed(path, error.to_json()) from None
+
+    async def _in_time(self, mark: str, work: Coroutine[Any, Any, Any]) -> Any:
+        """Do the work, and remember that it came to an end before its time did."""
+        try:
+            output = await work
+        except (StepFailed, ExpressionError):
+            self._effects.decide(f"{mark}.race", lambda: "failed")
+            raise
+        except Stopped:
+            self._effects.decide(f"{mark}.race", lambda: "done")
+            raise
+        self._effects.decide(f"{mark}.race", lambda: "done")
+        return output
+
+    def _race(self, path: str) -> str | None:
+        """How the race between a step and its time ended when it was run before.
+
+        A person's word on any step begins a new round, in which what goes on has its time anew. What had ended stays
+        ended, but for a failure: it may be this very one that the person wants tried again.
+        """
+        effects = self._effects
+        for number in range(effects.renewed(path), effects.round + 1):
+            race: str | None = effects.decided(f"{path}@{number}.race")
+            if race in ("done", "timeout") or (race is not None and number == effects.round):
+                return race
+        return None
 
     def _failed(self, step: Step, path: str, scope: Scope, failure: StepFailed) -> None:
         if step.on_error is OnError.IGNORE:
@@ -222,6 +253,11 @@ class Interpreter:
 
         async def work() -> None:
             for index in following:
+                if troubles:
+                    return
+                if index % YIELD_EVERY == YIELD_EVERY - 1:
+                    # items that wait for nothing would keep every other run waiting
+                    await asyncio.sleep(0)
                 try:
                     await self._steps(step.steps, loops[index], "", scopes[index])
                     if step.collect is not None:
@@ -229,8 +265,6 @@ class Interpreter:
                         collected[index] = step.collect.evaluate(scopes[index].names, context)
                 except (StepFailed, MustHold, Stopped, ExpressionError) as trouble:
                     troubles[index] = trouble
-                if troubles:
-                    return
 
         workers = min(step.concurrency, len(items))
         if workers <= 1:
@@ -261,15 +295,12 @@ class Interpreter:
         return keys
 
     async def _side_by_side(self, work: Callable[[], Coroutine[Any, Any, None]], workers: int) -> None:
-        async def branch() -> None:
-            try:
-                await work()
-            finally:
-                self._effects.branches(-1)
-
         # the caller waits meanwhile, so it is not a branch of its own
         self._effects.branches(workers - 1)
-        tasks = [asyncio.ensure_future(branch()) for _ in range(workers)]
+        tasks = [asyncio.ensure_future(work()) for _ in range(workers)]
+        for task in tasks:
+            # not in the task: one that is cancelled before its first turn never runs
+            task.add_done_callback(lambda _task: self._effects.branches(-1))
         try:
             await asyncio.gather(*tasks)
         except BaseException:
@@ -319,3 +350,13 @@ class Interpreter:
             )
         self._effects.finished(step, path, "done", None)
         raise Stopped(outcome)
+
+
+def _callers(step: Step) -> Iterator[str]:
+    """Ids of the steps in a step that call modules and whose failure is not ignored."""
+    if step.on_error is OnError.IGNORE:
+        return
+    if isinstance(step, ModuleStep):
+        yield step.id or step.path
+    for inner in getattr(step, "steps", ()) + getattr(step, "otherwise", ()):
+        yield from _callers(inner)

@@ -16,9 +16,23 @@ def attempt_key(path: str, attempt: int) -> str:
     return f"{path}#{attempt}"
 
 
-def verdict_key(path: str, attempt: int) -> str:
-    """Key of a person's word on a step after an attempt."""
-    return f"{path}#{attempt}!"
+def verdict_key(path: str, attempt: int, number: int = 0) -> str:
+    """Key of a person's word on a step after an attempt.
+
+    :param number: words on it before this one; a step that runs out of time again and again gets several.
+    """
+    return f"{path}#{attempt}!{number or ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A person's word.
+
+    :param round: how many words were given on the run, this one included.
+    """
+
+    verdict: Verdict
+    round: int
 
 
 @dataclass(slots=True)
@@ -26,12 +40,18 @@ class Journal:
     """A run's rows by key; empty for a new run.
 
     :param notes: decisions and pure outputs of all rows.
+    :param tail: those among them that only the run's own row has.
+    :param words: what persons said last, by the key of step and attempt.
+    :param round: how often a person had a word.
     :param position: of the last row.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
     effects: dict[str, EffectRecord] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    tail: dict[str, Any] = field(default_factory=dict)
+    words: dict[str, Word] = field(default_factory=dict)
+    round: int = 0
     position: int = 0
 
     @classmethod
@@ -45,15 +65,19 @@ class Journal:
         for row in sorted(rows, key=lambda r: r.position):
             if isinstance(row, Record):
                 journal.records[row.key] = row
+                if row.kind == "settled" and row.output:
+                    journal.round += 1
+                    word = Word(Verdict(**jsontext.loads(row.output)), journal.round)
+                    journal.words[row.key.rpartition("!")[0]] = word
             else:
                 journal.effects[row.key] = row
             journal.position = max(journal.position, row.position)
             if row.notes:
                 journal.notes.update(jsontext.loads(row.notes))
         if tail:
-            journal.notes.update(jsontext.loads(tail))
+            journal.tail = jsontext.loads(tail)
+            journal.notes.update(journal.tail)
         return journal
 
-    def verdict(self, path: str, attempt: int) -> Verdict | None:
-        record = self.records.get(verdict_key(path, attempt))
-        return Verdict(**jsontext.loads(record.output)) if record and record.output else None
+    def word(self, path: str, attempt: int) -> Word | None:
+        return self.words.get(attempt_key(path, attempt)) if self.words else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -84,7 +83,6 @@ class Runner:
         self._max_running = max_running
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._effects: dict[int, DurableEffects] = {}
-        self._waiters: defaultdict[int, list[asyncio.Future[Outcome]]] = defaultdict(list)
         self._wake = asyncio.Event()
         self._pump_task: asyncio.Task[None] | None = None
         self._mend_task: asyncio.Task[None] | None = None
@@ -104,9 +102,10 @@ class Runner:
     async def stop(self, grace: float = GRACE) -> None:
         """Let go: runs get ``grace`` seconds to reach an end, the rest is left to the next owner."""
         self._stopping = True
-        for task in (self._pump_task, self._mend_task):
-            if task is not None:
-                task.cancel()
+        own = [task for task in (self._pump_task, self._mend_task) if task is not None]
+        for task in own:
+            task.cancel()
+        await asyncio.gather(*own, return_exceptions=True)
         await self._wind_down(grace)
 
     async def _wind_down(self, grace: float) -> None:
@@ -131,6 +130,9 @@ class Runner:
     def begin(self, run: Run, plan: Scenario, data: dict[str, Any], journal: Journal | None = None) -> None:
         """Walk a run that the store has as running in this session."""
         self._faults.hit("run.claimed")
+        if run.epoch != self.epoch or self._mend_task is not None:
+            # the store broke since the run was claimed; it is taken up again with all others
+            return
         task = asyncio.create_task(self._walk(run, plan, data, journal or Journal()))
         self._tasks[run.id] = task
         task.add_done_callback(lambda done: self._left(run.id, done))
@@ -159,7 +161,8 @@ class Runner:
         assert task is not None
 
         def suspend(until: float) -> None:
-            if not due:
+            # a run that is being stopped, or whose time is over, comes to its waits by unwinding
+            if not due and not task.cancelling():
                 due.append(until)
                 task.cancel()
 
@@ -174,15 +177,14 @@ class Runner:
             suspend=suspend,
         )
         self._effects[run.id] = effects
-        if self._observer is not None:
-            self._observer.run_started(run)
         try:
+            if self._observer is not None:
+                self._observer.run_started(run)
             outcome = await self._outcome(plan, effects, data, due)
             self._faults.hit("run.ending")
             await self._end(run, effects, outcome)
-        except LostOwnership:
-            log.warning("run %s went to another owner", show(run.id), extra={"action": "run_lost"})
-            self._tell(run.id, None)
+        except LostOwnership as error:
+            await self._lost(run, error)
         except StoreError as error:
             log.error("run %s stops: %s", show(run.id), error.message, extra={"action": "run_stopped"})
             if self._store.broken:
@@ -190,6 +192,9 @@ class Runner:
             else:
                 # the store works and refuses these values, as it would each time
                 await self._hold(run.id, Hold("internal", error.message, "", 0, error.to_json()))
+        except Exception as error:
+            log.exception("run %s could not be brought to its end", show(run.id))
+            await self._hold(run.id, _mistake(error))
 
     async def _hold(self, run_id: int, hold: Hold) -> None:
         """Hold a run that has lost its owner's rights, or never had an owner."""
@@ -202,8 +207,17 @@ class Runner:
             return
         except StoreError:
             self._broke([])
+
+    async def _lost(self, run: Run, error: LostOwnership) -> None:
+        """Another owner has the run; or nobody has, because a row of it could not be kept."""
+        log.warning("run %s: %s", show(run.id), error.message, extra={"action": "run_lost"})
+        try:
+            stored = await self._store.run(run.id)
+        except StoreError:
+            self._broke([])
             return
-        self._tell(run_id, outcome)
+        if stored is not None and (stored.state, stored.epoch) == (State.RUNNING, run.epoch) and not self._store.broken:
+            await self._hold(run.id, Hold("internal", error.message, "", 0, error.to_json()))
 
     async def _outcome(
         self, plan: Scenario, effects: DurableEffects, data: dict[str, Any], due: list[float]
@@ -217,18 +231,19 @@ class Runner:
         except (LostOwnership, StoreError):
             raise
         except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
             log.exception("run %s met a mistake of the engine", show(effects.run.id))
-            return Held(
-                (Hold("internal", f"{type(error).__name__}: {error} at {frame.filename}:{frame.lineno}", "", 0),)
-            )
+            return Held((_mistake(error),))
 
     async def _end(self, run: Run, effects: DurableEffects, outcome: Outcome) -> None:
         now = self._clock.time()
         event = _EVENTS[type(outcome)]
         result = hold = None
         if isinstance(outcome, Succeeded):
-            result = jsontext.dumps({"output": outcome.output}) if outcome.output is not None else None
+            if outcome.output is not None:
+                result = jsontext.dumps({"output": outcome.output})
+            elif run.result is not None:
+                # the error of an earlier time
+                result = b"{}"
         elif isinstance(outcome, Failed):
             result = jsontext.dumps({"error": outcome.error})
         elif isinstance(outcome, Held):
@@ -241,35 +256,15 @@ class Runner:
             due_at=outcome.due if isinstance(outcome, Sleeping) else None,
             hold=hold,
             result=result,
-            notes=effects.take_notes(),
+            notes=effects.last_notes(),
             ended=isinstance(outcome, Succeeded | Failed),
         )
         owner = Owner(run.id, run.epoch)
-        if self._observer is None and run.id not in self._waiters and not isinstance(outcome, Sleeping):
-            self._store.ride(move, owner=owner)
-            if self._store.broken:
-                self._broke(effects.unconfirmed)
-            return
         await self._store.put(move, owner=owner)
         if self._observer is not None:
             self._observer.run_ended(run, outcome)
         if isinstance(outcome, Sleeping):
             self.wake()
-        self._tell(run.id, outcome)
-
-    # ------------------------------------------------------------------ waiting for an end
-
-    async def wait(self, run_id: int) -> Outcome | None:
-        """How a run leaves memory next; None when it went to another owner."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiters[run_id].append(future)
-        result: Outcome | None = await future
-        return result
-
-    def _tell(self, run_id: int, outcome: Outcome | None) -> None:
-        for future in self._waiters.pop(run_id, []):
-            if not future.done():
-                future.set_result(outcome)  # type: ignore[arg-type]
 
     # ------------------------------------------------------------------ queue
 
@@ -280,6 +275,9 @@ class Runner:
             except StoreError:
                 self._broke([])
                 return
+            except Exception:
+                log.exception("the queue could not be looked through; it is tried again")
+                due = None
             seconds = LOOK_AGAIN if due is None else min(LOOK_AGAIN, max(0.0, due - self._clock.time()))
             timer = asyncio.ensure_future(self._clock.sleep(seconds))
             waker = asyncio.ensure_future(self._wake.wait())
@@ -312,28 +310,43 @@ class Runner:
         try:
             plan = await self._catalog.plan(run.scenario, run.version)
             data = await run_data(self._store, run)
+            records = await self._store.records(run.id)
+            effects = await self._store.effects(EffectFilter(run_id=run.id))
+            journal = Journal.of(records, effects, run.notes)
         except (VersionUnavailable, EventGone) as error:
             await self._hold(run.id, Hold(error.code, error.message, "", 0, error.to_json()))
             return
-        records = await self._store.records(run.id)
-        effects = await self._store.effects(EffectFilter(run_id=run.id))
-        self.begin(run, plan, data, Journal.of(records, effects, run.notes))
+        except StoreError:
+            raise
+        except Exception as error:
+            # one run that cannot be read back must not keep all others waiting
+            log.exception("run %s could not be taken up", show(run.id))
+            await self._hold(run.id, _mistake(error))
+            return
+        self.begin(run, plan, data, journal)
 
-    async def _recover(self) -> None:
-        for run in await self._store.orphans(self.epoch, self.simulated):
-            now = self._clock.time()
-            event = Event.RECOVER
-            if run.recoveries < MAX_RECOVERIES:
-                move = MoveRun(run.id, sources(event), target(event), now, recovered=True)
-            else:
-                hold = Held((Hold("poison", f"recovered {run.recoveries} times without progress", "", 0),))
-                event = Event.HOLD
-                move = MoveRun(run.id, sources(event), target(event), now, hold=jsontext.dumps(hold.to_json()))
-            try:
-                await self._store.put(move)
-            except LostOwnership:
+    async def _recover(self, *, died: bool = True) -> None:
+        """Put runs without an owner back into the queue.
+
+        :param died: whether their owner's process died, which they may have caused.
+        """
+        orphans = await self._store.orphans(self.epoch, self.simulated)
+        # handed over together, so that they share commits: nothing is accepted until all are queued
+        moves = [self._store.put(self._take_up(run, died)) for run in orphans]
+        for run, result in zip(orphans, await asyncio.gather(*moves, return_exceptions=True), strict=True):
+            if isinstance(result, LostOwnership):
                 continue
-            log.info("run %s: %s", show(run.id), event, extra={"action": "run_recovered"})
+            if isinstance(result, BaseException):
+                raise result
+            log.info("run %s is taken up", show(run.id), extra={"action": "run_recovered"})
+
+    def _take_up(self, run: Run, died: bool) -> MoveRun:
+        """What becomes of a run whose owner is gone."""
+        now = self._clock.time()
+        if run.recoveries < MAX_RECOVERIES or not died:
+            return MoveRun(run.id, sources(Event.RECOVER), target(Event.RECOVER), now, recovered=died)
+        held = Held((Hold("poison", f"recovered {run.recoveries} times without progress", "", 0),))
+        return MoveRun(run.id, sources(Event.HOLD), target(Event.HOLD), now, hold=jsontext.dumps(held.to_json()))
 
     # ------------------------------------------------------------------ a broken store
 
@@ -362,12 +375,19 @@ class Runner:
                 self.epoch = await self._store.begin_epoch()
                 if self._late:
                     await self._store.put(*self._late)
-                await self._recover()
+                await self._recover(died=False)
                 break
             except StoreError as error:
                 log.error("the store does not work: %s", error.message, extra={"action": "store_broken"})
-                await self._clock.sleep(MEND_EVERY)
+            except Exception:
+                log.exception("the store could not be mended; it is tried again", extra={"action": "store_broken"})
+            await self._clock.sleep(MEND_EVERY)
         log.warning("the store works again", extra={"action": "store_mended"})
         self._mend_task = None
         self._pump_task = asyncio.create_task(self._pump())
         self.wake()
+
+
+def _mistake(error: Exception) -> Hold:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return Hold("internal", f"{type(error).__name__}: {error} at {frame.filename}:{frame.lineno}", "", 0)
