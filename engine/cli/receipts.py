@@ -144,7 +144,9 @@ async def _show(workspace: Workspace, receipt_id: int) -> None:
         receipt = await store.receipt(receipt_id)
         deliveries = await store.deliveries([receipt_id])
     if receipt is None:
-        raise refuse("not-found", f"there is no receipt {show_id(receipt_id)}", "list them with `engine receipts`")
+        raise refuse(
+            "unknown-receipt", f"there is no receipt {show_id(receipt_id)}", "list them with `engine receipts`"
+        )
     hidden = workspace.redactor
     headers = hidden.json(jsontext.loads(receipt.headers))
     query = hidden.json(jsontext.loads(receipt.query))

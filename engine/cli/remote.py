@@ -20,9 +20,9 @@ PATIENCE = 30.0
 
 
 class RemoteError(EngineError):
-    """The running process refused a command, or did not answer."""
+    """The process that executes the store did not answer. What it refuses has the code that it gave."""
 
-    code = "command-refused"
+    code = "no-answer"
 
     def __init__(self, message: str, *, code: str | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

@@ -1,0 +1,266 @@
+"""Pages that are made from the code: ``python -m tests.docs.generate errors|api``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import engine
+import engine.testing
+from engine import hookspecs
+from engine.runtime.outcomes import HOLD_CODES
+from engine.sdk.errors import STANDARD_TYPES, EngineError, ModuleError
+from engine.sdk.faults import POINTS
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+
+
+def all_errors() -> list[type[EngineError]]:
+    """Every error class of the engine, after all its modules are imported; the base is left out."""
+    for module in pkgutil.walk_packages(engine.__path__, "engine."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found = dict.fromkeys(_below(EngineError))
+    # a class that is made on the fly is not in its module
+    named = (kind for kind in found if getattr(sys.modules[kind.__module__], kind.__name__, None) is kind)
+    return sorted((kind for kind in named if kind.__module__.startswith("engine.")), key=lambda kind: kind.code)
+
+
+def owners() -> dict[str, list[type[EngineError]]]:
+    """By code, the classes that have it and did not get it from a class above them."""
+    found: dict[str, list[type[EngineError]]] = {}
+    for kind in all_errors():
+        if not any(getattr(above, "code", None) == kind.code for above in kind.__mro__[1:]):
+            found.setdefault(kind.code, []).append(kind)
+    return found
+
+
+def _below(kind: type[EngineError]) -> Iterator[type[EngineError]]:
+    for inner in kind.__subclasses__():
+        yield inner
+        yield from _below(inner)
+
+
+# ---------------------------------------------------------------------- errors
+
+#: codes that have no class: a command's own, and the ends that a run came to by somebody's will
+WORDS = {
+    "cancelled": "A run was ended by a person before it was through.",
+    "given-up": "A held run was ended by a person as failed.",
+    "internal": "A mistake of the engine itself. Please report it; `engine --debug` shows more.",
+    "no-scenario": "There is no scenario to serve.",
+    "no-token": "A request to the API does not have its token.",
+    "nothing-stored": "A connection is to be renewed, and none of its secrets is in the store.",
+    "stopped": "A run came to its own `stop: failure`.",
+    "unknown-connection": "A command names a connection that is not in `connections.yaml`.",
+    "unknown-module": "A command names an app or module that is not installed.",
+    "unknown-receipt": "A command names a receipt that is not in the store.",
+}
+
+_ERRORS = """\
+# Errors
+
+Made from the code; `python -m tests.docs.generate errors` prints it anew.
+
+An error has a code, says what is wrong and where (`file:line:col`, or run and step), and what to do next:
+`place: error[code]: message (what to do)`. With `--json`, and as `steps.<id>.error` in a scenario, it is an object with
+`code`, `message`, `place`, `hint`. Mistakes in a scenario have codes of their own: [checks.md](checks.md); those of
+settings and connections are in [settings.md](settings.md#mistakes).
+
+## A step failed
+
+A module's call fails with one of the standard types. `retry: {on: [...]}` names the type. *Tried again* says whether
+`retry` does so without `on`; *applied* is what the type by itself says of a write. An app's error table can say more
+exactly which answers prove that nothing was applied, and the error says it as `refused`.
+
+| type | code | meaning | tried again | applied |
+| --- | --- | --- | --- | --- |
+"""
+
+_OTHERS = """
+## Everything else
+
+| code | meaning |
+| --- | --- |
+"""
+
+_HOLDS = """
+## Why a run is held
+
+`engine runs show ID` tells it, with the commands that let the run go on; [held-runs.md](../how-to/held-runs.md) says
+what to do.
+
+| code | meaning |
+| --- | --- |
+"""
+
+_POINTS = """
+## Fault points
+
+Where a test can make the engine fail, with `CrashAt` of [`engine.testing`](testing.md).
+
+| point | what has happened when it is reached |
+| --- | --- |
+"""
+
+
+def errors_page() -> str:
+    """``docs/reference/errors.md``."""
+    parts = [_ERRORS]
+    for name, kind in STANDARD_TYPES.items():
+        again, applied = ("yes" if kind.transient else "no"), ("no" if kind.proves_refused else "not known")
+        parts.append(f"| `{name}` | `{kind.code}` | {sentence(kind)} | {again} | {applied} |\n")
+    parts.append(_OTHERS)
+    standard = {*STANDARD_TYPES.values(), ModuleError}
+    others = {code: sentence(kind) for code, [kind, *_] in owners().items() if kind not in standard}
+    parts += [f"| `{code}` | {meaning} |\n" for code, meaning in sorted({**others, **WORDS}.items())]
+    parts.append(_HOLDS)
+    parts += [f"| `{code}` | {meaning} |\n" for code, meaning in HOLD_CODES.items()]
+    parts.append(_POINTS)
+    parts += [f"| `{point}` | {meaning} |\n" for point, meaning in POINTS.items()]
+    return "".join(parts)
+
+
+def sentence(thing: object) -> str:
+    """The first paragraph of a docstring, on one line."""
+    text = inspect.cleandoc(getattr(thing, "__doc__", None) or "").partition("\n\n")[0]
+    return " ".join(text.split()).replace("``", "`").replace("|", "\\|")
+
+
+# ---------------------------------------------------------------------- the public API
+
+_API = """\
+# What a module author imports
+
+Made from the code; `python -m tests.docs.generate api` prints it anew. All of it comes from `engine`
+(`from engine import App, Action`); everything below that package is the engine's own business and may change.
+[How to write a module](../how-to/write-a-module.md) shows the names at work, and [modules.md](modules.md) tells how
+they fit together.
+
+## Hooks
+
+A plugin is a Python file or package with functions of these names, each marked with `@hookimpl`.
+"""
+
+_TESTING = """\
+# What tests import
+
+Made from the code; `python -m tests.docs.generate testing` prints it anew. All of it comes from `engine.testing`.
+[How to test a scenario](../how-to/test-a-scenario.md) shows the names at work.
+"""
+
+
+def api_page() -> str:
+    """``docs/reference/api.md``."""
+    hooks = "".join(
+        f"\n### `{name}{_arguments(hook)}`\n\n{sentence(hook)}\n"
+        for name, hook in vars(hookspecs).items()
+        if hasattr(hook, "engine_spec")
+    )
+    return f"{_API}{hooks}\n" + "\n".join(_entries(engine))
+
+
+def testing_page() -> str:
+    """``docs/reference/testing.md``."""
+    return _TESTING + "".join(f"\n{part}" for part in _entries(engine.testing))
+
+
+def _entries(module: ModuleType) -> Iterator[str]:
+    for name in sorted(module.__all__, key=str.lower):
+        yield _entry(name, getattr(module, name))
+
+
+def _entry(name: str, thing: Any) -> str:
+    lines = [f"## `{name}`\n"]
+    if not inspect.isclass(thing) or thing is Any:
+        lines.append(f"{_constant(name)}\n")
+        return "\n".join(lines)
+    text, arguments = _docstring(thing)
+    lines.append(f"{text}\n")
+    if is_dataclass(thing):
+        lines.append(f"```text\n{_signature(name, thing)}\n```\n")
+    elif not issubclass(thing, Exception) and "__init__" in vars(thing) and not getattr(thing, "_is_protocol", False):
+        lines.append(f"```text\n{name}{_arguments(thing.__init__)}\n```\n")
+    if arguments:
+        lines.append("\n".join(f"- `{argument}`: {meaning}" for argument, meaning in arguments))
+        lines.append("")
+    members = list(_members(thing))
+    if members:
+        lines.append("\n".join(members) + "\n")
+    return "\n".join(lines)
+
+
+def _constant(name: str) -> str:
+    """What the comment above a constant says."""
+    for path in sorted(Path(engine.__path__[0]).joinpath("sdk").glob("*.py")):
+        found = re.search(rf"((?:^#:? .*\n)+)^{name}\b[^\n]*=", path.read_text("utf-8"), re.MULTILINE)
+        if found:
+            text = " ".join(line.lstrip("#: ").rstrip() for line in found[1].splitlines()).replace("``", "`")
+            return f"{text[0].upper()}{text[1:].rstrip('.')}."
+    raise LookupError(f"{name} has no comment above it")
+
+
+def _docstring(thing: Any) -> tuple[str, list[tuple[str, str]]]:
+    """The prose of a docstring as Markdown, and its arguments."""
+    text = inspect.cleandoc(thing.__doc__ or "").replace("``", "`")
+    head, *parts = re.split(r"^:param (\w+): ", text, flags=re.MULTILINE)
+    arguments = [
+        (parts[number], " ".join(parts[number + 1].partition("\n:")[0].split())) for number in range(0, len(parts), 2)
+    ]
+    raises = re.findall(r"^:raises (\w+): (.*)", text, re.MULTILINE)
+    head = head.partition("\n:raises")[0].strip()
+    return "\n\n".join([head, *(f"Raises `{kind}`: {why}" for kind, why in raises)]), arguments
+
+
+def _signature(name: str, thing: Any) -> str:
+    rows = []
+    for field in fields(thing):
+        if field.name.startswith("_") or not field.init:
+            continue
+        default = "" if field.default is MISSING and field.default_factory is MISSING else " = …"
+        if field.default is not MISSING and isinstance(field.default, str | int | float | bool | type(None)):
+            default = f" = {field.default!r}"
+        rows.append(f"    {field.name}: {field.type}{default},")
+    return f"{name}(\n" + "\n".join(rows) + "\n)"
+
+
+def _arguments(function: Any) -> str:
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if p.name != "self"]
+    text = re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>", "…", str(signature.replace(parameters=own)))
+    return text.replace("'", "").removesuffix(" -> None")
+
+
+def _members(thing: Any) -> Iterator[str]:
+    if issubclass(thing, Exception):
+        yield f"- code `{thing.code}`"
+        return
+    for name, member in vars(thing).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(member, property):
+            yield f"- `.{name}`{_said(member)}"
+        elif inspect.isfunction(member):
+            waited = "await " if inspect.iscoroutinefunction(member) else ""
+            yield f"- `{waited}.{name}{_arguments(member)}`{_said(member)}"
+        elif isinstance(member, thing):
+            yield f"- `{thing.__name__}.{name}`"
+
+
+def _said(member: Any) -> str:
+    said = sentence(member)
+    return f": {said}" if said else ""
+
+
+PAGES = {"errors": errors_page, "api": api_page, "testing": testing_page}
+
+if __name__ == "__main__":
+    sys.stdout.write(PAGES[sys.argv[1]]())
