@@ -26,6 +26,7 @@ from engine.scenario.diagnostics import Diagnostic, ScenarioError, Severity
 from engine.scenario.load import check_unique, load_file
 from engine.scenario.plan import ModuleStep, Scenario
 from engine.sdk.clock import Clock
+from engine.sdk.errors import ConfigError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Config
 from engine.store.changes import PutSecret
@@ -57,16 +58,22 @@ class Options:
 def load_scenarios(
     project: Project, registry: plugins.Registry, paths: Sequence[Path], *, simulate: bool
 ) -> tuple[list[Scenario], list[Diagnostic], dict[str, str]]:
-    """Load scenario files; gives those without errors, all diagnostics, and the sources by file for showing them."""
+    """Load scenario files; gives those without errors, all diagnostics, and the sources by file for showing them.
+
+    :raises ConfigError: a file cannot be read.
+    """
     entries = {} if simulate else project.connections(registry)
     connections = None if simulate else {name: entry.type for name, entry in entries.items()}
     scenarios: list[Scenario] = []
     diagnostics: list[Diagnostic] = []
     sources: dict[str, str] = {}
     for path in project.scenario_files(paths):
-        plan, found = load_file(path, registry, connections, project.settings.webhooks)
+        try:
+            plan, found = load_file(path, registry, connections, project.settings.webhooks)
+            sources[str(path)] = path.read_text("utf-8", "replace")
+        except OSError as error:
+            raise ConfigError(f"the scenario cannot be read: {error.strerror}", place=str(path)) from None
         diagnostics += found
-        sources[str(path)] = path.read_text("utf-8", "replace") if path.is_file() else ""
         if plan is not None:
             scenarios.append(plan)
     diagnostics += check_unique(scenarios)

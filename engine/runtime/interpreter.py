@@ -77,7 +77,7 @@ class Interpreter:
         except MustHold as hold:
             return Held(hold.holds)
         except ExpressionError as error:
-            return Failed({**error.to_json(), "step": "vars"})
+            return Failed({**error.to_json(), "step": "vars", "place": str(self._plan.place)})
         return Succeeded()
 
     def _variables(self, scope: Scope) -> None:
@@ -96,14 +96,16 @@ class Interpreter:
         # a step without one is named by its place.
         path = f"{loop}{step.id}" if step.id else f"{loop}{group}{step.path}"
         try:
-            if step.condition is not None and not isinstance(step, GroupStep):
-                condition = step.condition
-                context = self._effects.context(path)
-                if not self._effects.decide(f"{path}?", lambda: condition.test(scope.names, context)):
-                    scope.finish(step.id, "skipped")
-                    self._effects.finished(step, path, "skipped", None)
-                    return
-            output = await self._work(step, path, loop, scope)
+            word = self._effects.verdict(path, 0) if self._effects.round else None
+            if word is not None and word.choice != "again":
+                # before the step's own condition, because that may be what failed
+                output = word.output
+            elif self._wanted(step, path, scope):
+                output = await self._work(step, path, loop, scope)
+            else:
+                scope.finish(step.id, "skipped")
+                self._effects.finished(step, path, "skipped", None)
+                return
         except ExpressionError as error:
             self._failed(step, path, scope, StepFailed(path, {**error.to_json(), "place": str(step.place)}))
         except StepFailed as failure:
@@ -112,11 +114,14 @@ class Interpreter:
             scope.finish(step.id, "done", output)
             self._effects.finished(step, path, "done", output)
 
+    def _wanted(self, step: Step, path: str, scope: Scope) -> bool:
+        condition = step.condition
+        if condition is None or isinstance(step, GroupStep):
+            return True
+        context = self._effects.context(path)
+        return bool(self._effects.decide(f"{path}?", lambda: condition.test(scope.names, context)))
+
     async def _work(self, step: Step, path: str, loop: str, scope: Scope) -> Any:
-        if self._effects.round:
-            verdict = self._effects.verdict(path, 0)
-            if verdict is not None and verdict.choice != "again":
-                return verdict.output
         work = self._kinds[type(step)](step, path, loop, scope)
         return await (work if step.timeout is None else self._within(step, path, loop, work))
 
@@ -298,9 +303,17 @@ class Interpreter:
         # the caller waits meanwhile, so it is not a branch of its own
         self._effects.branches(workers - 1)
         tasks = [asyncio.ensure_future(work()) for _ in range(workers)]
+        left = set(tasks)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            left.discard(task)
+            # the caller goes on in place of the last one
+            if left:
+                self._effects.branches(-1)
+
         for task in tasks:
             # not in the task: one that is cancelled before its first turn never runs
-            task.add_done_callback(lambda _task: self._effects.branches(-1))
+            task.add_done_callback(ended)
         try:
             await asyncio.gather(*tasks)
         except BaseException:
@@ -308,8 +321,6 @@ class Interpreter:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
-        finally:
-            self._effects.branches(+1)
 
     @staticmethod
     def _settle(troubles: Mapping[int, Exception]) -> None:

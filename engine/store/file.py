@@ -84,6 +84,8 @@ def connect(path: Path, vfs: str | None, *, writer: bool) -> sqlite3.Connection:
     try:
         db.execute(f"pragma busy_timeout = {BUSY_TIMEOUT}")
         if writer:
+            # before anything is changed
+            _check(db, path)
             (mode,) = db.execute("pragma journal_mode = wal").fetchone()
             if mode != "wal":
                 raise StoreError(
@@ -99,8 +101,8 @@ def connect(path: Path, vfs: str | None, *, writer: bool) -> sqlite3.Connection:
     return db
 
 
-def migrate(db: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema to the newest version; each step is a transaction. Raises ``StoreError``, ``sqlite3.Error``."""
+def _check(db: sqlite3.Connection, path: Path) -> int:
+    """The version of the file's schema. Raises ``StoreError`` for a file that is not ours, or too new."""
     newest = migrations()[-1][0]
     (version,) = db.execute("pragma user_version").fetchone()
     (application,) = db.execute("pragma application_id").fetchone()
@@ -117,6 +119,12 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
             place=str(path),
             hint="update the engine, or use another data folder",
         )
+    return int(version)
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema to the newest version; each step is a transaction. Raises ``StoreError``, ``sqlite3.Error``."""
+    version = _check(db, path)
     for number, script in migrations():
         if number > version:
             _step(db, number, script)
