@@ -161,8 +161,7 @@ class Runner:
         assert task is not None
 
         def suspend(until: float) -> None:
-            # a run that is being stopped, or whose time is over, comes to its waits by unwinding
-            if not due and not task.cancelling():
+            if not due:
                 due.append(until)
                 task.cancel()
 
