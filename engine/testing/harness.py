@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ from engine.scenario.load import load_scenario
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import utc
+from engine.sdk.errors import StoreError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Delivery
 from engine.store.ids import show
@@ -185,16 +187,29 @@ class Harness:
         """
         target = self.clock.time() + advance
         async with asyncio.timeout(PATIENCE):
+            before: RunResult | None = None
             while True:
+                await self._written()
                 result = await self.look(run_id)
                 due = self.clock.next_timer
                 if result.state not in ("queued", "running", "sleeping"):
                     return result
+                if result != before:
+                    # a store in a file takes its time, and the run must not lose virtual time to that
+                    before = result
+                    continue
                 if due is not None and due <= target:
                     await self.clock.advance(max(0.0, due - self.clock.time()))
                 elif result.state == "sleeping" and (result.run.due_at or 0) > self.clock.time():
                     return result
                 await asyncio.sleep(0)
+
+    async def _written(self) -> None:
+        """Return when everything that goes on without time has gone on, and the store has written what came of it."""
+        await self.clock.settle()
+        with suppress(StoreError):
+            await self.store.put()
+        await self.clock.settle()
 
     async def look(self, run_id: int) -> RunResult:
         """A run as it is now."""
