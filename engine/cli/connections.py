@@ -150,7 +150,8 @@ def _renew(
     if not stored:
         raise refuse("nothing-stored", f"connection '{entry.name}' is there, and no secret of it is in the store")
     kind = registry.connection_types[entry.type]
-    values |= _ask(kind, [field for field in stored if field in asked or field not in values])
+    # who names fields renews these; who names none renews all
+    values |= _ask(kind, list(asked if asked or values else stored))
     run_async(_put(workspace, {stored[field]: value for field, value in values.items()}))
     click.echo(f"renewed: {', '.join(values)} of connection '{entry.name}'")
 

@@ -13,6 +13,7 @@ from engine.sdk.errors import ConfigError
 
 SETTINGS = "engine.yaml"
 CONNECTIONS = "connections.yaml"
+SCENARIOS = "scenarios"
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -27,13 +28,19 @@ class Project:
     def find(cls, start: Path) -> Project:
         """The project that a scenario file or folder belongs to.
 
-        That is the nearest folder upwards with an ``engine.yaml``; where there is none, the folder itself.
+        That is the nearest folder upwards with an ``engine.yaml`` or a ``connections.yaml``. Where there is none, it is
+        the folder itself, or the one that holds the ``scenarios/`` which it is in: so a file and the folder that it is
+        run from agree about where the store is.
 
         :raises SettingsError: ``engine.yaml`` has mistakes; all are listed.
         """
         path = start.resolve()
         folder = path if path.is_dir() else path.parent
-        root = next((f for f in (folder, *folder.parents) if (f / SETTINGS).is_file()), folder)
+        upwards = (folder, *folder.parents)
+        root = next((f for f in upwards if (f / SETTINGS).is_file() or (f / CONNECTIONS).is_file()), None)
+        if root is None:
+            # scenarios/name.yaml and scenarios/name/scenario.yaml
+            root = next((f.parent for f in upwards[:2] if f.name == SCENARIOS), folder)
         return cls(root, read_settings(root / SETTINGS))
 
     @property
@@ -72,7 +79,7 @@ class Project:
         return list(found)
 
     def _scenarios(self) -> Path:
-        folder = self.root / "scenarios"
+        folder = self.root / SCENARIOS
         return folder if folder.is_dir() else self.root
 
 

@@ -52,6 +52,16 @@ def test_a_name_that_exists_has_its_secrets_renewed_and_nothing_else(shop: Shop)
     assert shop.engine("connections", "add", "shop", "--set", "shop_name=y").exit_code == 2
 
 
+def test_of_several_secrets_those_that_are_named_are_renewed(shop: Shop) -> None:
+    shop.engine("connections", "add", "yotpo", "--type", "yotpo_loyalty", stdin="guid-1\nkey-1\n")
+    one = shop.engine("connections", "add", "yotpo", "--set", "api_key", stdin="key-2\n")
+    assert one.stdout == "renewed: api_key of connection 'yotpo'\n"
+    other = shop.engine("connections", "add", "yotpo", "--set", "guid=guid-2")
+    assert other.stdout == "renewed: guid of connection 'yotpo'\n"
+    both = shop.engine("connections", "add", "yotpo", stdin="guid-3\nkey-3\n")
+    assert both.stdout == "renewed: guid, api_key of connection 'yotpo'\n"
+
+
 def test_what_is_wrong_with_a_field_is_said_without_its_value(shop: Shop) -> None:
     for args in (["--set", "tokn=abcdef"], ["--set", "token=abc", "--set", "shop_name=x"], ["--set", "size=big"]):
         result = shop.engine("connections", "add", "shop", *args, stdin="x\nabcdef\n")

@@ -31,6 +31,8 @@ _VARYING = (
     (re.compile(r"/hooks/[\w-]{32}"), "/hooks/TOKEN"),
     (re.compile(r"\b\d+(\.\d+)? m?s\b"), "SECONDS"),
     (re.compile(r"\b(version +)[0-9a-f]{8}\b"), r"\1VERSION"),
+    (re.compile(r"\bprocess \d+"), "process N"),
+    (re.compile(r"person:\S+|\S+ (?=said ')"), "SOMEBODY "),
     (_ID, "ID"),
     (re.compile(r"-{3,}"), "---"),
     (re.compile(r"\s+"), " "),

@@ -55,6 +55,19 @@ def mistakes(folder: Path, text: str, file: str = "engine.yaml") -> list[tuple[i
     return [(d.place.line, d.place.column, d.code) for d in error.diagnostics]
 
 
+def test_a_connections_file_marks_a_project_too(tmp_path: Path) -> None:
+    (tmp_path / "connections.yaml").write_text("")
+    assert Project.find(tmp_path / "vip" / "deep" / "a.yaml").root == tmp_path
+
+
+@pytest.mark.parametrize("file", ["scenarios/a.yaml", "scenarios/vip/scenario.yaml"])
+def test_without_either_file_the_project_is_the_folder_that_holds_the_scenarios(tmp_path: Path, file: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_text("scenario: a\n")
+    assert Project.find(path).root == Project.find(tmp_path).root == tmp_path
+
+
 def test_a_project_is_found_upwards(tmp_path: Path) -> None:
     (tmp_path / "engine.yaml").write_text("server: {port: 9000}\n")
     folder = tmp_path / "scenarios" / "vip"
