@@ -79,7 +79,7 @@ async def test_nothing_is_taken_while_it_is_broken_and_all_is_when_it_works_agai
         assert len(await harness.store.runs(RunFilter())) == 2
 
 
-@pytest.mark.parametrize("nth", range(3, 9))
+@pytest.mark.parametrize("nth", range(3, 8))
 async def test_wherever_it_breaks_each_acknowledged_event_is_run_once(nth: int) -> None:
     disk = Disk(nth)
     async with bench(disk) as harness:
