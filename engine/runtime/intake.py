@@ -98,19 +98,22 @@ class Intake:
                 changes.append(AddRun(made[delivery.run_id]))
         await self._commit(changes)
         self._faults.hit("receipt.accepted")
-        keyed = any(delivery.event_id for delivery in deliveries)
-        if keyed:
+        return await self._started(receipt_id, deliveries, starts)
+
+    async def _started(self, receipt_id: int, deliveries: list[Delivery], starts: Sequence[_Start]) -> Accepted:
+        """Start the runs of deliveries that were stored."""
+        if any(delivery.event_id for delivery in deliveries):
             # which of them were duplicates was decided in the transaction
             deliveries = await self._decided(receipt_id, deliveries)
-            kept = {delivery.run_id for delivery in deliveries if delivery.state is DeliveryState.RUN}
-            starts = [start for start in starts if start.run.id in kept]
-        self._begin(starts)
         ids = tuple(d.run_id for d in deliveries if d.run_id is not None and d.state is DeliveryState.RUN)
+        self._begin([start for start in starts if start.run.id in ids])
         return Accepted(receipt_id, tuple(deliveries), ids)
 
     async def _decided(self, receipt_id: int, planned: list[Delivery]) -> list[Delivery]:
         try:
-            return list(await self._store.deliveries([receipt_id]))
+            numbers = {(delivery.scenario, delivery.number) for delivery in planned}
+            stored = await self._store.deliveries([receipt_id])
+            return [delivery for delivery in stored if (delivery.scenario, delivery.number) in numbers]
         except StoreError as error:
             # it is stored, so it is taken; a run that turns out to be a duplicate's has no owner and can write nothing
             log.warning("a receipt cannot be read back: %s", error.message, extra={"action": "receipt_unread"})
@@ -132,8 +135,7 @@ class Intake:
                 changes.append(AddRun(start.run))
                 starts.append(start)
         await self._commit(changes)
-        self._begin(starts)
-        return Accepted(receipt.id, tuple(deliveries), tuple(start.run.id for start in starts))
+        return await self._started(receipt.id, deliveries, starts)
 
     async def _commit(self, changes: Sequence[Change]) -> None:
         try:
@@ -215,18 +217,20 @@ class _Sorter:
         events = list(trigger.module.parse(self._incoming))
         if identify := trigger.module.identify:
             events = [identify(trigger.config, self._incoming, event) for event in events]
-        for event in events:
-            if event.body is not self._incoming.body:
-                # what cannot be stored is found out here, where it is still the app's mistake
-                jsontext.dumps(event.body)
         return [
             replace(
                 event,
+                body=self._storable(event.body),
                 id=None if event.id is None else str(event.id),
                 subject=None if event.subject is None else str(event.subject),
             )
             for event in events
         ]
+
+    def _storable(self, body: Any) -> Any:
+        """An event's body as the store will hold it, so that a run sees the same now and later."""
+        # what cannot be stored is found out here, where it is still the app's mistake
+        return body if body is self._incoming.body else jsontext.loads(jsontext.dumps(body))
 
     def _one(self, number: int, event: Event) -> tuple[Delivery, _Start | None, str | None]:
         plan = self._plan

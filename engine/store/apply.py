@@ -26,7 +26,7 @@ from engine.store.changes import (
     SettleEffect,
 )
 from engine.store.ids import show
-from engine.store.records import DeliveryState
+from engine.store.records import DeliveryState, EffectState
 from engine.store.sql import queries
 
 #: the state in which a run has an owner
@@ -193,6 +193,8 @@ class Applier:
 
     def _settle_effect(self, change: SettleEffect) -> None:
         self._run(self._sql_settle_effect, _SETTLED(change))
+        if change.state is EffectState.DONE:
+            self._run(self._sql_progress_run, (change.run_id,))
 
     def _add_version(self, change: AddVersion) -> None:
         self._run(self._sql["add_version"], (change.version, change.scenario, change.source, change.at))

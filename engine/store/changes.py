@@ -73,6 +73,8 @@ class AddEffect:
 class SettleEffect:
     """Says how a write attempt ended. Only ``intended`` and ``unknown`` ones change; others stay as they are.
 
+    A ``done`` sets the run's ``recoveries`` to 0: it made progress.
+
     ``notes`` of None leave the intent's as they are; others take their place.
     """
 

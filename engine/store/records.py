@@ -129,7 +129,8 @@ class EffectRecord:
     :param effect_key: scenario, origin, path and loop key: the same in replays and re-runs.
     :param effect: ``write``, ``idempotent`` or ``keyed``.
     :param request: JSON of the resolved request, as it was or will be sent.
-    :param settled_by: ``vendor`` (its answer), ``probe``, ``recovery``, or a person's name.
+    :param settled_by: ``vendor`` (its answer), ``probe``, ``recovery`` (the process died), ``cut-off`` (by a timeout
+        or a shutdown), ``engine`` (it was never sent), or ``person:`` and a name.
     :param reason: why, where a person settled it.
     """
 

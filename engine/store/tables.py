@@ -207,6 +207,9 @@ class Transaction:
                 notes=effect.notes if s.notes is None else s.notes,
             )
             self._set(self._tables.effects, (s.run_id, s.key), settled)
+        run = self._tables.runs.get(s.run_id)
+        if s.state is EffectState.DONE and run is not None:
+            self._set(self._tables.runs, run.id, replace(run, recoveries=0))
 
     def _add_version(self, change: AddVersion) -> None:
         if change.version not in self._tables.versions:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from engine.runtime.commands import Choice, resume
@@ -22,6 +23,17 @@ async def resumed(harness: Harness, run_id: int, choice: Choice, *, advance: flo
     await resume(harness.store, run_id, choice, harness.clock.time(), **more)
     harness.runner.wake()
     return await harness.result(run_id, advance=advance)
+
+
+@contextmanager
+def swapped(module: object, name: str, value: Any) -> Iterator[None]:
+    """A module, which all tests share and which is frozen, with another attribute for a while."""
+    before = getattr(module, name)
+    object.__setattr__(module, name, value)
+    try:
+        yield
+    finally:
+        object.__setattr__(module, name, before)
 
 
 class Script:

@@ -17,7 +17,7 @@ from engine.sdk.errors import DataError, ModuleError, RateLimitError, VendorErro
 from engine.sdk.errors import TimeoutError as NoAnswer
 from engine.sdk.modules import Effect, Happened
 from engine.testing import VirtualClock
-from tests.runtime.core import Script, resumed, shop
+from tests.runtime.core import Script, resumed, shop, swapped
 from tests.support.shop import registry
 
 #: a step that puts the run to sleep for a minute, so that everything before it is walked twice
@@ -192,8 +192,8 @@ async def test_a_transforms_mistake_is_the_plugins_and_fails_the_step() -> None:
         result = await harness.result(run_id, advance=100)
         assert (result.state, result.output) == ("succeeded", "data-error"), result.holds
         transform = harness.plans[0].steps[0].module  # type: ignore[attr-defined]  # it is a module step
-        object.__setattr__(transform, "apply", lambda config: config["absent"])
-        result = await harness.run({"n": 1})
+        with swapped(transform, "apply", lambda config: config["absent"]):
+            result = await harness.run({"n": 1})
         assert (result.state, result.output) == ("succeeded", "plugin-error"), result.holds
 
 
@@ -203,7 +203,6 @@ async def test_an_effect_function_that_raises_is_the_plugins_mistake() -> None:
 
     [step] = shop("- id: a\n  module: shop.call\n  with: {}", {}).plans[0].steps
     assert isinstance(step, ModuleStep)
-    object.__setattr__(step.module, "effect", mistaken)
     caller = ModuleCaller(Connections({}, registry(), Secrets({}), VirtualClock()))
-    with pytest.raises(PluginFault, match="raised KeyError"):
+    with swapped(step.module, "effect", mistaken), pytest.raises(PluginFault, match="raised KeyError"):
         caller.effect(step, {})

@@ -81,6 +81,32 @@ async def test_a_run_whose_process_dies_each_time_is_held_as_poison() -> None:
         assert (result.state, [h["code"] for h in result.holds]) == ("held", ["poison"])
 
 
+async def test_a_run_that_writes_something_each_time_before_its_process_dies_is_no_poison() -> None:
+    steps = """
+- foreach: ${{ trigger.items }}
+  steps:
+    - id: a
+      module: shop.put
+      with: {n: "${{ item }}"}
+"""
+    seen: list[int] = []
+
+    async def put(config: Mapping[str, Any]) -> Any:
+        seen.append(config["n"])
+        if seen.count(config["n"]) == 1:
+            await asyncio.Event().wait()
+        return {}
+
+    items = list(range(MAX_RECOVERIES + 3))
+    async with shop(steps, {"shop.put": put}) as harness:
+        [run_id] = (await harness.send({"items": items})).runs
+        for _ in items:
+            await harness.clock.settle()
+            await harness.restart()
+        result = await harness.result(run_id)
+        assert (result.state, seen) == ("succeeded", sorted([*items, *items])), result.holds
+
+
 async def hang(_config: Mapping[str, Any]) -> Any:
     await asyncio.Event().wait()
 
