@@ -166,13 +166,13 @@ class Interpreter:
     def _race(self, path: str) -> str | None:
         """How the race between a step and its time ended when it was run before.
 
-        A person's word on any step begins a new round, in which what goes on has its time anew. What had ended stays
-        ended, but for a failure: it may be this very one that the person wants tried again.
+        A person's word on any step begins a new round, in which everything has its time anew. Only what had run out of
+        time stays so, unless the word was on that very step.
         """
         effects = self._effects
         for number in range(effects.renewed(path), effects.round + 1):
             race: str | None = effects.decided(f"{path}@{number}.race")
-            if race in ("done", "timeout") or (race is not None and number == effects.round):
+            if race == "timeout" or (race is not None and number == effects.round):
                 return race
         return None
 
