@@ -1,8 +1,9 @@
 """What scenario and module authors test with: a virtual clock, module doubles, a whole engine in a test, crashes."""
 
+from engine.sdk.faults import POINTS
 from engine.testing.clock import VirtualClock
 from engine.testing.doubles import DoubleCaller, Recorded
 from engine.testing.faults import CrashAt
 from engine.testing.harness import Harness, RunResult
 
-__all__ = ["CrashAt", "DoubleCaller", "Harness", "Recorded", "RunResult", "VirtualClock"]
+__all__ = ["POINTS", "CrashAt", "DoubleCaller", "Harness", "Recorded", "RunResult", "VirtualClock"]

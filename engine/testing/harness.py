@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from engine import plugins
 from engine.runtime.callers import Caller
 from engine.runtime.catalog import Catalog
+from engine.runtime.commands import Choice, resume
 from engine.runtime.intake import Accepted, Intake
+from engine.runtime.project import Project
 from engine.runtime.runner import Runner
 from engine.scenario.diagnostics import ScenarioError, Severity
 from engine.scenario.load import load_scenario
@@ -25,9 +28,10 @@ from engine.sdk.modules import Delivery
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.memory import MemoryStore
-from engine.store.records import EffectFilter, EffectRecord, Record, Run
+from engine.store.records import EffectFilter, EffectRecord, Record, Run, RunFilter
 from engine.testing.clock import VirtualClock
 from engine.testing.doubles import Double, DoubleCaller, Recorded
+from engine.testing.faults import CrashAt
 
 #: real seconds after which a test that waits for a run is told what the run waits for
 PATIENCE = 10.0
@@ -80,6 +84,18 @@ class Harness:
     faults: Faults = NO_FAULTS
     new_store: Callable[[Store | None], Awaitable[Store]] | None = None
     max_running: int = 200
+
+    @classmethod
+    def of(cls, *files: str | Path, **options: Any) -> Self:
+        """Runs scenario files, with the local modules of their project.
+
+        :param options: as of the class.
+        :raises PluginError: a plugin could not be loaded.
+        """
+        registry = plugins.load(Project.find(Path(files[0])).modules_folder)
+        if registry.problems:
+            raise registry.problems[0]
+        return cls([Path(file).read_text("utf-8") for file in files], **{"registry": registry, **options})
 
     def __post_init__(self) -> None:
         self.registry = self.registry if self.registry is not None else plugins.load()
@@ -210,6 +226,55 @@ class Harness:
         with suppress(StoreError):
             await self.store.put()
         await self.clock.settle()
+
+    async def resume(
+        self, run_id: int, choice: str, *, output: Any = None, step: str | None = None, reason: str = ""
+    ) -> RunResult:
+        """Say, as a person would, how a held run goes on, and let it.
+
+        :param choice: ``happened`` (with ``output``), ``again``, ``skip`` or ``give-up``.
+        :param step: which step, where several are held.
+        :raises CommandRefused: the run is not held, or it is not clear which step is meant.
+        """
+        now = self.clock.time()
+        await resume(self.store, run_id, Choice(choice), now, output=output, step=step, reason=reason, by="test")
+        self.runner.wake()
+        return await self.result(run_id)
+
+    async def crash(self, faults: CrashAt, *events: Any) -> list[RunResult]:
+        """Start, take these events one after another, die where ``faults`` says, and go on as a new process.
+
+        Where the point is never reached, nothing dies. End with ``stop``, as after ``start``.
+
+        :returns: all runs at rest, newest first.
+        """
+        self.faults = faults
+
+        async def live() -> None:
+            await self.start()
+            for event in events:
+                await self.send(event)
+            await self.rest()
+
+        # who is dead answers nobody, so whoever waits for it is cut off
+        life, death = asyncio.ensure_future(live()), asyncio.ensure_future(faults.death())
+        await asyncio.wait({life, death}, return_when=asyncio.FIRST_COMPLETED)
+        life.cancel()
+        death.cancel()
+        for outcome in await asyncio.gather(life, death, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+        await self.restart()
+        return await self.rest()
+
+    async def rest(self) -> list[RunResult]:
+        """All runs, newest first, once none of them is queued or running."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = [await self.look(run.id) for run in await self.store.runs(RunFilter())]
+                if all(result.state not in ("queued", "running") for result in found):
+                    return found
+                await self.clock.settle()
 
     async def look(self, run_id: int) -> RunResult:
         """A run as it is now."""

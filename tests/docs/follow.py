@@ -29,7 +29,7 @@ _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?"), "TIME"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
     (re.compile(r"/hooks/[\w-]{32}"), "/hooks/TOKEN"),
-    (re.compile(r"\b\d+(\.\d+)? m?s\b"), "SECONDS"),
+    (re.compile(r"\b\d+(\.\d+)? ?m?s\b"), "SECONDS"),
     (re.compile(r"\b(version +)[0-9a-f]{8}\b"), r"\1VERSION"),
     (re.compile(r"\bprocess \d+"), "process N"),
     (re.compile(r"person:\S+|\S+ (?=said ')"), "SOMEBODY "),
