@@ -17,7 +17,7 @@ import aiohttp
 #: seconds after which an attempt counts as failed
 TIMEOUT = 10.0
 #: seconds until an event is repeated
-REPEAT_AFTER = 0.2
+REPEAT_AFTER = 1.0
 #: how many customers the events are about
 CUSTOMERS = 50
 
