@@ -153,7 +153,7 @@ async def run(plan: Plan) -> Report:
         try:
             load = await _live_and_die(plan, project)
             before = audit(await read(project.store), load.acknowledged, await vendor.counts())
-            recovered = project.log.read_text(errors="replace").count(": recover\n")
+            recovered = project.log.read_text(errors="replace").count(" is taken up\n")
             settlement = await _settle(project, vendor, load.acknowledged)
         except Exception as error:
             error.add_note(f"the end of the engine's log:\n{project.tail()}")
