@@ -232,7 +232,7 @@ async def _settle(project: Project, vendor: VendorProcess, acknowledged: Mapping
         await engine.clear_away()
     counts = await vendor.counts()
     after = audit(await read(project.store), acknowledged, counts)
-    uncharged = [event for event in acknowledged if len(counts["charges"].get(event, ())) != 1]
+    uncharged = [event for event in acknowledged if not counts["charges"].get(event)]
     return Settlement(len(happened), len(again), after, uncharged)
 
 
