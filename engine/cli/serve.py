@@ -18,7 +18,7 @@ from engine.plugins import Registry
 from engine.runtime.host import Host, Options
 from engine.runtime.outcomes import Failed, Held, Outcome, Sleeping, Succeeded
 from engine.runtime.redact import Redactor
-from engine.scenario.plan import Scenario, Step
+from engine.scenario.plan import ModuleStep, Scenario, Step
 from engine.sdk.clock import Clock
 from engine.server.service import Service
 from engine.store.ids import show
@@ -114,7 +114,7 @@ class Ticker:
     def run_started(self, run: Run) -> None:
         """Only ends are told."""
 
-    def step_started(self, run: Run, step: Step, path: str, attempt: int) -> None:
+    def step_started(self, run: Run, step: ModuleStep, path: str, attempt: int, config: object) -> None:
         """Only ends are told."""
 
     def step_retrying(

@@ -96,10 +96,11 @@ class Watcher:
     def run_started(self, run: Run) -> None:
         """A walk begins; nothing is printed until a step is reached."""
 
-    def step_started(self, run: Run, step: Step, path: str, attempt: int) -> None:
+    def step_started(self, run: Run, step: ModuleStep, path: str, attempt: int, config: Any) -> None:
         if not self.wants(run):
             return
         report = self._report(run, step, path)
+        report.effect = _effect(step, config)
         if report.status == "running":
             report.attempts = max(report.attempts, attempt)
             if self.screen is not None and not report.earlier:
@@ -157,7 +158,7 @@ class Watcher:
         if path not in steps:
             module = step.module_name if isinstance(step, ModuleStep) else _KINDS[type(step)]
             earlier = path in self.known.get(run.id, ())
-            steps[path] = StepReport(path, module, _effect(step), began=self.clock.time(), earlier=earlier)
+            steps[path] = StepReport(path, module, _declared(step), began=self.clock.time(), earlier=earlier)
         return steps[path]
 
     def _end(self, run: Run, report: StepReport, status: str, value: Any) -> None:
@@ -204,10 +205,18 @@ def _says_nothing(step: Step, path: str, status: str, value: Any) -> bool:
     return isinstance(step, GroupStep)
 
 
-def _effect(step: Step) -> str | None:
+def _declared(step: Step) -> str | None:
+    """The effect of a step that was not reached; None where its config decides."""
     if not isinstance(step, ModuleStep):
         return ""
-    effect: Any = step.module.effect if isinstance(step.module, Action) else effect_of(step.module, {})
-    if callable(effect):
+    if isinstance(step.module, Action) and callable(step.module.effect):
+        return None
+    return _effect(step, {})
+
+
+def _effect(step: ModuleStep, config: Config) -> str | None:
+    try:
+        effect = effect_of(step.module, config)
+    except Exception:  # noqa: BLE001 - an app's function that fails here fails in the run too, and is reported there
         return None
     return "" if effect is Effect.NONE else str(effect)

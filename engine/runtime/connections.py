@@ -90,7 +90,9 @@ class Connections:
         async def bind() -> Http:
             return self._client(source, await self._resolve(source), warn)
 
-        return OpenConnection(self._public(source), _LateHttp(bind), fields)
+        # a step without a connection sees none under simulation either; its whole URLs lead to the stand-in
+        public = _NOTHING if source.name is None else self._public(source)
+        return OpenConnection(public, _LateHttp(bind), fields)
 
     async def test(self, name: str) -> bool:
         """Prove that a connection's credentials work; False when its type knows no way to tell.

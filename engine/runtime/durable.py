@@ -428,9 +428,9 @@ class DurableEffects:
 
     # ------------------------------------------------------------------ for whoever watches
 
-    def started(self, step: Step, path: str, attempt: int) -> None:
+    def started(self, step: ModuleStep, path: str, attempt: int, config: Any) -> None:
         if self._observer is not None:
-            self._observer.step_started(self.run, step, path, attempt)
+            self._observer.step_started(self.run, step, path, attempt, config)
 
     def retrying(self, step: Step, path: str, attempt: int, error: dict[str, Any], due: float) -> None:
         # a walk over the journal comes by attempts that were made long ago

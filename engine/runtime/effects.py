@@ -88,7 +88,7 @@ class Effects(Protocol):
         """Tell how many more (or fewer) branches run side by side now."""
         ...
 
-    def started(self, step: Step, path: str, attempt: int) -> None:
+    def started(self, step: ModuleStep, path: str, attempt: int, config: Any) -> None:
         """For whoever watches: a step begins an attempt."""
         ...
 

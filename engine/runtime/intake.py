@@ -152,6 +152,10 @@ class Intake:
             elif start.run.state == State.QUEUED:
                 self._runner.wake()
 
+    def identity(self, event_id: str) -> str:
+        """An event's identity in the store: what is simulated is no duplicate of what is real, nor the other way."""
+        return f"simulated:{event_id}" if self._runner.simulated else event_id
+
     def new_run(self, plan: Scenario, receipt_id: int, number: int, now: float, subject: str | None) -> Run:
         run_id = self._store.new_id()
         state = State.RUNNING if self._runner.has_room() else State.QUEUED
@@ -221,7 +225,7 @@ class _Sorter:
             replace(
                 event,
                 body=self._storable(event.body),
-                id=None if event.id is None else str(event.id),
+                id=None if event.id is None else self._intake.identity(str(event.id)),
                 subject=None if event.subject is None else str(event.subject),
             )
             for event in events

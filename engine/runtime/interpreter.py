@@ -197,7 +197,7 @@ class Interpreter:
         while True:
             attempt += 1
             tries += 1
-            self._effects.started(step, path, attempt)
+            self._effects.started(step, path, attempt, config)
             try:
                 return await self._effects.call(step, path, attempt, config)
             except Interrupted:

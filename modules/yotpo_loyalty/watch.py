@@ -50,13 +50,13 @@ def output(config: Config) -> Schema:
 
 
 def _json_body(delivery: Delivery) -> Json:
-    # the vendor's Content-Type is not relied on, here as in its answers
-    if isinstance(delivery.body, str):
-        try:
-            return json.loads(delivery.raw)
-        except (ValueError, RecursionError):
-            return delivery.body
-    return delivery.body
+    # the vendor's Content-Type is not relied on, here as in its answers: JSON sent as text or as a form is JSON
+    if isinstance(delivery.body, Mapping) and "topic" in delivery.body:
+        return delivery.body
+    try:
+        return json.loads(delivery.raw)
+    except (ValueError, RecursionError):
+        return delivery.body
 
 
 def _kind(value: Json) -> str:

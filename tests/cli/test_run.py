@@ -196,3 +196,16 @@ def test_a_plugin_that_cannot_be_loaded_is_told_and_the_rest_works(shop: Shop) -
     assert result.exit_code == 0
     assert "warning: RuntimeError: out of order" in result.stderr
     assert "broken.py:1" in result.stderr
+
+
+def test_an_effect_that_the_config_decides_is_shown_and_whole_urls_lead_to_the_simulator(shop: Shop) -> None:
+    scenario = "scenario: echo\ntrigger:\n  module: http.watch_webhook\nsteps:\n"
+    for name, method in (("look", "GET"), ("tell", "POST")):
+        scenario += f"  - id: {name}\n    module: http.make_request\n"
+        scenario += f"    with: {{url: 'https://example.com/things', method: {method}}}\n"
+    (shop.root / "scenarios" / "echo.yaml").write_text(scenario)
+    result = shop.engine("run", "scenarios/echo.yaml", "--event", shop.event(), "--simulate")
+    assert result.exit_code == 0, result.output
+    shown = lines(result.stdout)
+    assert any(line.startswith("✓ look http.make_request read ") for line in shown)
+    assert any(line.startswith("✓ tell http.make_request write done ") for line in shown)

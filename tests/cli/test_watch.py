@@ -63,10 +63,10 @@ def test_the_walk_after_a_wait_does_not_tell_again_what_was_told() -> None:
     watcher = Watcher(VirtualClock(), asyncio.Event(), lines, wants=lambda _run: True)
     run = Run(1, "nested", plan.version, 1, 0, "1:0", "running", 1, 0.0)
 
-    watcher.step_started(run, first, "first", 1)
+    watcher.step_started(run, first, "first", 1, {})
     watcher.step_finished(run, first, "first", "done", {})
     watcher.run_ended(run, Sleeping(60.0))
-    watcher.step_started(run, first, "first", 1)
+    watcher.step_started(run, first, "first", 1, {})
     watcher.step_finished(run, first, "first", "done", {})
     watcher.step_finished(run, group.steps[0], "if@2/if@1", "done", None)
     watcher.step_finished(run, group, "if@2", "done", None)

@@ -57,6 +57,17 @@ async def test_the_same_identity_twice_is_a_duplicate_of_the_first() -> None:
         assert len(await finished(harness)) == 2
 
 
+async def test_what_was_simulated_is_no_duplicate_of_what_is_real() -> None:
+    async with Harness([scenario(SET)], registry=registry()) as harness:
+        harness.runner.simulated = True
+        tried = await harness.send({"event_id": "e1", "email": "a@example.com"})
+        harness.runner.simulated = False
+        real = await harness.send({"event_id": "e1", "email": "a@example.com"})
+        again = await harness.send({"event_id": "e1", "email": "a@example.com"})
+        assert [a.deliveries[0].state for a in (tried, real, again)] == ["run", "run", "duplicate"]
+        assert again.deliveries[0].reason == show(real.receipt_id)
+
+
 async def test_side_by_side_one_of_the_same_wins() -> None:
     async with Harness([scenario(SET)], registry=registry()) as harness:
         accepted = await asyncio.gather(*(harness.send({"event_id": "e1", "email": "a"}) for _ in range(10)))

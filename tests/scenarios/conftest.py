@@ -58,7 +58,7 @@ class Ends:
     def run_started(self, run: Run) -> None:
         """Of no interest."""
 
-    def step_started(self, run: Run, step: Step, path: str, attempt: int) -> None:
+    def step_started(self, run: Run, step: Step, path: str, attempt: int, config: Any) -> None:
         """Of no interest."""
 
     def step_retrying(self, run: Run, step: Step, path: str, attempt: int, error: dict[str, Any], due: float) -> None:
