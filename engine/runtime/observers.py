@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import logging
+from collections.abc import Callable
+from typing import Any, ParamSpec, Protocol
 
 from engine.runtime.outcomes import Outcome
 from engine.scenario.plan import ModuleStep, Step
 from engine.store.records import Run
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
 
 
 class Observer(Protocol):
@@ -24,3 +29,34 @@ class Observer(Protocol):
     def run_ended(self, run: Run, outcome: Outcome) -> None:
         """The run has left memory: it ended, sleeps, or is held. Told when that is durable."""
         ...
+
+
+class Guarded:
+    """Passes everything on to an observer, whose mistakes (a broken pipe, say) are logged and change nothing."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._complained = False
+
+    def run_started(self, run: Run) -> None:
+        self._tell(self._observer.run_started, run)
+
+    def step_started(self, run: Run, step: ModuleStep, path: str, attempt: int, config: Any) -> None:
+        self._tell(self._observer.step_started, run, step, path, attempt, config)
+
+    def step_retrying(self, run: Run, step: Step, path: str, attempt: int, error: dict[str, Any], due: float) -> None:
+        self._tell(self._observer.step_retrying, run, step, path, attempt, error, due)
+
+    def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None:
+        self._tell(self._observer.step_finished, run, step, path, status, value)
+
+    def run_ended(self, run: Run, outcome: Outcome) -> None:
+        self._tell(self._observer.run_ended, run, outcome)
+
+    def _tell(self, told: Callable[P, None], *args: P.args, **more: P.kwargs) -> None:
+        try:
+            told(*args, **more)
+        except Exception as error:  # noqa: BLE001 - whatever a watcher raises, the run is none of its business
+            if not self._complained:
+                self._complained = True
+                log.warning("a watcher of runs failed: %s: %s", type(error).__name__, error)

@@ -17,7 +17,7 @@ from engine.runtime.catalog import Catalog, VersionUnavailable
 from engine.runtime.durable import DurableEffects
 from engine.runtime.interpreter import Interpreter
 from engine.runtime.journal import Journal
-from engine.runtime.observers import Observer
+from engine.runtime.observers import Guarded, Observer
 from engine.runtime.outcomes import Failed, Held, Hold, Outcome, Sleeping, Succeeded
 from engine.runtime.rundata import EventGone, run_data
 from engine.runtime.states import Event, State, sources, target
@@ -78,7 +78,7 @@ class Runner:
         self._catalog = catalog
         self._caller = caller
         self._clock = clock
-        self._observer = observer
+        self._observer = Guarded(observer) if observer is not None else None
         self._faults = faults
         self._max_running = max_running
         self._tasks: dict[int, asyncio.Task[None]] = {}
