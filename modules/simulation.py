@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class _Trouble:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class SimulatedVendor:
+class SimulatedVendor(ABC):
     """A vendor in small. A subclass says its routes, who may come in, and how an error looks.
 
     :param clock: where its limits and delays take their time from.
@@ -63,10 +64,11 @@ class SimulatedVendor:
 
     # what a subclass says
 
+    @abstractmethod
     def routes(self) -> Sequence[web.RouteDef]:
-        raise NotImplementedError
+        """What the vendor answers."""
 
-    def admit(self, request: web.Request) -> None:
+    def admit(self, request: web.Request) -> None:  # noqa: B027 - a vendor without credentials admits everybody
         """Raise ``Refused`` when the request's credentials are not good."""
 
     def error_body(self, message: str) -> Any:

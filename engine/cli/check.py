@@ -10,7 +10,7 @@ import click
 from engine.cli.console import counted, note, print_json
 from engine.cli.failures import Finished
 from engine.cli.session import Session
-from engine.cli.workspace import Workspace, shorten
+from engine.cli.workspace import Workspace, refuse, shorten
 from engine.runtime.clock import SystemClock
 from engine.runtime.project import CONNECTIONS, SETTINGS, Project
 from engine.runtime.reader import SettingsError
@@ -80,6 +80,10 @@ def check(session: Session, paths: tuple[Path, ...], form: str) -> None:
         click.echo(render(found.diagnostics, found.sources))
     if form != "json":
         note(_summary(found))
+    if not found.files and not found.diagnostics:
+        raise refuse(
+            "no-scenario", "there is nothing to check here", "name a file or folder, or write scenarios/NAME.yaml"
+        )
     raise Finished(errors == 0)
 
 

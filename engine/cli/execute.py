@@ -69,6 +69,8 @@ class Reports:
                 say(f"  warning  {path}: {self._watcher.redactor.text(text)}")
         result = self._result(run)
         self._transcript.result(run, result.get("error"), result.get("output"), seconds(run))
+        if self._host.options.dry_run is not None:
+            return  # nothing was kept that a command could go on with
         if run.state == State.HELD:
             for line in holds.explain(
                 self._workspace, show(run.id), self._holds(run), self._watcher.redactor, indent="    "

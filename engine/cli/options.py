@@ -40,7 +40,9 @@ def listen_options(command: F) -> F:
     """``--host``, ``--port`` and ``--public-url``."""
     for option in (
         click.option("--public-url", help="How senders reach this machine, such as https://hooks.example.com."),
-        click.option("--port", type=click.IntRange(0, 65_535), help="Port for webhooks; 0 takes a free one."),
+        click.option(
+            "--port", type=click.IntRange(0, 65_535), help="Port for webhooks; 0 takes a free one, for the API too."
+        ),
         click.option("--host", help="Address on which to listen for webhooks."),
     ):
         command = option(command)

@@ -107,6 +107,7 @@ def run_json(run: Run, workspace: Workspace) -> dict[str, Any]:
         "due_at": run.due_at,
         "recoveries": run.recoveries,
         "output": result.get("output"),
+        "message": result.get("message"),
         "error": result.get("error"),
         "holds": workspace.redactor.json(jsontext.loads(run.hold)) if run.hold else [],
     }
@@ -136,29 +137,44 @@ _reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept w
     "  engine runs resume 01j9z6t3k4m5n --send-again"
 )
 @click.argument("run_id", type=Id(), metavar="ID")
-@click.option("--happened", "choice", flag_value="happened", help="It happened: go on with --output as its output.")
-@click.option("--send-again", "choice", flag_value="again", help="It did not happen: send it again.")
-@click.option("--skip", "choice", flag_value="skip", help="Leave the step out; its output is null.")
-@click.option("--give-up", "choice", flag_value="give-up", help="End the run as failed.")
-@click.option("--output", metavar="JSON", help="What the step would have given, with --happened.")
+@click.option("--happened", is_flag=True, help="It happened: go on with --output as its output.")
+@click.option("--send-again", is_flag=True, help="It did not happen: send it again.")
+@click.option("--skip", is_flag=True, help="Leave the step out; its output is null.")
+@click.option("--give-up", is_flag=True, help="End the run as failed.")
+@click.option("--output", metavar="JSON", help="What the step would have given, with --happened; null: nothing.")
 @click.option("--step", metavar="PATH", help="Which step, where several are held.")
 @_reason
 @json_option
 @data_option
 @click.pass_obj
 def resume(
-    session: Session, run_id: int, choice: str | None, output: str | None, step: str | None, reason: str
+    session: Session,
+    run_id: int,
+    happened: bool,
+    send_again: bool,
+    skip: bool,
+    give_up: bool,
+    output: str | None,
+    step: str | None,
+    reason: str,
 ) -> None:
     """Say how a held run goes on.
 
     The process that executes the store goes on with it; where none runs, it goes on here.
     """
-    if choice is None:
-        raise wrong_usage("say how it goes on: --happened, --send-again, --skip or --give-up")
-    if output is not None and choice != "happened":
-        raise wrong_usage("--output goes with --happened")
-    word = {"choice": choice, "output": _json(output), "reason": reason, "by": who(), "step": step}
-    _act(Workspace.of(session), run_id, "resume", word, walks=choice != "give-up")
+    said = {Choice.HAPPENED: happened, Choice.AGAIN: send_again, Choice.SKIP: skip, Choice.GIVE_UP: give_up}
+    choices = [choice for choice, given in said.items() if given]
+    if len(choices) != 1:
+        raise wrong_usage("say how it goes on, with one of --happened, --send-again, --skip and --give-up")
+    [choice] = choices
+    if (output is not None) != happened:
+        raise wrong_usage(
+            "--happened needs --output: what the step would have given, or null"
+            if happened
+            else "--output goes with --happened"
+        )
+    word = {"choice": str(choice), "output": _json(output), "reason": reason, "by": who(), "step": step}
+    _act(Workspace.of(session), run_id, "resume", word, walks=choice is not Choice.GIVE_UP)
 
 
 @runs.command(epilog="\b\nExample:\n  engine runs retry 01j9z6t3k4m5n --reason 'the vendor is back'")

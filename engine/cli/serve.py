@@ -79,7 +79,11 @@ async def _serve(
         async with Host(workspace.project, registry, plans, options) as host, prompt_stop(host):
             if ticker is not None:
                 ticker.redactor = await host.connections.redactor()
-            async with Service(host, address=address, port=port, public_url=public_url) as service:
+            # whoever asks for any free port has another project on the usual ones
+            admin_port = 0 if port == 0 else None
+            async with Service(
+                host, address=address, port=port, public_url=public_url, admin_port=admin_port
+            ) as service:
                 _announce(host, service, plans, simulate)
                 while not signals.stopping:
                     await news.wait()

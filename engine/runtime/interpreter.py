@@ -347,20 +347,26 @@ class Interpreter:
     async def _stop(self, step: StopStep, path: str, _loop: str, scope: Scope) -> None:
         context = self._effects.context(path)
 
-        def value_of(name: str) -> Any:
+        def said(name: str, key: str) -> Any:
             template = getattr(step, name)
-            value = template.evaluate(scope.names, context) if template is not None else None
-            return None if value is OMIT else value
+            if template is None:
+                return None
+            return self._effects.decide(key, lambda: _present(template.evaluate(scope.names, context)))
 
+        # the first key is that of the value which an ending cannot do without
         if step.success:
-            outcome: Succeeded | Failed = Succeeded(self._effects.decide(path, lambda: value_of("output")))
+            output, message = said("output", path), said("message", f"{path}.message")
+            outcome: Succeeded | Failed = Succeeded(output, message)
         else:
-            message = self._effects.decide(path, lambda: value_of("message"))
-            outcome = Failed(
-                {"code": "stopped", "message": message or "stopped", "place": str(step.place), "step": path}
-            )
-        self._effects.finished(step, path, "done", None)
+            message, output = said("message", path), said("output", f"{path}.output")
+            error = {"code": "stopped", "message": message or "stopped", "place": str(step.place), "step": path}
+            outcome = Failed(error, output)
+        self._effects.finished(step, path, "done", message)
         raise Stopped(outcome)
+
+
+def _present(value: Any) -> Any:
+    return None if value is OMIT else value
 
 
 def _callers(step: Step) -> Iterator[str]:

@@ -10,12 +10,18 @@ from engine.sdk.errors import EngineError, ModuleError
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
+    """All steps are through, or a ``stop: success`` was reached, with what it said."""
+
     output: Any = None
+    message: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
+    """A step failed for good, or a ``stop: failure`` was reached, with the output that it gave."""
+
     error: dict[str, Any]
+    output: Any = None
 
 
 #: why runs are held, for the reference pages

@@ -238,13 +238,13 @@ class Runner:
         event = _EVENTS[type(outcome)]
         result = hold = None
         if isinstance(outcome, Succeeded):
-            if outcome.output is not None:
-                result = jsontext.dumps({"output": outcome.output})
-            elif run.result is not None:
-                # the error of an earlier time
-                result = b"{}"
+            said = {"output": outcome.output, "message": outcome.message}
+            said = {name: value for name, value in said.items() if value is not None}
+            # an empty one takes the place of the error of an earlier time
+            result = jsontext.dumps(said) if said or run.result is not None else None
         elif isinstance(outcome, Failed):
-            result = jsontext.dumps({"error": outcome.error})
+            output = {} if outcome.output is None else {"output": outcome.output}
+            result = jsontext.dumps({"error": outcome.error, **output})
         elif isinstance(outcome, Held):
             hold = jsontext.dumps(outcome.to_json())
         move = MoveRun(

@@ -316,15 +316,6 @@ class StepReader:
         node = read.node
         ending = self._reader.choice(node.get("stop"), "`stop`", ("success", "failure"), "failure")
         message_node, output_node = node.get("message"), node.get("output")
-        other, belongs = ("message", "failure") if ending == "success" else ("output", "success")
-        for key, _ in node.entries:
-            if key.text == other:
-                self._report.add(
-                    "unknown-key",
-                    f"a `stop: {ending}` step has no '{other}'",
-                    key.place,
-                    f"it goes with `stop: {belongs}`",
-                )
         step = StopStep(
             **read.common,
             success=ending == "success",

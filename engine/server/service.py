@@ -80,7 +80,9 @@ class Service:
                 except ConfigError as error:
                     raise ConfigError(f"webhook '{name}' cannot check its sender: {error.message}") from None
         admin = AdminServer(host)
-        admin_port = await self._listen(admin.application(), "127.0.0.1", self._admin_port, "the API")
+        admin_port = await self._listen(
+            admin.application(), "127.0.0.1", self._admin_port, "the API", "server.admin_port"
+        )
         admin.announce(host.data, f"http://127.0.0.1:{admin_port}")
         self._stack.callback((host.data / ADMIN_FILE).unlink, missing_ok=True)
         refusals = Refusals(host.store, host.clock)
@@ -95,11 +97,11 @@ class Service:
             accept_rate=limits.accept_rate,
             accepted=self._accepted,
         )
-        port = await self._listen(hooks.application(), self._address, self._port, "webhooks")
+        port = await self._listen(hooks.application(), self._address, self._port, "webhooks", "server.port")
         address = f"[{self._address}]" if ":" in self._address else self._address
         self._public_url = self._public_url or f"http://{address}:{port}"
 
-    async def _listen(self, app: web.Application, address: str, port: int, what: str) -> int:
+    async def _listen(self, app: web.Application, address: str, port: int, what: str, setting: str) -> int:
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -114,7 +116,7 @@ class Service:
         except OSError as error:
             raise CannotListen(
                 f"{what} cannot listen on {address}:{port}: {error.strerror or error}",
-                hint="choose another port, or stop what uses it",
+                hint=f"set {setting} in engine.yaml to another port, or stop what uses it",
             ) from None
         bound: int = runner.addresses[0][1]
         return bound

@@ -54,6 +54,11 @@ class RunResult:
         return self._result().get("output")
 
     @property
+    def message(self) -> Any:
+        """What a ``stop: success`` said."""
+        return self._result().get("message")
+
+    @property
     def error(self) -> Any:
         return self._result().get("error")
 

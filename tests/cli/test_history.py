@@ -86,6 +86,9 @@ def test_what_is_no_id_or_no_choice_is_wrong_usage(shop: Shop) -> None:
     assert shop.engine("runs", "resume", held["id"]).exit_code == 2
     assert shop.engine("runs", "resume", held["id"], "--skip", "--output", "1").exit_code == 2
     assert shop.engine("runs", "resume", held["id"], "--happened", "--output", "{x").exit_code == 2
+    assert shop.engine("runs", "resume", held["id"], "--happened").exit_code == 2
+    assert shop.engine("runs", "resume", held["id"], "--skip", "--give-up").exit_code == 2
+    assert [run["id"] for run in shop.json("runs", "--state", "held")["runs"]] == [held["id"]]
     unknown = shop.engine("runs", "show", "0000000000000")
     assert (unknown.exit_code, "there is no run" in unknown.stderr) == (1, True)
 

@@ -104,8 +104,8 @@ def test_a_mistake_is_shown_with_its_line_and_a_caret() -> None:
         ("  - module:\n    id: x\n", [("3:12", "wrong-value")]),
         ("  - set: {a: 1}\n    with: {}\n", [("4:5", "unknown-key")]),
         ("  - {set: {a: 1}, colour: red}\n", [("3:19", "unknown-key")]),
-        ("  - {stop: success, message: bye}\n", [("3:21", "unknown-key")]),
-        ("  - {stop: failure, output: 1}\n", [("3:21", "unknown-key")]),
+        ("  - {stop: success, message: bye}\n", []),
+        ("  - {stop: failure, output: 1}\n", []),
         ("  - {id: 7, set: {a: 1}}\n", [("3:10", "wrong-value")]),
         ("  - {id: '7x', set: {a: 1}}\n", [("3:10", "bad-id")]),
         # what comes later
