@@ -86,9 +86,9 @@ async def test_the_webhooks_listener_is_the_last_to_open(new_site: NewSite, monk
     listened: list[str] = []
     listen = Service._listen
 
-    async def note(self: Service, app: object, address: str, port: int, what: str) -> int:
+    async def note(self: Service, app: object, address: str, port: int, what: str, setting: str) -> int:
         listened.append(what)
-        return await listen(self, app, address, port, what)  # type: ignore[arg-type]
+        return await listen(self, app, address, port, what, setting)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Service, "_listen", note)
     async with new_site() as site:
