@@ -259,3 +259,30 @@ class WebhookTrigger(Module):
     verify: Callable[[Delivery, Mapping[str, Json]], bool] | None = None
     handshake: Callable[[Delivery], Answer | None] | None = None
     one_url: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PollingTrigger(Module):
+    """A trigger that asks the vendor again and again: a search, plus the order and identity of its items.
+
+    The engine keeps what it has seen, and starts a run for each item that is new or has changed.
+
+    :param page: ``page(call, cursor)``, as of a ``Search``; the first cursor is None, or what ``resume`` gave.
+    :param identify: pure; the event of an item. Its ``id`` is the record's identity and is needed here; a record that
+        changes keeps it. Raises ``DataError`` for an item that is not the vendor's.
+    :param order: pure; the item's position, which grows when a record is added or changed, such as the time of its
+        last change. Positions of one trigger are all numbers or all text that sorts, such as ISO times in UTC of one
+        precision. None: what is new or has changed is told by identity and content, from all pages, each time.
+    :param resume: pure; ``resume(config, position)`` gives the first cursor of a search for what has this position or
+        a later one, where the vendor can filter. It needs ``order``.
+    :param output: JSON Schema of one event's body, which scenarios see as ``trigger``.
+    """
+
+    page: Callable[[Call, Json], Awaitable[Page]]
+    identify: Callable[[Config, Json], Event]
+    order: Callable[[Json], str | int | float] | None = None
+    resume: Callable[[Config, Json], Json] | None = None
+
+    def __post_init__(self) -> None:
+        if self.resume is not None and self.order is None:
+            raise ValueError(f"polling trigger {self.name}: resume needs order")
