@@ -67,7 +67,7 @@ async def test_referral_code_and_history_come_when_they_are_asked_for(yotpo: Ben
 async def test_every_identification_finds_the_customer(
     yotpo: Bench, simulator: LoyaltySimulator, config: dict[str, Any]
 ) -> None:
-    simulator.customers["ben@example.com"]["pos_account_id"] = "pos-7"
+    simulator.state.customers["ben@example.com"]["pos_account_id"] = "pos-7"
     customer = await yotpo.run(RETRIEVE_CUSTOMER, config)
     assert customer["email"] == "ben@example.com"
 
@@ -119,7 +119,7 @@ def test_reading_is_a_read_and_no_secret_leaves_the_connection() -> None:
 async def test_an_unknown_customer_is_not_found_whatever_the_status(
     yotpo: Bench, simulator: LoyaltySimulator, status: int
 ) -> None:
-    simulator.absent_status = status
+    simulator.state.absent_status = status
     with pytest.raises(NotFound) as caught:
         await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "nobody@example.com"})
     assert "Could not find customer" in str(caught.value.detail)

@@ -1,0 +1,98 @@
+"""Yotpo Loyalty in small: one file a room, all of them over one merchant's state."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from engine import Behaviour, Clock
+from modules.simulation import Handler as WebHandler
+from modules.simulation import SimulatedVendor
+from modules.yotpo_loyalty.simulator.campaigns import Campaigns
+from modules.yotpo_loyalty.simulator.people import People
+from modules.yotpo_loyalty.simulator.reading import refused
+from modules.yotpo_loyalty.simulator.room import Handler, Room
+from modules.yotpo_loyalty.simulator.state import State
+
+#: where the API stands below the simulator's URL
+PREFIX = "/api/v2"
+#: the vendor's newer documentation; an older copy says 5
+PER_SECOND = 10
+
+#: whoever adds routes adds a room
+ROOMS: tuple[type[Room], ...] = (People, Campaigns)
+
+_BEHAVIOURS = (
+    Behaviour("x-guid and x-api-key name the merchant", "verified"),
+    Behaviour("guid and api_key are accepted in the query too", "assumed"),
+    Behaviour("a missing or wrong key is answered 401", "assumed"),
+    Behaviour("more than the allowed requests in a second are answered 429, with the rate headers", "verified"),
+    Behaviour("the allowed requests are 10 a second for one merchant", "verified"),
+    Behaviour("a parameter of a wrong form, or one that is not documented, is answered 400", "assumed"),
+)
+
+
+class LoyaltySimulator(SimulatedVendor):
+    """A merchant's loyalty program.
+
+    ``state`` (customers, campaigns and what else the rooms keep) may be changed at any time; ``content_type`` is a
+    setting, because both were seen.
+    """
+
+    behaviours: Sequence[Behaviour] = (*_BEHAVIOURS, *(one for room in ROOMS for one in room.behaviours))
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        guid: str = "simulated-guid",
+        api_key: str = "simulated-api-key",
+        per_second: int | None = PER_SECOND,
+    ) -> None:
+        super().__init__(clock, per_second=per_second)
+        self.guid = guid
+        self.api_key = api_key
+        self.state = State(clock)
+        self.rooms = [room(self.state) for room in ROOMS]
+        #: the vendor was seen to send JSON as text/plain
+        self.content_type = "application/json"
+
+    def connection(self, base_url: str) -> Mapping[str, Any]:
+        return {"guid": self.guid, "api_key": self.api_key, "base_url": base_url.rstrip("/") + PREFIX}
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        return [
+            web.route(route.method, PREFIX + route.path, self._answering(route.handler))
+            for room in self.rooms
+            for route in room.routes()
+        ]
+
+    def admit(self, request: web.Request) -> None:
+        guid = request.headers.get("x-guid") or request.query.get("guid", "")
+        key = request.headers.get("x-api-key") or request.query.get("api_key", "")
+        if not (_same(guid, self.guid) and _same(key, self.api_key)):
+            raise refused(401, "the GUID or the API key is not valid")
+
+    def rate_headers(self, limit: int, remaining: int, reset: int) -> Mapping[str, str]:
+        return {
+            "ratelimit-limit": str(limit),
+            "ratelimit-remaining": str(remaining),
+            "ratelimit-reset": str(reset),
+            "x-ratelimit-limit-minute": str(limit * 60),
+            "x-ratelimit-remaining-minute": str(limit * 59 + remaining),
+        }
+
+    def _answering(self, handler: Handler) -> WebHandler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            body = await handler(request)
+            return web.Response(body=json.dumps(body).encode(), content_type=self.content_type)
+
+        return answer
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode(), expected.encode())
