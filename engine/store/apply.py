@@ -18,8 +18,11 @@ from engine.store.changes import (
     AddWebhook,
     Change,
     CountRefusals,
+    DropPollItems,
     MoveRun,
     Owner,
+    PutPoll,
+    PutPollItems,
     PutSecret,
     RetireWebhook,
     SetDelivery,
@@ -92,6 +95,9 @@ class Applier:
             RetireWebhook: self._retire_webhook,
             PutSecret: self._put_secret,
             CountRefusals: self._count_refusals,
+            PutPoll: self._put_poll,
+            PutPollItems: self._put_poll_items,
+            DropPollItems: self._drop_poll_items,
         }
         # looked up once: these are the hot ones
         self._sql_add_receipt = self._sql["add_receipt"]
@@ -220,6 +226,22 @@ class Applier:
             self._run(self._sql["add_refusal"], kept)
         for webhook in {r.webhook for r in change.latest}:
             self._run(self._sql["trim_refusals"], (webhook, webhook, REFUSALS_KEPT))
+
+    def _put_poll(self, change: PutPoll) -> None:
+        p = change.poll
+        self._run(self._sql["put_poll"], (p.scenario, p.simulated, p.trigger, p.at, p.mark, p.sweep))
+
+    def _put_poll_items(self, change: PutPollItems) -> None:
+        own = (change.scenario, change.simulated)
+        rows = [(*own, item.id, item.content, item.position, item.gone_at) for item in change.items]
+        self._cursor.executemany(self._sql["put_poll_item"], rows)
+
+    def _drop_poll_items(self, change: DropPollItems) -> None:
+        own = (change.scenario, change.simulated)
+        if change.ids is None:
+            self._run(self._sql["drop_poll_items"], own)
+        else:
+            self._cursor.executemany(self._sql["drop_poll_item"], [(*own, item_id) for item_id in change.ids])
 
 
 def clean(text: str) -> str:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.store.records import Delivery, EffectRecord, EffectState, Receipt, Record, Refusal, Run, Webhook
+from engine.store.records import (
+    Delivery,
+    EffectRecord,
+    EffectState,
+    Poll,
+    PollItem,
+    Receipt,
+    Record,
+    Refusal,
+    Run,
+    Webhook,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +141,31 @@ class CountRefusals:
     latest: tuple[Refusal, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PutPoll:
+    """Says where a scenario's polling trigger stands now."""
+
+    poll: Poll
+
+
+@dataclass(frozen=True, slots=True)
+class PutPollItems:
+    """Adds records that a polling trigger has seen, or replaces those of the same ids."""
+
+    scenario: str
+    simulated: bool
+    items: tuple[PollItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropPollItems:
+    """Forgets records that a polling trigger has seen; ``ids`` of None: all of them."""
+
+    scenario: str
+    simulated: bool
+    ids: tuple[str, ...] | None = None
+
+
 Change = (
     AddReceipt
     | AddDelivery
@@ -144,6 +180,9 @@ Change = (
     | RetireWebhook
     | PutSecret
     | CountRefusals
+    | PutPoll
+    | PutPollItems
+    | DropPollItems
 )
 
 

@@ -11,6 +11,8 @@ from engine.store.records import (
     Delivery,
     EffectFilter,
     EffectRecord,
+    Poll,
+    PollItem,
     Receipt,
     ReceiptFilter,
     Record,
@@ -136,6 +138,14 @@ class Store(Protocol):
 
     async def webhooks(self) -> Sequence[Webhook]:
         """All tokens, the oldest first."""
+        ...
+
+    async def polls(self) -> Sequence[Poll]:
+        """Where all polling triggers stand, by scenario, the real one before the simulated."""
+        ...
+
+    async def poll_items(self, scenario: str, simulated: bool) -> Sequence[PollItem]:
+        """The records that a scenario's polling trigger has seen and must know again, by id."""
         ...
 
     async def secrets(self) -> Mapping[str, bytes]:

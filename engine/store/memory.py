@@ -20,6 +20,8 @@ from engine.store.records import (
     EffectFilter,
     EffectRecord,
     Page,
+    Poll,
+    PollItem,
     Receipt,
     ReceiptFilter,
     Record,
@@ -313,6 +315,17 @@ class MemoryStore:
         """All tokens, the oldest first."""
         self._usable()
         return sorted(self._tables.webhooks.values(), key=attrgetter("created_at", "token"))
+
+    async def polls(self) -> Sequence[Poll]:
+        """Where all polling triggers stand, by scenario, the real one before the simulated."""
+        self._usable()
+        return [poll for _, poll in sorted(self._tables.polls.items())]
+
+    async def poll_items(self, scenario: str, simulated: bool) -> Sequence[PollItem]:
+        """The records that a scenario's polling trigger has seen and must know again, by id."""
+        self._usable()
+        own = (item for key, item in self._tables.poll_items.items() if key[:2] == (scenario, simulated))
+        return sorted(own, key=_id)
 
     async def secrets(self) -> Mapping[str, bytes]:
         """All encrypted values by name."""

@@ -96,6 +96,22 @@ delete from refusals where webhook = ? and id <= (
   select id from refusals where webhook = ? order by id desc limit 1 offset ?
 );
 
+-- name: put_poll
+-- Says where a polling trigger stands.
+insert or replace into polls(scenario, simulated, trigger, at, mark, sweep) values(?, ?, ?, ?, ?, ?);
+
+-- name: put_poll_item
+-- Adds or replaces a record that a polling trigger has seen.
+insert or replace into poll_items(scenario, simulated, id, content, position, gone_at) values(?, ?, ?, ?, ?, ?);
+
+-- name: drop_poll_item
+-- Forgets one record that a polling trigger has seen.
+delete from poll_items where scenario = ? and simulated = ? and id = ?;
+
+-- name: drop_poll_items
+-- Forgets all records that a polling trigger has seen.
+delete from poll_items where scenario = ? and simulated = ?;
+
 -- name: add_epoch
 -- Starts an executor session.
 insert into epochs(started_at) values(?);
@@ -284,6 +300,14 @@ select source from versions where version = ?;
 -- name: webhooks
 -- All tokens, the oldest first.
 select token, name, created_at, valid_until from webhooks order by created_at, token;
+
+-- name: polls
+-- Where all polling triggers stand.
+select scenario, simulated, trigger, at, mark, sweep from polls order by scenario, simulated;
+
+-- name: poll_items
+-- The records that a polling trigger has seen.
+select id, content, position, gone_at from poll_items where scenario = ? and simulated = ? order by id;
 
 -- name: secrets
 -- All encrypted values.

@@ -12,6 +12,8 @@ from engine.store.records import (
     EffectFilter,
     EffectRecord,
     EffectState,
+    Poll,
+    PollItem,
     Receipt,
     ReceiptFilter,
     Record,
@@ -185,6 +187,14 @@ def version(db: sqlite3.Connection, wanted: str) -> bytes | None:
 
 def webhooks(db: sqlite3.Connection) -> Sequence[Webhook]:
     return [Webhook(*row) for row in _all(db, "webhooks")]
+
+
+def polls(db: sqlite3.Connection) -> Sequence[Poll]:
+    return [Poll(row[0], bool(row[1]), *row[2:]) for row in _all(db, "polls")]
+
+
+def poll_items(db: sqlite3.Connection, scenario: str, simulated: bool) -> Sequence[PollItem]:
+    return [PollItem(*row) for row in _all(db, "poll_items", (scenario, simulated))]
 
 
 def secrets(db: sqlite3.Connection) -> Mapping[str, bytes]:

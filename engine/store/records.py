@@ -176,6 +176,38 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Poll:
+    """Where a scenario's polling trigger stands.
+
+    :param trigger: fingerprint of module, connection and config; under another one the poll begins anew.
+    :param mark: JSON of the highest position that sweeps have come to; None without order, or before any item.
+    :param sweep: JSON of the sweep that is under way, between two of its pages; None: the last one came to its end.
+    """
+
+    scenario: str
+    simulated: bool
+    trigger: str
+    at: float
+    mark: bytes | None = None
+    sweep: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PollItem:
+    """A record that a polling trigger has seen, as far as it must be known again.
+
+    :param content: fingerprint of its content.
+    :param position: JSON of its position; None: it has none, and is told by its content.
+    :param gone_at: when a whole sweep did not find it any more.
+    """
+
+    id: str
+    content: str
+    position: bytes | None = None
+    gone_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """What part of a list is wanted: newest first, ``limit`` rows, older than ``before`` (an id)."""
 

@@ -21,6 +21,8 @@ from engine.store.records import (
     Delivery,
     EffectFilter,
     EffectRecord,
+    Poll,
+    PollItem,
     Receipt,
     ReceiptFilter,
     Record,
@@ -201,6 +203,14 @@ class SqliteStore:
     async def webhooks(self) -> Sequence[Webhook]:
         """All tokens, the oldest first."""
         return await self._read(reads.webhooks)
+
+    async def polls(self) -> Sequence[Poll]:
+        """Where all polling triggers stand, by scenario, the real one before the simulated."""
+        return await self._read(reads.polls)
+
+    async def poll_items(self, scenario: str, simulated: bool) -> Sequence[PollItem]:
+        """The records that a scenario's polling trigger has seen and must know again, by id."""
+        return await self._read(reads.poll_items, scenario, simulated)
 
     async def secrets(self) -> Mapping[str, bytes]:
         """All encrypted values by name."""

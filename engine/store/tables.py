@@ -17,8 +17,11 @@ from engine.store.changes import (
     AddWebhook,
     Change,
     CountRefusals,
+    DropPollItems,
     MoveRun,
     Owner,
+    PutPoll,
+    PutPollItems,
     PutSecret,
     RetireWebhook,
     SetDelivery,
@@ -30,6 +33,8 @@ from engine.store.records import (
     DeliveryState,
     EffectRecord,
     EffectState,
+    Poll,
+    PollItem,
     Receipt,
     Record,
     Refusal,
@@ -56,6 +61,8 @@ class Tables:
     secrets: dict[str, bytes] = field(default_factory=dict)
     refusal_counts: dict[tuple[str, int], int] = field(default_factory=dict)
     refusals: dict[int, Refusal] = field(default_factory=dict)
+    polls: dict[tuple[str, bool], Poll] = field(default_factory=dict)
+    poll_items: dict[tuple[str, bool, str], PollItem] = field(default_factory=dict)
     epoch: int = 0
 
     def original(self, delivery: Delivery) -> Delivery | None:
@@ -85,6 +92,9 @@ class Transaction:
             RetireWebhook: self._retire_webhook,
             PutSecret: self._put_secret,
             CountRefusals: self._count_refusals,
+            PutPoll: self._put_poll,
+            PutPollItems: self._put_poll_items,
+            DropPollItems: self._drop_poll_items,
         }
 
     def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> None:
@@ -239,3 +249,20 @@ class Transaction:
             same = sorted(number for number, r in refusals.items() if r.webhook == refusal.webhook)
             for number in same[:-REFUSALS_KEPT]:
                 self._remove(refusals, number)
+
+    def _put_poll(self, change: PutPoll) -> None:
+        poll = change.poll
+        self._set(self._tables.polls, (poll.scenario, poll.simulated), poll)
+
+    def _put_poll_items(self, change: PutPollItems) -> None:
+        for item in change.items:
+            self._set(self._tables.poll_items, (change.scenario, change.simulated, item.id), item)
+
+    def _drop_poll_items(self, change: DropPollItems) -> None:
+        own = (change.scenario, change.simulated)
+        if change.ids is not None:
+            keys = [(*own, item_id) for item_id in change.ids]
+        else:
+            keys = [key for key in self._tables.poll_items if key[:2] == own]
+        for key in keys:
+            self._remove(self._tables.poll_items, key)

@@ -20,8 +20,11 @@ from engine.store.changes import (
     AddWebhook,
     Change,
     CountRefusals,
+    DropPollItems,
     MoveRun,
     Owner,
+    PutPoll,
+    PutPollItems,
     PutSecret,
     RetireWebhook,
     SetDelivery,
@@ -33,6 +36,8 @@ from engine.store.records import (
     EffectFilter,
     EffectState,
     Page,
+    Poll,
+    PollItem,
     ReceiptFilter,
     Refusal,
     RunFilter,
@@ -117,6 +122,14 @@ CHANGE: st.SearchStrategy[Change] = st.one_of(
         st.lists(st.tuples(KEYS, st.sampled_from([401, 404]), st.integers(1, 3)), max_size=2).map(tuple),
         st.lists(st.builds(Refusal, st.just(NOW), KEYS, st.just(401), KEYS), max_size=2).map(tuple),
     ),
+    st.builds(PutPoll, st.builds(Poll, SCENARIOS, st.booleans(), KEYS, TIMES, MAYBE, MAYBE)),
+    st.builds(
+        PutPollItems,
+        SCENARIOS,
+        st.booleans(),
+        st.lists(st.builds(PollItem, KEYS, KEYS, MAYBE, st.none() | TIMES), max_size=3).map(tuple),
+    ),
+    st.builds(DropPollItems, SCENARIOS, st.booleans(), st.none() | st.lists(KEYS, max_size=2).map(tuple)),
 )
 TRANSACTION = st.tuples(
     st.lists(CHANGE, min_size=1, max_size=4), st.none() | st.none() | st.builds(Owner, RUNS, EPOCHS), st.booleans()
@@ -180,6 +193,7 @@ async def everything(store: SqliteStore | MemoryStore) -> dict[str, Any]:
         "webhooks": list(await store.webhooks()),
         "secrets": dict(await store.secrets()),
         "refusals": await store.refusals(),
+        "polls": list(await store.polls()),
     }
     for simulated in (False, True):
         states = ("queued", "sleeping")
@@ -188,6 +202,7 @@ async def everything(store: SqliteStore | MemoryStore) -> dict[str, Any]:
             await store.next_due(states, simulated),
             list(await store.orphans(2, simulated)),
         ]
+        answers[f"poll items {simulated}"] = [list(await store.poll_items(s, simulated)) for s in ("welcome", "other")]
     return answers
 
 
