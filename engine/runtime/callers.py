@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,12 +11,16 @@ from typing import Any, Protocol, TypeVar
 
 from engine.runtime.connections import Connections
 from engine.runtime.declared import DeclaredRequest
+from engine.runtime.pacing import Pace
 from engine.scenario.plan import ModuleStep
 from engine.sdk.errors import DataError, EngineError, ModuleError, PluginError
 from engine.sdk.http import Http, Response
 from engine.sdk.modules import Action, Config, Effect, Happened, Json, Module, ProbeResult, RunInfo, Search, Transform
 
 _T = TypeVar("_T")
+
+#: namespace of the idempotency keys that vendors get, and of all else that is random and must be the same again
+KEY_SPACE = uuid.UUID("5f0c4b0e-3a53-5c0a-9d5c-7d1f5c2f7a11")
 
 #: a search without a ``limit`` of its own gives up above so many items rather than cut them off in silence
 SEARCH_LIMIT = 10_000
@@ -25,13 +30,20 @@ SEARCH_LIMIT = 10_000
 class Attempt:
     """What an attempt is about, for whoever carries it out.
 
-    :param key: the effect's key as vendors get it.
+    :param effect_key: the same for the same step of the same event in every run of it.
+    :param admitted: its first request has a turn of the connection's pace.
     """
 
-    key: str
+    effect_key: str
     now: datetime
     run: RunInfo
     warn: Callable[[str], None]
+    admitted: bool = False
+
+    @property
+    def key(self) -> str:
+        """The effect's key as vendors get it: a name-based UUID. Few modules ask for it, so it is made when asked."""
+        return str(uuid.uuid5(KEY_SPACE, self.effect_key))
 
 
 class Caller(Protocol):
@@ -43,6 +55,10 @@ class Caller(Protocol):
 
     def prepare(self, step: ModuleStep, config: Config, attempt: Attempt) -> Config:
         """Complete the config before it is stored and sent."""
+        ...
+
+    def pace(self, step: ModuleStep, config: Config) -> Pace | None:
+        """Who gives the turn that the call's first request waits for; None: it needs none."""
         ...
 
     async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json: ...
@@ -101,6 +117,9 @@ class ModuleCaller:
         except Exception as error:
             raise plugin_fault(step, error) from error
 
+    def pace(self, step: ModuleStep, config: Config) -> Pace | None:
+        return self._connections.pace(step.connection, step.module.connection)
+
     async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
         module = step.module
         call = self._open(step, config, attempt)
@@ -132,7 +151,9 @@ class ModuleCaller:
         return await self._guard(step, module.probe(self._open(step, config, attempt), attempt.now))
 
     def _open(self, step: ModuleStep, config: Config, attempt: Attempt) -> ModuleCall:
-        connection = self._connections.open(step.connection, step.module.connection, attempt.warn)
+        connection = self._connections.open(
+            step.connection, step.module.connection, attempt.warn, admitted=attempt.admitted
+        )
         return ModuleCall(config, connection.public, connection.http, attempt)
 
     @staticmethod

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from engine.runtime.callers import Attempt, Caller, PluginFault, plugin_fault
+from engine.runtime.callers import KEY_SPACE, Attempt, Caller, PluginFault, plugin_fault
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.observers import Observer
 from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdict
@@ -34,9 +34,6 @@ from engine.store.records import EffectRecord, EffectState, Record, Run
 
 #: seconds of waiting from which on a run leaves memory
 SUSPEND_AFTER = 5.0
-
-#: namespace of the idempotency keys that vendors get: a name-based UUID of the effect's key
-_KEYS = uuid.UUID("5f0c4b0e-3a53-5c0a-9d5c-7d1f5c2f7a11")
 
 #: an attempt's errors by the name of the type under which a row keeps them
 _ERRORS: Mapping[str, type[ModuleError]] = {
@@ -190,6 +187,8 @@ class DurableEffects:
             request = self._request(step, path, attempt, config)
         except ModuleError as error:
             raise self._fail(step, key, fingerprint, error) from error
+        # before the intent: a process that dies while a write waits for its turn leaves nothing unknown behind
+        await self._turn(step, config)
         return await self._write(step, path, attempt, request, effect, fingerprint)
 
     def _transform(self, step: ModuleStep, config: Config) -> Any:
@@ -215,7 +214,7 @@ class DurableEffects:
             self._pending[f"{path}!warnings"] = list(warnings)
 
         info = RunInfo(self._shown_id, self.run.scenario, attempt)
-        return Attempt(str(uuid.uuid5(_KEYS, self.effect_key(path))), utc(self._clock.time()), info, warn)
+        return Attempt(self.effect_key(path), utc(self._clock.time()), info, warn, admitted=True)
 
     def effect_key(self, path: str) -> str:
         """The same for the same step of the same event in every run of it."""
@@ -229,10 +228,20 @@ class DurableEffects:
                 f"the scenario now makes {step.module_name} with request {fingerprint}"
             )
 
+    async def _turn(self, step: ModuleStep, config: Config) -> None:
+        """Wait until the connection's rate limit lets the call's first request through.
+
+        It is no try: a turn that is far off is slept for in the store, and asked for again after that.
+        """
+        if pace := self._caller.pace(step, config):
+            while wait := await pace.turn():
+                await self.sleep_until(self._clock.time() + wait)
+
     # ------------------------------------------------------------------ reads
 
     async def _read(self, step: ModuleStep, path: str, key: str, attempt: int, config: Config, fingerprint: str) -> Any:
         self._faults.hit("call.before")
+        await self._turn(step, config)
         output = _encoded(step, await self._caller.call(step, config, self._attempt(path, attempt)))
         self._faults.hit("call.after")
         self._record(step, key, "call", fingerprint, output=output)
@@ -405,8 +414,9 @@ class DurableEffects:
         if getattr(module, "probe", None) is None or self.verdict(path, _number(effect.key)):
             raise UnknownOutcome(error)
         await self.sleep_until((effect.settled_at or self._clock.time()) + settle_after)
+        await self._turn(step, jsontext.loads(effect.request))
         info = self._attempt(path, _number(effect.key))
-        asked = Attempt(info.key, utc(effect.intended_at), info.run, info.warn)
+        asked = replace(info, now=utc(effect.intended_at))
         try:
             answer = await self._caller.probe(step, jsontext.loads(effect.request), asked)
         except ModuleError as failure:
@@ -457,7 +467,7 @@ class StepContext:
 
     def uuid(self) -> str:
         self._uuids += 1
-        return str(uuid.uuid5(_KEYS, f"{self._effects.run.id}/{self._path}/{self._uuids}"))
+        return str(uuid.uuid5(KEY_SPACE, f"{self._effects.run.id}/{self._path}/{self._uuids}"))
 
 
 def _number(key: str) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
+import jsonschema_rs
 from jsonschema.validators import extend
 
 from engine.scenario.diagnostics import Place, did_you_mean
@@ -118,14 +119,38 @@ def check_config(module: Module, node: Node | None, around: Place, report: Repor
 
 
 def config_validator(module: Module) -> Callable[[Config], str | None]:
-    """A check of resolved configs, compiled once: the first mistake as a sentence with the path to it, or None."""
+    """A check of resolved configs, compiled once: the first mistake as a sentence with the path to it, or None.
+
+    A compiled validator says yes, a hundred times faster; whatever it does not accept, or cannot compile, is left to
+    the one that the load uses, which alone says no.
+    """
     validator = _STANDARD(module.config)
+    accepts = _compiled(module.config)
 
     def validate(config: Config) -> str | None:
+        if accepts(config):
+            return None
         error = next(validator.iter_errors(config), None)
         return None if error is None else describe(error)
 
     return validate
+
+
+def _compiled(schema: Schema) -> Callable[[Config], bool]:
+    try:
+        compiled = jsonschema_rs.Draft202012Validator(dict(schema))
+    except ValueError:
+        # a pattern that only Python's regular expressions know, or a reference that leads outside
+        return lambda _config: False
+
+    def accepts(config: Config) -> bool:
+        try:
+            return compiled.is_valid(config)
+        except ValueError:
+            # a value that is no JSON
+            return False
+
+    return accepts
 
 
 def describe(error: Error) -> str:

@@ -133,4 +133,6 @@ async def test_the_module_sees_the_connection_without_secrets_and_the_key() -> N
     async def run(call: Call) -> Any:
         return {"shop": call.connection["shop"], "key": call.key, "run": call.run.id}
 
-    assert await CALLER.call(action(run), {}, Notes().attempt) == {"shop": "one", "key": "key", "run": "r"}
+    attempt = Notes().attempt
+    assert await CALLER.call(action(run), {}, attempt) == {"shop": "one", "key": attempt.key, "run": "r"}
+    assert attempt.key == "d0ea6f98-02a1-5309-a009-a15a4edaf607", "vendors have seen the keys of earlier versions"
