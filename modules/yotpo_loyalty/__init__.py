@@ -1,10 +1,13 @@
-"""Yotpo Loyalty & Referrals: watch its events, read its customers."""
+"""Yotpo Loyalty & Referrals: watch its events, read and change its customers and their points."""
 
 from __future__ import annotations
 
 from engine import App, hookimpl
+from modules.yotpo_loyalty.actions import RECORD_CUSTOMER_ACTION
 from modules.yotpo_loyalty.connection import CONNECTION
-from modules.yotpo_loyalty.customers import RETRIEVE_CUSTOMER
+from modules.yotpo_loyalty.customers import CREATE_OR_UPDATE_CUSTOMER, RETRIEVE_CUSTOMER
+from modules.yotpo_loyalty.points import ADJUST_POINTS
+from modules.yotpo_loyalty.recent import LIST_RECENT_CUSTOMERS, WATCH_RECENT_CUSTOMERS
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
 from modules.yotpo_loyalty.watch import WATCH_LOYALTY_EVENTS
 
@@ -15,7 +18,15 @@ def engine_apps() -> App:
         name="yotpo_loyalty",
         title="Yotpo Loyalty",
         description="Points, tiers, referrals and rewards of Yotpo Loyalty & Referrals (formerly Swell).",
-        modules=(WATCH_LOYALTY_EVENTS, RETRIEVE_CUSTOMER),
+        modules=(
+            WATCH_LOYALTY_EVENTS,
+            WATCH_RECENT_CUSTOMERS,
+            CREATE_OR_UPDATE_CUSTOMER,
+            RETRIEVE_CUSTOMER,
+            LIST_RECENT_CUSTOMERS,
+            RECORD_CUSTOMER_ACTION,
+            ADJUST_POINTS,
+        ),
         connections=(CONNECTION,),
         simulator=LoyaltySimulator,
     )

@@ -9,6 +9,9 @@ BASE_URL = "https://loyalty.yotpo.com/api/v2"
 #: hosts of older accounts, with the same paths below them
 OLDER_BASE_URLS = ("https://app.swellrewards.com/api/v2", "https://www.swellrewards.com/api/v2")
 
+#: Where an answer of ``/customers/recent`` has its list. Inferred: the vendor's page was readable without it.
+RECENT_LIST_KEY = "customers"
+
 #: Statuses after which nothing was changed: the vendor names 422 (too few points) and 423 (the record is busy, try
 #: later) so; that 400, 401, 403 and 404 are answered before anything is written is inferred from their meaning.
 REFUSED = frozenset({400, 401, 403, 404, 422, 423})
@@ -40,6 +43,13 @@ CONNECTION = ConnectionType(
                 + " for older accounts.",
                 "default": BASE_URL,
                 "pattern": "^https?://[^\\s]+$",
+            },
+            "recent_customers_key": {
+                "type": "string",
+                "title": "Key of recent customers",
+                "description": "Where an answer has the list of recently updated customers. The default is inferred.",
+                "default": RECENT_LIST_KEY,
+                "minLength": 1,
             },
         },
     },

@@ -1,16 +1,15 @@
-"""Modules about customers: *Retrieve a Customer*."""
+"""The modules *Create or Update a Customer Record* and *Retrieve a Customer*."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from engine import Action, Call, Config, Effect, Json, NotFound, Schema, VendorError
+from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
 
 #: the fields of which the vendor wants at least one
 IDENTIFICATION = ("customer_email", "customer_id", "pos_account_id", "phone_number")
-
-_ID: Schema = {"type": ["string", "integer"], "minLength": 1}
 
 CONFIG: Schema = {
     "type": "object",
@@ -24,12 +23,12 @@ CONFIG: Schema = {
             "minLength": 1,
         },
         "customer_id": {
-            **_ID,
+            **f.ID,
             "title": "Customer ID",
             "description": "The customer's identifier in your system.",
         },
         "pos_account_id": {
-            **_ID,
+            **f.ID,
             "title": "Pos Account ID",
             "description": "The customer's account identifier at the point of sale.",
         },
@@ -123,6 +122,12 @@ _SOMETIMES: Mapping[str, Schema] = {
     "referrer": {"type": ["object", "null"]},
 }
 
+#: a customer of the list of recent ones: no history, referral and credit
+RECENT_CUSTOMER = s.record(
+    {key: schema for key, schema in _ALWAYS.items() if not key.startswith("credit_")},
+    {key: schema for key, schema in _SOMETIMES.items() if not key.startswith("referr")},
+)
+
 _REFERRAL_LINK = s.record(
     {"link": s.STRING}, {"code": s.STRING, "expired": s.BOOLEAN, "customer_id": {"type": ["integer", "string"]}}
 )
@@ -177,6 +182,115 @@ async def run(call: Call) -> Json:
         )
     return customer
 
+
+UPSERT_CONFIG: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["email"],
+    # the vendor ignores the country of a number in E.164 format, and wants one for any other
+    "if": {"required": ["phone_number"], "not": {"required": ["country_iso_code"]}},
+    "then": {"properties": {"phone_number": {"pattern": f.E164}}},
+    "properties": {
+        "email": {**f.EMAIL, "title": "Email", "description": "The customer's e-mail address."},
+        "first_name": {"type": "string", "title": "First Name", "description": "The customer's first name."},
+        "last_name": {"type": "string", "title": "Last Name", "description": "The customer's last name."},
+        "id": {
+            **f.ID,
+            "title": "Customer ID",
+            "description": (
+                "The customer's identifier in your system. Required only for a generic e-commerce integration."
+            ),
+        },
+        "phone_number": {
+            "type": "string",
+            "title": "Phone Number",
+            "description": "In E.164 format, such as +15550100; another format needs country_iso_code.",
+            "pattern": "^\\+?[0-9][0-9 ()./-]{3,}$|^\\([0-9][0-9 ()./-]{3,}$",
+        },
+        "country_iso_code": {
+            "type": "string",
+            "title": "Country ISO Code",
+            "description": "Only for a phone number that is not in E.164 format: two letters, such as US.",
+            "pattern": "^[A-Za-z]{2}$",
+        },
+        "has_account": {
+            "type": "boolean",
+            "title": "Has Account",
+            "description": "Whether the customer has an account with the platform.",
+        },
+        "platform_account_created_at": {
+            **f.DATE_OR_MOMENT,
+            "title": "Platform Account Created At",
+            "description": "When the customer's account with the platform was made: ISO 8601, date or date and time.",
+        },
+        "opted_in": {
+            "type": ["boolean", "null"],
+            "title": "Opted In",
+            "description": (
+                "Whether the customer is opted into the loyalty program; null leaves it to the account's setting."
+            ),
+        },
+        "pos_account_id": {
+            **f.ID,
+            "title": "Pos Account ID",
+            "description": "The customer's unique account identifier at the point of sale.",
+        },
+        "tags": {
+            "title": "Tags",
+            "description": (
+                "The tags that the customer belongs to: a list, or one text with commas between them. They overwrite "
+                "the tags that the customer has; an empty list removes all. No tag has a comma in it."
+            ),
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string", "pattern": "^[^,]*[^,\\s][^,]*$"}},
+            ],
+        },
+        "opted_in_at": {
+            **f.MOMENT,
+            "title": "Opted in at",
+            "description": "When the customer opted into the loyalty program: ISO 8601, date and time.",
+        },
+    },
+}
+
+
+def prepare(call: Call) -> Config:
+    """What the vendor wants as text becomes text before the request is stored."""
+    f.require_times(call.config, ("platform_account_created_at", "opted_in_at"))
+    record = f.with_texts(call.config, ("id", "pos_account_id"))
+    if "country_iso_code" in record:
+        record["country_iso_code"] = record["country_iso_code"].upper()
+    if "tags" in record:
+        tags = record["tags"].split(",") if isinstance(record["tags"], str) else record["tags"]
+        record["tags"] = ",".join(tag.strip() for tag in tags if tag.strip())
+    return record
+
+
+async def upsert(call: Call) -> Json:
+    return f.accepted(await call.http.request("POST", "/customers", json=dict(call.config)))
+
+
+CREATE_OR_UPDATE_CUSTOMER = Action(
+    name="create_or_update_customer",
+    title="Create or Update a Customer Record",
+    description="Makes the customer of an e-mail address, or changes what is given of the one that is there.",
+    connection="yotpo_loyalty",
+    config=UPSERT_CONFIG,
+    output=f.ACCEPTED,
+    # The e-mail says whose record it is, and what is given is set rather than added, so that twice is once. That a
+    # reward for signing up is given once per customer is inferred.
+    effect=Effect.IDEMPOTENT,
+    prepare=prepare,
+    run=upsert,
+    example={
+        "email": "ana@example.com",
+        "first_name": "Ana",
+        "phone_number": "+15550100",
+        "opted_in": True,
+        "tags": ["creator", "newsletter"],
+    },
+)
 
 RETRIEVE_CUSTOMER = Action(
     name="retrieve_customer",

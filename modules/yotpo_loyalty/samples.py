@@ -112,6 +112,54 @@ def customers() -> dict[str, dict[str, Any]]:
     return {person["email"]: person for person in people}
 
 
+def new_customer(email: str, number: int) -> dict[str, Any]:
+    """A customer of whom nothing is known but the e-mail."""
+    blank = customer(email, "", "", number)
+    for key in ("vip_tier_name", "vip_tier_entry_date", "vip_tier_expiration"):
+        blank[key] = None
+    return {
+        **blank,
+        **dict.fromkeys(
+            ("total_spend_cents", "total_purchases", "perks_redeemed", "points_balance", "points_earned"), 0
+        ),
+        **dict.fromkeys(("first_name", "last_name", "phone_number", "last_purchase_at", "opted_in_at"), None),
+        **dict.fromkeys(("thirty_party_id", "third_party_id", "birthday_month", "birth_day", "birthday_year"), None),
+        **dict.fromkeys(("next_points_expire_on", "next_points_expire_amount"), None),
+        "vip_tier_actions_completed": {
+            key: [] if value == [] else 0 for key, value in blank["vip_tier_actions_completed"].items()
+        },
+        "credit_balance": "$0.00",
+        "credit_balance_in_customer_currency": "$0.00",
+        "has_store_account": False,
+        "opt_in": False,
+        "history_items": [],
+    }
+
+
+#: of the Custom Action campaign that the simulator starts with
+ACTION_NAME = "instagram_mention"
+ACTION_POINTS = 50
+#: inferred: the vendor's lists of campaign types do not have it
+ACTION_CAMPAIGN = "CustomActionCampaign"
+
+
+def custom_action() -> dict[str, Any]:
+    """An active campaign that rewards what a merchant's own system reports."""
+    return {
+        **campaign(),
+        "id": 8,
+        "title": "Mention us",
+        "details": f"Get {ACTION_POINTS} points",
+        "type": ACTION_CAMPAIGN,
+        "cta_text": None,
+        "icon": "fa-camera",
+        "reward_text": f"{ACTION_POINTS} Points",
+        "max_completions_per_user": None,
+        "display_order": 2,
+        "action_name": ACTION_NAME,
+    }
+
+
 def campaign() -> dict[str, Any]:
     """An active campaign."""
     return {
@@ -140,3 +188,58 @@ CAMPAIGN_STATUS = {
     "customer_minutes_until_next_action": 0,
     "customer_minutes_until_next_completion": 0,
 }
+
+
+def redemption_options() -> list[dict[str, Any]]:
+    """The options of the vendor's sample events, and one in which the customer chooses how many points."""
+    return [
+        _option(149, "$5.00 Off", 500, "fixed_amount", discount_amount_cents=500),
+        _option(152, "10% Off", 0, "percentage", discount_percentage=10),
+        _option(160, "Points for Dollars", None, "variable", discount_rate_cents=1),
+    ]
+
+
+def _option(number: int, name: str, points: int | None, kind: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        "name": name,
+        "description": f"{name} your next purchase",
+        "icon": "fa-dollar",
+        "cost_text": "Any number of points" if points is None else f"{points} Points",
+        "amount": points,
+        "type": "Coupon",
+        "discount_type": kind,
+        "discount_amount_cents": None,
+        "discount_rate_cents": None,
+        "discount_percentage": None,
+        "discount_value_cents": None,
+        "applies_to_product_type": "ALL",
+        "duration": "single_use",
+        "cart_greater_than": None,
+        "discount_with_currency": None,
+        "unrendered_name": name,
+        "unrendered_description": None,
+        **changes,
+    }
+
+
+def vip_tiers() -> list[dict[str, Any]]:
+    """The tiers of the vendor's sample events."""
+    return [_tier(1, "SILVER", 5000, "1.2"), _tier(2, "GOLD", 10000, 1.5)]
+
+
+def _tier(number: int, name: str, cents: int, multiplier: str | float) -> dict[str, Any]:
+    spent = {"points_earned": 0, "amount_spent_cents": cents, "purchases_made": 0, "referrals_completed": 0}
+    return {
+        "id": number,
+        "name": name,
+        "description": f"{name} tier",
+        "type": "VipTier",
+        # text or number: the vendor was seen to send both
+        "points_multiplier": multiplier,
+        "points_reward": None,
+        "coupon_reward": None,
+        "entry_threshold": spent,
+        "retain_threshold": spent,
+        "regain_threshold": spent,
+    }

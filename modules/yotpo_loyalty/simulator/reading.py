@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -87,6 +88,18 @@ def object_of(body: Any, kinds: Kinds, *, required: Collection[str] = (), what: 
         if body.get(name) in (None, ""):
             raise refused(400, f"{name} is required")
     return body
+
+
+def moment(values: Mapping[str, Any], name: str) -> str | None:
+    """An ISO 8601 date or time, where it is given."""
+    value = values.get(name)
+    if value is None:
+        return None
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        raise refused(400, f"{name} must be an ISO 8601 time") from None
+    return str(value)
 
 
 def one_of(values: Mapping[str, Any], names: Collection[str]) -> dict[str, str]:

@@ -12,7 +12,15 @@ from aiohttp import web
 from engine import Behaviour
 from modules.yotpo_loyalty.simulator.state import State
 
-#: gives the JSON body of a 200 answer, or raises ``modules.simulation.Refused``
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What a handler gives for a 201 answer."""
+
+    body: Any
+
+
+#: gives the JSON body of a 200 answer, or ``Created``, or raises ``modules.simulation.Refused``
 Handler = Callable[[web.Request], Awaitable[Any]]
 
 

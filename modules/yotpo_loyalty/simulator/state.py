@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine import Clock
 from modules.yotpo_loyalty import samples
 from modules.yotpo_loyalty.simulator.reading import refused
+
+if TYPE_CHECKING:
+    from modules.yotpo_loyalty.simulator.orders import Order
 
 #: the text is the vendor's, its place inside ``errors`` is inferred
 ABSENT = "Could not find customer"
@@ -22,18 +25,31 @@ _RECORD_KEYS = {
 
 
 class State:
-    """Customers with their points and history, and campaigns. All of it may be changed at any time."""
+    """Customers with their points and history, campaigns, rewards, orders. All of it may be changed at any time."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         #: by e-mail in lower case
         self.customers: dict[str, dict[str, Any]] = samples.customers()
-        self.campaigns: list[dict[str, Any]] = [samples.campaign()]
+        self.campaigns: list[dict[str, Any]] = [samples.campaign(), samples.custom_action()]
+        self.redemption_options: list[dict[str, Any]] = samples.redemption_options()
+        self.vip_tiers: list[dict[str, Any]] = samples.vip_tiers()
+        #: as they arrived
+        self.orders: list[Order] = []
+        #: redemptions whose points are still to be deducted, by coupon code: customer, points, title
+        self.delayed: dict[str, tuple[dict[str, Any], int, str]] = {}
+        #: the points of each Custom Action campaign, by its action name
+        self.action_points: dict[str, int] = {samples.ACTION_NAME: samples.ACTION_POINTS}
+        #: by e-mail in lower case
+        self.tags: dict[str, list[str]] = {}
+        #: the account's setting for customers of whom nobody says whether they are opted in
+        self.opted_in_by_default = True
         #: e-mails of the customers whose record is busy, so that a change of their points is answered 423
         self.busy: set[str] = set()
         #: 404, or 200 as older accounts answer
         self.absent_status = 404
         self._numbers = 900_000
+        self._updates: dict[str, int] = {}
 
     def number(self) -> int:
         """A new identifier."""
@@ -58,6 +74,14 @@ class State:
         if found is None:
             raise refused(self.absent_status, ABSENT)
         return found
+
+    def touch(self, person: Mapping[str, Any]) -> None:
+        """Note that a customer's record has changed."""
+        self._updates[str(person["email"]).casefold()] = self.number()
+
+    def recent(self) -> list[dict[str, Any]]:
+        """All customers, the last that was changed first."""
+        return sorted(self.customers.values(), key=lambda one: -self._updates.get(str(one["email"]).casefold(), 0))
 
     def book(
         self,
@@ -96,6 +120,7 @@ class State:
                 "status": status,
             }
             person.setdefault("history_items", []).insert(0, item)
+        self.touch(person)
 
 
 def _matches(person: Mapping[str, Any], wanted: Mapping[str, str], country: str | None) -> bool:

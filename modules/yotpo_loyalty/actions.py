@@ -1,0 +1,100 @@
+"""The module *Record a Customer Action*."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from engine import Action, Call, Config, Effect, Happened, Json, ProbeResult, Schema
+from modules.yotpo_loyalty import fields as f
+
+#: the only type that the vendor's documentation names
+CUSTOM_ACTION = "CustomAction"
+
+CONFIG: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["action_name"],
+    "anyOf": [{"required": ["customer_email"]}, {"required": ["customer_id"]}],
+    "allOf": [f.TITLE_FOR_UNIQUE],
+    "properties": {
+        "type": {
+            "type": "string",
+            "title": "Type",
+            "description": "The kind of action.",
+            "default": CUSTOM_ACTION,
+            "minLength": 1,
+        },
+        "customer_email": f.CUSTOMER_EMAIL,
+        "customer_id": f.CUSTOMER_ID,
+        "action_name": {
+            "type": "string",
+            "title": "Action Name",
+            "description": "Letter for letter the action name of a Custom Action campaign in the Loyalty admin.",
+            "minLength": 1,
+        },
+        "ip_address": {
+            "type": "string",
+            "title": "IP Address",
+            "description": "The customer's; needed when the action completes a referral.",
+            "pattern": "^[0-9A-Fa-f.:]+$",
+        },
+        "user_agent": {
+            "type": "string",
+            "title": "User Agent",
+            "description": "The customer's browser; recommended when the action completes a referral.",
+            "minLength": 1,
+        },
+        "created_at": {
+            **f.MOMENT,
+            "title": "Created At",
+            "description": "When it happened, ISO 8601; the vendor takes the time of the call when left out.",
+        },
+        "reward_points": {
+            "type": "integer",
+            "title": "Reward Points",
+            "description": "Points in place of the campaign's.",
+            "minimum": 0,
+        },
+        "history_title": {
+            **f.HISTORY_TITLE,
+            "description": "What the customer's history says, in place of the campaign's text.",
+        },
+        "unique_history_title": f.UNIQUE_TITLE,
+    },
+}
+
+
+def prepare(call: Call) -> Config:
+    f.require_times(call.config, ("created_at",))
+    return f.with_texts({"type": CUSTOM_ACTION, **call.config}, ("customer_id",))
+
+
+async def run(call: Call) -> Json:
+    body = {key: value for key, value in call.config.items() if key not in f.OWN}
+    return f.accepted(await call.http.request("POST", "/actions", json=body))
+
+
+async def probe(call: Call, _sent_at: datetime) -> Happened | ProbeResult:
+    return await f.find_in_history(call, {"status": None, "body": None})
+
+
+RECORD_CUSTOMER_ACTION = Action(
+    name="record_customer_action",
+    title="Record a Customer Action",
+    description="Records that a customer did what a Custom Action campaign rewards, and so gives the points.",
+    connection="yotpo_loyalty",
+    config=CONFIG,
+    output=f.ACCEPTED,
+    # the vendor takes no identity of an action: the same call again gives the points again
+    effect=Effect.WRITE,
+    prepare=prepare,
+    run=run,
+    probe=probe,
+    example={
+        "customer_email": "ana@example.com",
+        "action_name": "instagram_mention",
+        "reward_points": 50,
+        "history_title": "Mentioned us in post 17",
+        "unique_history_title": True,
+    },
+)

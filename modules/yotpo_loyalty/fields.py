@@ -1,0 +1,106 @@
+"""Options that several modules share, and the vendor's rules for what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from engine import Call, Config, DataError, Happened, Json, ProbeResult, Response, Schema
+from modules.yotpo_loyalty import schemas as s
+
+#: E.164: plus, country code, at most 15 digits in all
+E164 = "^\\+[1-9]\\d{1,14}$"
+_DATE = "\\d{4}-\\d{2}-\\d{2}"
+_CLOCK = "[T ]\\d{2}:\\d{2}(:\\d{2}(\\.\\d+)?)?(Z|[+-]\\d{2}:?\\d{2})?"
+
+#: ISO 8601 with a time of day. The zone may be missing, as in some of the vendor's own times.
+MOMENT: Schema = {"type": "string", "pattern": f"^{_DATE}{_CLOCK}$"}
+#: ISO 8601, a date or a date with a time of day
+DATE_OR_MOMENT: Schema = {"type": "string", "pattern": f"^{_DATE}({_CLOCK})?$"}
+EMAIL: Schema = {"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$"}
+#: text at the vendor; a whole number is sent as text
+ID: Schema = {"type": ["string", "integer"], "minLength": 1}
+
+CUSTOMER_EMAIL: Schema = {
+    **EMAIL,
+    "title": "Customer Email",
+    "description": "The customer's e-mail address; may be left out when there is a customer_id.",
+}
+CUSTOMER_ID: Schema = {**ID, "title": "Customer ID", "description": "The customer's identifier in your system."}
+HISTORY_TITLE: Schema = {
+    "type": "string",
+    "title": "History Title",
+    "description": "What the customer's history says.",
+    "minLength": 1,
+}
+UNIQUE_TITLE: Schema = {
+    "type": "boolean",
+    "title": "Unique History Title",
+    "description": (
+        "Not sent. Says that history_title is written for this one event, such as by naming an order. Then the "
+        "customer's history can prove that a call of unknown outcome happened."
+    ),
+    "default": False,
+}
+#: what has no title of its own cannot be found by one
+TITLE_FOR_UNIQUE: Schema = {
+    "if": {"required": ["unique_history_title"], "properties": {"unique_history_title": {"const": True}}},
+    "then": {"required": ["history_title"]},
+}
+#: the engine's own options, which the vendor does not get
+OWN = frozenset({"unique_history_title"})
+
+#: of calls whose answer the vendor does not describe, so that nothing is promised of it
+ACCEPTED: Schema = s.record(
+    {
+        "status": {
+            "type": ["integer", "null"],
+            "description": "HTTP status; null when the customer's history told that it happened",
+        },
+        "body": {"description": "The vendor's answer as it came, null when it was empty"},
+    }
+)
+
+
+def accepted(response: Response) -> Json:
+    """The output of a call whose answer is not described: JSON or text, whatever it calls itself."""
+    return {"status": response.status, "body": response.readable if response.body.strip() else None}
+
+
+def with_texts(config: Config, names: Iterable[str]) -> dict[str, Any]:
+    """The config with these identifiers as text, which is what the vendor's documentation has."""
+    return {**config, **{name: str(config[name]) for name in names if name in config}}
+
+
+def require_times(config: Config, names: Iterable[str]) -> None:
+    """Refuse a time that the calendar does not have, which a pattern cannot tell."""
+    for name in names:
+        value = config.get(name)
+        if value is None:
+            continue
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            raise DataError(f"{name}: there is no time '{value}'; nothing was sent", refused=True) from None
+
+
+async def find_in_history(call: Call, output: Json) -> Happened | ProbeResult:
+    """Whether the customer's history has an item of the call's title, when the author says that it is unique.
+
+    Presence proves that it happened. Absence proves nothing: the vendor does not tell how soon an item is shown, nor
+    that each action makes one. That an item's ``action`` is the title that was sent is inferred; where it is not so,
+    nothing is found, and the outcome stays unknown.
+    """
+    if not call.config.get("unique_history_title"):
+        return ProbeResult.UNKNOWN
+    whose = {name: call.config[name] for name in ("customer_email", "customer_id") if name in call.config}
+    query = {**whose, "with_referral_code": False, "with_history": True}
+    customer = (await call.http.request("GET", "/customers", query=query)).json()
+    items = customer.get("history_items") if isinstance(customer, Mapping) else None
+    if not isinstance(items, list):
+        return ProbeResult.UNKNOWN
+    title = call.config["history_title"]
+    if any(isinstance(item, Mapping) and item.get("action") == title for item in items):
+        return Happened(output)
+    return ProbeResult.UNKNOWN
