@@ -9,6 +9,7 @@ from engine.sdk.connections import (
     HeaderAuth,
     HmacAuth,
     QueryAuth,
+    RateLimit,
     TokenAuth,
 )
 from engine.sdk.errors import (
@@ -77,6 +78,7 @@ __all__ = [
     "PollingTrigger",
     "ProbeResult",
     "QueryAuth",
+    "RateLimit",
     "RateLimitError",
     "Request",
     "Response",

@@ -16,6 +16,7 @@ from engine.runtime import urls
 from engine.runtime.auth import TokenSource
 from engine.runtime.connection_file import ConnectionEntry
 from engine.runtime.http import ConnectionHttp, Pools, Target
+from engine.runtime.pacing import Pace
 from engine.runtime.reader import SecretRef
 from engine.runtime.redact import Redactor
 from engine.runtime.secrets import Secrets
@@ -70,15 +71,22 @@ class Connections:
         self._overrides = overrides
         self._pools = Pools(keep_alive=self._http.keep_alive, allowed_addresses=self._http.allow_hosts or ())
         self._ready: dict[str, _Ready] = {}
+        self._paces: dict[str, Pace] = {}
 
     def open(
-        self, name: str | None, type_name: str | None, warn: Callable[[str], None] = lambda _message: None
+        self,
+        name: str | None,
+        type_name: str | None,
+        warn: Callable[[str], None] = lambda _message: None,
+        *,
+        admitted: bool = False,
     ) -> OpenConnection:
         """Open a connection.
 
         :param name: as in ``connections.yaml``; None: no credentials.
         :param type_name: the type that the module asks for; None: of any type.
         :param warn: told when an answer was accepted although something is wrong with it.
+        :param admitted: the first request has its turn of the connection's ``pace`` already.
         :raises AuthError: there is no such connection, or a field comes from an environment variable that is not
             set. Nothing was sent. Secrets are looked up only when they are needed.
         """
@@ -92,7 +100,17 @@ class Connections:
 
         # a step without a connection sees none under simulation either; its whole URLs lead to the stand-in
         public = _NOTHING if source.name is None else self._public(source)
-        return OpenConnection(public, _LateHttp(bind), fields)
+        return OpenConnection(public, _LateHttp(bind, self._pace(source), admitted=admitted), fields)
+
+    def pace(self, name: str | None, type_name: str | None) -> Pace | None:
+        """Who gives turns for requests over a connection; None: they need none.
+
+        What is wrong with the connection is not said here but when it is opened.
+        """
+        try:
+            return self._pace(self._source(name, type_name))
+        except AuthError:
+            return None
 
     async def test(self, name: str) -> bool:
         """Prove that a connection's credentials work; False when its type knows no way to tell.
@@ -202,6 +220,22 @@ class Connections:
 
     # ------------------------------------------------------------------ calls
 
+    def _pace(self, source: _Source) -> Pace | None:
+        limit = source.kind.rate if source.kind is not None else None
+        if limit is None or source.absent:
+            return None
+        given = source.fields.get(limit.field)
+        if isinstance(given, SecretRef):
+            given = self._environment(source, limit.field, given)
+        # a value that is no rate is refused when the fields are validated, before anything is sent
+        wanted = float(given) if isinstance(given, int | float) and given > 0 else None
+        pace = self._paces.get(source.slot)
+        if pace is None:
+            pace = self._paces[source.slot] = Pace(limit, self._clock, wanted)
+        else:
+            pace.set(wanted)
+        return pace
+
     def _client(self, source: _Source, fields: Mapping[str, Json], warn: Callable[[str], None]) -> Http:
         if source.absent:
             raise DataError(
@@ -216,7 +250,13 @@ class Connections:
         if ready is None or ready.target.fields != fields:
             ready = self._ready[source.slot] = self._make_ready(source, fields)
         return ConnectionHttp(
-            ready.target, self._pools, self._clock, tokens=ready.tokens, redactor=ready.redactor, warn=warn
+            ready.target,
+            self._pools,
+            self._clock,
+            tokens=ready.tokens,
+            redactor=ready.redactor,
+            warn=warn,
+            pace=self._paces.get(source.slot),
         )
 
     def _make_ready(self, source: _Source, fields: Mapping[str, Json]) -> _Ready:
@@ -275,10 +315,16 @@ def _unset(source: _Source, field: str, error: EngineError) -> AuthError:
 
 
 class _LateHttp:
-    """Makes the client at each request, so that a secret which was renewed is used at once."""
+    """Makes the client at each request, so that a secret which was renewed is used at once.
 
-    def __init__(self, bind: Callable[[], Awaitable[Http]]) -> None:
+    :param pace: gives each request its turn before anything else happens.
+    :param admitted: the first request has its turn.
+    """
+
+    def __init__(self, bind: Callable[[], Awaitable[Http]], pace: Pace | None, *, admitted: bool) -> None:
         self._bind = bind
+        self._pace = pace
+        self._admitted = admitted
 
     async def request(
         self,
@@ -293,6 +339,9 @@ class _LateHttp:
         raise_for_status: bool = True,
     ) -> Response:
         """See ``engine.sdk.http.Http.request``."""
+        if self._pace is not None and not self._admitted:
+            await self._pace.take(f"{method.upper()} {path.partition('?')[0]}")
+        self._admitted = False
         client = await self._bind()
         return await client.request(
             method,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.runtime.callers import Attempt, Caller
+from engine.runtime.pacing import Pace
 from engine.scenario.plan import ModuleStep
 from engine.sdk.modules import Config, Effect, Happened, Json, ProbeResult
 
@@ -24,6 +25,10 @@ class DryRunCaller:
 
     def prepare(self, step: ModuleStep, config: Config, attempt: Attempt) -> Config:
         return self._caller.prepare(step, config, attempt)
+
+    def pace(self, step: ModuleStep, config: Config) -> Pace | None:
+        # what is only shown waits for nobody
+        return None if self.effect(step, config).writes else self._caller.pace(step, config)
 
     async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
         if self.effect(step, config).writes:

@@ -14,6 +14,7 @@ import re
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ from yarl import URL
 
 from engine.runtime import urls
 from engine.runtime.auth import TokenSource, put_on, token_body
+from engine.runtime.pacing import Pace
 from engine.runtime.redact import Redactor
 from engine.sdk import errors as kinds
 from engine.sdk import jsontext
@@ -168,6 +170,7 @@ class ConnectionHttp:
     :param redactor: knows the connection's secrets; every message passes through it.
     :param warn: told when an answer was accepted although something is wrong with it.
     :param max_answer: bytes of an answer that are read.
+    :param pace: hears what answers say of the vendor's limit. Who calls ``request`` has a turn.
     """
 
     def __init__(
@@ -180,6 +183,7 @@ class ConnectionHttp:
         redactor: Redactor | None = None,
         warn: Callable[[str], None] = lambda _message: None,
         max_answer: int = MAX_ANSWER,
+        pace: Pace | None = None,
     ) -> None:
         self._target = target
         self._pools = pools
@@ -188,6 +192,7 @@ class ConnectionHttp:
         self._redactor = redactor or Redactor()
         self._warn = warn
         self._max_answer = max_answer
+        self._pace = pace
 
     async def request(
         self,
@@ -219,6 +224,7 @@ class ConnectionHttp:
             for source, token in zip(self._tokens, tokens, strict=True):
                 source.reject(token)
             tokens = [await source.get(self._fetch_token) for source in self._tokens]
+            self._count()
             response = await self._exchange(prepared, tokens)
         return response
 
@@ -226,6 +232,7 @@ class ConnectionHttp:
         """A new token. Whatever goes wrong here, the call itself was not sent."""
         path = urls.fill(auth.path, self._target.fields, "connection")
         prepared = _prepare("POST", path, None, None, token_body(auth, self._target.fields), None)
+        self._count()
         try:
             response = await self._exchange(prepared, None)
             if response.status >= 300:
@@ -268,10 +275,21 @@ class ConnectionHttp:
             ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._broken(prepared, error, progress) from None
-        response = Response(answer.status, {k.lower(): v for k, v in _joined(answer.headers).items()}, body)
+        said = {k.lower(): v for k, v in _joined(answer.headers).items()}
+        if "retry-after" in said:
+            # RFC 9110, 6.6.1: an answer without its date is given the time at which it came
+            said.setdefault("date", formatdate(self._clock.time(), usegmt=True))
+        response = Response(answer.status, said, body)
+        if self._pace is not None:
+            self._pace.heard(response.status, response.headers)
         if not whole and answer.status < 300:
             self._too_large(prepared)
         return response
+
+    def _count(self) -> None:
+        """Count a request for which nobody waits: it serves one that has its turn."""
+        if self._pace is not None:
+            self._pace.count()
 
     def _address(self, prepared: _Prepared, tokens: Sequence[str] | None) -> tuple[URL, dict[str, str]]:
         target = self._target

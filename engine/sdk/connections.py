@@ -83,6 +83,40 @@ class TokenAuth:
     lifetime: float = 3600.0
 
 
+@dataclass(frozen=True)
+class RateLimit:
+    """How many requests a vendor takes over one connection; the engine waits before it sends more.
+
+    :param per_second: requests per second, below 1 too; what a connection sets in its field goes before it.
+    :param burst: requests that may go at once; never more than these in ``burst / per_second`` seconds. None: as many
+        as a second has, one at least.
+    :param field: the connection field that overrides ``per_second``; it is added to the type's fields.
+    :param headers: names of the answer headers that tell how many requests are left, and in how many seconds the
+        count begins anew; in lower case. ``Retry-After`` counts always.
+    """
+
+    per_second: float
+    burst: int | None = None
+    field: str = "requests_per_second"
+    headers: tuple[str, str] = ("ratelimit-remaining", "ratelimit-reset")
+
+    def __post_init__(self) -> None:
+        if self.per_second <= 0 or (self.burst is not None and self.burst < 1):
+            raise ValueError("a rate limit lets something through: per_second is above 0, burst 1 at least")
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """JSON Schema of the connection field."""
+        return {
+            "type": "number",
+            "title": "Requests per second",
+            "description": "The most that is sent over this connection; the engine waits before it sends more.",
+            "default": self.per_second,
+            "exclusiveMinimum": 0,
+            "maximum": 10_000,
+        }
+
+
 Auth = HeaderAuth | QueryAuth | BearerAuth | BasicAuth | HmacAuth | TokenAuth
 
 
@@ -99,6 +133,7 @@ class ConnectionType:
     :param errors: how the vendor's statuses map to the standard types.
     :param test: a cheap read that proves that the credentials work; raises ``AuthError`` when they do not.
     :param timeout: seconds for one request.
+    :param rate: how many requests the vendor takes; None: the engine does not hold back.
     """
 
     name: str
@@ -110,6 +145,14 @@ class ConnectionType:
     test: Callable[[Call], Awaitable[None]] | None = None
     description: str = ""
     timeout: float = 30.0
+    rate: RateLimit | None = None
+
+    def __post_init__(self) -> None:
+        properties: Mapping[str, Any] = self.fields.get("properties", {})
+        if self.rate is not None and self.rate.field not in properties:
+            # so that whoever reads the fields (check, forms, pages) knows of it
+            fields = {**self.fields, "properties": {**properties, self.rate.field: self.rate.schema}}
+            object.__setattr__(self, "fields", fields)
 
     @property
     def secrets(self) -> frozenset[str]:

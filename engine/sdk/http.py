@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from engine.sdk import errors, jsontext
@@ -67,6 +69,13 @@ CLIENT_ERRORS: frozenset[int] = frozenset(
 )
 
 
+#: Seconds of the longest wait that a vendor can ask for. Longer ones are cut to this: a vendor that says ten days may
+#: be wrong or may have changed its mind, and asking once a day costs nothing.
+LONGEST_WAIT = 86_400.0
+#: seconds from which on a number stands for a point in time, as some vendors send it, rather than for a wait
+UNIX_TIMES = 86_400.0 * 365
+
+
 @dataclass(frozen=True)
 class ErrorTable:
     """How a vendor's statuses map to the standard types.
@@ -93,15 +102,35 @@ class ErrorTable:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that an answer asks to wait: ``Retry-After`` in seconds, else ``RateLimit-Reset`` (lower-case names)."""
+    """Seconds that an answer asks to wait: ``Retry-After``, else ``RateLimit-Reset`` (lower-case names).
+
+    ``Retry-After`` is seconds or an HTTP date (RFC 9110, 10.2.3). A date is compared with the answer's own ``Date``, so
+    that a clock that is wrong on either side does no harm.
+
+    :returns: what the vendor said, however long; whoever waits caps it (``LONGEST_WAIT``). None: it said nothing that
+        can be understood.
+    """
     for name in ("retry-after", "ratelimit-reset"):
+        text = headers.get(name, "")
         try:
-            seconds = float(headers[name])
-        except (KeyError, ValueError):
-            continue
-        if 0 <= seconds < 86_400 * 365:
+            seconds = float(text)
+        except ValueError:
+            later, sent = http_date(text), http_date(headers.get("date", ""))
+            if name != "retry-after" or later is None or sent is None:
+                continue
+            seconds = max(0.0, (later - sent).total_seconds())
+        if 0 <= seconds < UNIX_TIMES:
             return seconds
     return None
+
+
+def http_date(text: str) -> datetime | None:
+    """An HTTP date (RFC 9110, 5.6.7); None when it is none."""
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 class Http(Protocol):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import jsonschema
 
 from engine.runtime.callers import Attempt, effect_of
+from engine.runtime.pacing import Pace
 from engine.scenario.plan import ModuleStep
 from engine.sdk.modules import Action, Config, Effect, Happened, Json, ProbeResult
 
@@ -52,6 +53,9 @@ class DoubleCaller:
 
     def prepare(self, step: ModuleStep, config: Config, attempt: Attempt) -> Config:
         return config
+
+    def pace(self, step: ModuleStep, config: Config) -> Pace | None:
+        return None
 
     async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
         double = self.doubles.get(step.module_name)

@@ -29,7 +29,9 @@ class Client:
 class Links:
     """Every connection leads to the same client."""
 
-    def open(self, name: str | None, kind: str | None, warn: Callable[[str], None]) -> OpenConnection:
+    def open(
+        self, name: str | None, kind: str | None, warn: Callable[[str], None], *, admitted: bool
+    ) -> OpenConnection:
         async def fields() -> dict[str, Any]:
             return {}
 
