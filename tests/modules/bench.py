@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from engine import Action, ConnectionType, Json, RunInfo, Simulator
 from engine.runtime.auth import TokenSource
+from engine.runtime.declared import DeclaredRequest
 from engine.runtime.http import ConnectionHttp, Pools, Target
 from engine.runtime.urls import fill
 from engine.sdk.connections import TokenAuth
@@ -76,8 +77,13 @@ class Bench:
         if action.prepare:
             call.config = action.prepare(call)
             assert problems(call.config, action.config) == []
-        assert action.run
-        output = await action.run(call)
+        if action.request:
+            declared = DeclaredRequest(action.request)
+            writes = action.effect_of(call.config).writes
+            output = await declared.call(call.config, self.http, writes=writes, warn=call.warn)
+        else:
+            assert action.run
+            output = await action.run(call)
         assert problems(output, action.output_schema(config)) == []
         return output
 

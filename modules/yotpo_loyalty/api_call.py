@@ -1,0 +1,139 @@
+"""The module *Make an API Call*: any other call of the vendor's API, with the connection's keys."""
+
+from __future__ import annotations
+
+from engine import Action, Call, Config, Effect, Json, Response, Schema
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+#: RFC 9110, 9.2.2: with these, twice is once. The vendor itself says nothing of it; the calls by DELETE that it
+#: documents take something away, and it documents none by PUT.
+IDEMPOTENT = frozenset({"PUT", "DELETE"})
+
+#: Headers and query parameters that name the merchant: what the vendor takes, and what its oldest API took. They come
+#: from the connection; in a scenario they would be a secret in a file and in the journal.
+_CREDENTIAL_HEADER = (
+    "[Xx]-([Gg][Uu][Ii][Dd]|[Aa][Pp][Ii]-[Kk][Ee][Yy]|[Mm][Ee][Rr][Cc][Hh][Aa][Nn][Tt]-[Ii][Dd])"
+    "|([Pp][Rr][Oo][Xx][Yy]-)?[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Aa][Tt][Ii][Oo][Nn]"
+    "|[Cc][Oo][Oo][Kk][Ii][Ee]"
+)
+_CREDENTIAL_PARAMETER = "guid|api_key|merchant_id"
+
+_PLAIN: Schema = {"type": ["string", "number", "boolean", "null"]}
+
+CONFIG: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["url"],
+    "properties": {
+        "url": {
+            "type": "string",
+            "title": "URL",
+            "description": (
+                "A path below the API's base URL, such as /customers/recent; no whole URL, and no '..' in it. The "
+                "slash in front may be left out."
+            ),
+            "minLength": 1,
+            "allOf": [
+                {"pattern": "^[^\\s#\\\\]+$"},
+                # a whole URL, or one that names a host
+                {"pattern": "^(?!//|[A-Za-z][A-Za-z0-9+.-]*:)"},
+                # a way up, plain or percent-encoded
+                {"pattern": "^(?!([^?]*/)?(\\.|%2[Ee]){1,2}([/?]|$))"},
+                {"pattern": f"^(?!.*[?&]({_CREDENTIAL_PARAMETER})=)"},
+            ],
+        },
+        "method": {
+            "type": "string",
+            "title": "Method",
+            "description": (
+                "GET retrieves, POST creates, PUT replaces, PATCH changes a part, DELETE removes. What the call is "
+                "taken for goes by it, see effect."
+            ),
+            "enum": list(METHODS),
+            "default": "GET",
+        },
+        "headers": {
+            "type": "object",
+            "title": "Headers",
+            "description": "Without credentials: the connection adds them. Null is left out.",
+            "propertyNames": {"pattern": f"^(?!({_CREDENTIAL_HEADER})$)[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
+            "additionalProperties": {**_PLAIN, "pattern": "^[^\\r\\n]*$"},
+        },
+        "query": {
+            "type": "object",
+            "title": "Query String",
+            "description": "Null is left out, a list repeats its key. Without credentials.",
+            "propertyNames": {"pattern": f"^(?!({_CREDENTIAL_PARAMETER})$)"},
+            "additionalProperties": {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN}]},
+        },
+        "body": {"title": "Body", "description": "Any value, sent as JSON; null is sent as null."},
+        "effect": {
+            "type": "string",
+            "title": "Effect",
+            "description": (
+                "What the call does. By the method when left out: GET reads; PUT and DELETE are idempotent (RFC 9110); "
+                "POST and PATCH write, and are never repeated when their outcome is unknown."
+            ),
+            "enum": [Effect.READ.value, Effect.WRITE.value, Effect.IDEMPOTENT.value],
+        },
+    },
+}
+
+OUTPUT: Schema = {
+    "type": "object",
+    "required": ["status", "headers", "body"],
+    "properties": {
+        "status": {"type": "integer"},
+        "headers": {
+            "type": "object",
+            "description": "Names in lower case",
+            "additionalProperties": {"type": "string"},
+        },
+        "body": {"description": "JSON, else text; null when it is empty"},
+    },
+}
+
+
+def effect(config: Config) -> Effect:
+    """What the author says; else what the method says."""
+    if "effect" in config:
+        return Effect(config["effect"])
+    method = config.get("method", "GET")
+    if method == "GET":
+        return Effect.READ
+    return Effect.IDEMPOTENT if method in IDEMPOTENT else Effect.WRITE
+
+
+async def run(call: Call) -> Json:
+    config = call.config
+    body = {"json": config["body"]} if "body" in config else {}
+    answer = await call.http.request(
+        config.get("method", "GET"),
+        config["url"],
+        query=config.get("query"),
+        headers=config.get("headers"),
+        **body,
+    )
+    return {"status": answer.status, "headers": dict(answer.headers), "body": _read(answer)}
+
+
+def _read(answer: Response) -> Json:
+    """The body, by what it is: the vendor was seen to send JSON as text/plain."""
+    try:
+        return answer.json()
+    except Exception:  # noqa: BLE001 - the request was answered: what cannot be read is shown, never repeated
+        return answer.text
+
+
+MAKE_API_CALL = Action(
+    name="make_api_call",
+    title="Make an API Call",
+    description="Performs an arbitrary authorized API call.",
+    connection="yotpo_loyalty",
+    config=CONFIG,
+    output=OUTPUT,
+    effect=effect,
+    run=run,
+    example={"url": "/customer_birthdays", "method": "POST", "body": {"customer_email": "a@example.com", "day": 8}},
+)

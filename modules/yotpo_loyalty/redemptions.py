@@ -1,0 +1,147 @@
+"""Modules about rewards: *Get Active Redemption Options*, *Create a Redemption*."""
+
+from __future__ import annotations
+
+from engine import Action, Call, Config, Effect, Request, Schema
+from modules.yotpo_loyalty import fields as f
+from modules.yotpo_loyalty import schemas as s
+
+#: of these the vendor wants one, and only one
+IDENTIFICATION = ("customer_email", "customer_id", "phone_number", "pos_account_id")
+
+#: seen in the vendor's documentation of options and of events
+DISCOUNT_TYPES = ("fixed_amount", "percentage", "variable", "shipping", "product", "custom")
+
+_EMAIL: Schema = {**f.EMAIL, "title": "Customer Email", "description": "The customer's e-mail address."}
+_PHONE: Schema = {
+    "type": "string",
+    "title": "Phone Number",
+    "description": "In E.164 format, such as +15550100.",
+    "pattern": f.E164,
+}
+
+OPTION = s.record(
+    {"id": s.INTEGER, "name": s.STRING},
+    {
+        "description": s.or_null(s.STRING),
+        "icon": s.or_null(s.STRING),
+        "cost_text": s.or_null(s.STRING),
+        "amount": {**s.or_null(s.INTEGER), "description": "Points"},
+        "type": s.or_null(s.STRING),
+        "discount_type": {**s.or_null(s.STRING), "description": ", ".join(DISCOUNT_TYPES)},
+        "discount_amount_cents": s.or_null(s.INTEGER),
+        "discount_rate_cents": s.or_null(s.INTEGER),
+        "discount_percentage": s.or_null(s.NUMBER),
+        "discount_value_cents": s.or_null(s.INTEGER),
+        "applies_to_product_type": s.or_null(s.STRING),
+        "duration": s.or_null(s.STRING),
+        "cart_greater_than": {},
+        "discount_with_currency": {},
+        "unrendered_name": s.or_null(s.STRING),
+        "unrendered_description": s.or_null(s.STRING),
+        "variant_id": {},
+        "quantity": s.or_null(s.INTEGER),
+    },
+)
+
+#: what the call answers: what an event's redemption has, and the code's identities
+CREATED = s.record(
+    {name: s.REDEMPTION["properties"][name] for name in s.REDEMPTION["required"]},
+    {
+        "is_admin": s.BOOLEAN,
+        "is_pos": s.BOOLEAN,
+        "at_checkout": s.BOOLEAN,
+        "code": {**s.or_null(s.STRING), "description": "The coupon code, as in reward_text"},
+        "third_party_id": {"type": ["string", "integer", "null"], "description": "Of the coupon in the shop"},
+        "third_party_rule_id": {"type": ["string", "integer", "null"]},
+        "token": s.or_null(s.STRING),
+    },
+)
+
+
+def prepare(call: Call) -> Config:
+    return f.with_texts(call.config, ("customer_id", "pos_account_id"))
+
+
+LIST_REDEMPTION_OPTIONS = Action(
+    name="list_redemption_options",
+    title="Get Active Redemption Options",
+    description="Reads what customers may redeem their points for; of one customer, where one is named.",
+    connection="yotpo_loyalty",
+    config={
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "customer_email": _EMAIL,
+            "customer_id": f.CUSTOMER_ID,
+            "phone_number": _PHONE,
+            "is_offline": {
+                "type": "boolean",
+                "title": "Is Offline",
+                "description": "Only options that are, or are not, for offline use.",
+            },
+            "discount_type": {
+                "type": "string",
+                "title": "Discount Type",
+                "description": "Only options of this type.",
+                "enum": list(DISCOUNT_TYPES),
+            },
+        },
+    },
+    output=s.items(OPTION),
+    effect=Effect.READ,
+    request=Request("GET", "/redemption_options", query="@"),
+    example={"customer_email": "ana@example.com"},
+)
+
+CREATE_REDEMPTION = Action(
+    name="create_redemption",
+    title="Create a Redemption",
+    description="Redeems a customer's points for a redemption option, and gives the coupon code.",
+    connection="yotpo_loyalty",
+    config={
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["redemption_option_id"],
+        "oneOf": [{"required": [name]} for name in IDENTIFICATION],
+        "properties": {
+            "redemption_option_id": {
+                "type": "integer",
+                "title": "Redemption Option ID",
+                "description": "The id of an option, as Get Active Redemption Options gives it.",
+            },
+            "customer_email": _EMAIL,
+            "customer_id": f.CUSTOMER_ID,
+            "phone_number": _PHONE,
+            "pos_account_id": {
+                **f.ID,
+                "title": "Pos Account ID",
+                "description": "The customer's account identifier at the point of sale.",
+            },
+            "delay_points_deduction": {
+                "type": "boolean",
+                "title": "Delay Points Deduction",
+                "description": "Whether to deduct the points only when the order that uses the code arrives.",
+            },
+            "currency": {
+                "type": "string",
+                "title": "Currency",
+                "description": "ISO 4217 code, for an account with several currencies.",
+                "pattern": "^[A-Z]{3}$",
+            },
+            "points_to_redeem": {
+                "type": "integer",
+                "title": "Points to Redeem",
+                "description": "How many points, for an option of type variable.",
+                "minimum": 1,
+            },
+        },
+    },
+    output=CREATED,
+    # No probe: the customer's history shows a redemption by title, points and code, none of which this call can know
+    # beforehand, so that a second redemption of the same option could not be told from the first.
+    effect=Effect.WRITE,
+    prepare=prepare,
+    request=Request("POST", "/redemptions", body="@"),
+    example={"customer_email": "ana@example.com", "redemption_option_id": 149},
+)
