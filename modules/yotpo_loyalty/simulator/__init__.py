@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -13,18 +15,24 @@ from engine import Behaviour, Clock
 from modules.simulation import Handler as WebHandler
 from modules.simulation import SimulatedVendor
 from modules.yotpo_loyalty.simulator.campaigns import Campaigns
+from modules.yotpo_loyalty.simulator.orders import Orders
 from modules.yotpo_loyalty.simulator.people import People
+from modules.yotpo_loyalty.simulator.points import Points
 from modules.yotpo_loyalty.simulator.reading import refused
-from modules.yotpo_loyalty.simulator.room import Handler, Room
+from modules.yotpo_loyalty.simulator.redemptions import Redemptions
+from modules.yotpo_loyalty.simulator.room import Created, Handler, Room
 from modules.yotpo_loyalty.simulator.state import State
+from modules.yotpo_loyalty.simulator.tiers import Tiers
 
 #: where the API stands below the simulator's URL
 PREFIX = "/api/v2"
 #: the vendor's newer documentation; an older copy says 5
 PER_SECOND = 10
+#: requests that are remembered, so that a simulator that runs for days stays small
+REMEMBERED = 1000
 
 #: whoever adds routes adds a room
-ROOMS: tuple[type[Room], ...] = (People, Campaigns)
+ROOMS: tuple[type[Room], ...] = (People, Points, Campaigns, Redemptions, Tiers, Orders)
 
 _BEHAVIOURS = (
     Behaviour("x-guid and x-api-key name the merchant", "verified"),
@@ -34,6 +42,23 @@ _BEHAVIOURS = (
     Behaviour("the allowed requests are 10 a second for one merchant", "verified"),
     Behaviour("a parameter of a wrong form, or one that is not documented, is answered 400", "assumed"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request that was let in, as it came.
+
+    :param path: below the API's base.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body) if self.body else None
 
 
 class LoyaltySimulator(SimulatedVendor):
@@ -58,6 +83,8 @@ class LoyaltySimulator(SimulatedVendor):
         self.api_key = api_key
         self.state = State(clock)
         self.rooms = [room(self.state) for room in ROOMS]
+        #: the last requests, oldest first; those that were then refused included
+        self.received: deque[Received] = deque(maxlen=REMEMBERED)
         #: the vendor was seen to send JSON as text/plain
         self.content_type = "application/json"
 
@@ -88,8 +115,12 @@ class LoyaltySimulator(SimulatedVendor):
 
     def _answering(self, handler: Handler) -> WebHandler:
         async def answer(request: web.Request) -> web.StreamResponse:
-            body = await handler(request)
-            return web.Response(body=json.dumps(body).encode(), content_type=self.content_type)
+            path = request.path.removeprefix(PREFIX)
+            self.received.append(Received(request.method, path, dict(request.query), await request.read()))
+            body, status = await handler(request), 200
+            if isinstance(body, Created):
+                body, status = body.body, 201
+            return web.Response(body=json.dumps(body).encode(), status=status, content_type=self.content_type)
 
         return answer
 
