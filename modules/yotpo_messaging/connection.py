@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import Call, ConnectionType, DataError, ErrorTable, TokenAuth
+from engine import Call, ConnectionType, DataError, ErrorTable, RateLimit, TokenAuth
 
 #: where the Core API is; the store id is the app key
 BASE_URL = "https://api.yotpo.com/core/v3/stores/{store_id}"
@@ -18,13 +18,24 @@ CUSTOM_EVENT_METHOD = "POST"
 #: our name of a key, which is the vendor's too as far as can be told
 CUSTOM_EVENT_KEYS = ("source", "action_name", "action_time", "unique_id")
 
+#: where customers are read and changed, below the base URL
+CUSTOMERS_PATH = "/customers"
+#: seconds until a change of a customer shows; by the vendor's page on creating customers, "about" so many
+VISIBLE_AFTER = 60.0
+#: The vendor's names of the filters of customers. ``external_ids`` was seen on this host; the other two are those of
+#: the vendor's developer host, and inferred here.
+CUSTOMER_FILTERS = {"external_id": "external_ids", "email": "email", "phone_number": "phone_number"}
+
+#: for one store, by the vendor's page on guidelines and conventions
+REQUESTS_PER_SECOND = 5
+
 #: Statuses after which nothing was written; inferred from their meaning. 403 stands for a bad token, as 401 does.
 REFUSED = frozenset({400, 401, 403, 404, 406, 422})
 
 
 async def check(call: Call) -> None:
     """Read one customer: the token exchange before it proves the secret."""
-    await call.http.request("GET", "/customers", query={"limit": 1})
+    await call.http.request("GET", CUSTOMERS_PATH, query={"limit": 1})
 
 
 CONNECTION = ConnectionType(
@@ -79,4 +90,5 @@ CONNECTION = ConnectionType(
     ),
     errors=ErrorTable(types={406: DataError}, refused=REFUSED),
     test=check,
+    rate=RateLimit(REQUESTS_PER_SECOND),
 )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine import Action, Call, Config, Effect, Json, Schema
+from modules.yotpo_messaging import schemas as s
 from modules.yotpo_messaging.connection import CUSTOM_EVENT_KEYS, CUSTOM_EVENT_METHOD, CUSTOM_EVENT_PATH
 
 #: the space in which events without ``unique_id`` get one from the effect's key
@@ -18,12 +19,6 @@ _SNAKE_CASE: Schema = {
     "minLength": 1,
     "maxLength": 255,
 }
-_PRIMITIVE: Schema = {"type": ["string", "number", "boolean"]}
-_ISO_8601 = (
-    "^\\d{4}-\\d{2}-\\d{2}"  # date
-    "([T ]\\d{2}:\\d{2}(:\\d{2}(\\.\\d+)?)?"  # time
-    "(Z|[+-]\\d{2}:?\\d{2})?)?$"  # zone
-)
 
 CUSTOMER: Schema = {
     "type": "object",
@@ -37,18 +32,9 @@ CUSTOMER: Schema = {
     ],
     "properties": {
         "external_id": {"type": "string", "minLength": 1, "description": "The customer's identifier in your system."},
-        "email": {"type": "string", "minLength": 3, "pattern": "@"},
-        "phone_number": {
-            "type": "string",
-            "description": "In E.164 format, such as +15550100.",
-            "pattern": "^\\+[1-9]\\d{1,14}$",
-        },
-        "custom_properties": {
-            "type": "object",
-            "description": "Properties of the customer. Null is not supported.",
-            "propertyNames": {"pattern": "^[A-Za-z0-9_]+$"},
-            "additionalProperties": _PRIMITIVE,
-        },
+        "email": s.EMAIL,
+        "phone_number": s.E_164,
+        "custom_properties": s.CUSTOM_PROPERTIES,
     },
 }
 
@@ -67,7 +53,7 @@ CONFIG: Schema = {
             "type": "string",
             "title": "Action Time",
             "description": "When it happened, ISO 8601. The first try's time when left out.",
-            "pattern": _ISO_8601,
+            "pattern": s.ISO_8601,
         },
         "unique_id": {
             "type": "string",
@@ -83,7 +69,7 @@ CONFIG: Schema = {
             "type": "object",
             "title": "Event Properties",
             "description": "What flows may show or segment by: flat, no lists or objects.",
-            "additionalProperties": _PRIMITIVE,
+            "additionalProperties": s.PRIMITIVE,
         },
     },
 }
