@@ -1,6 +1,6 @@
 """What a module author may import: the whole public API, nothing else."""
 
-from engine.sdk.apps import App, Behaviour, Simulator, hookimpl
+from engine.sdk.apps import App, Behaviour, Simulator, WebhookSample, WebhookSender, hookimpl
 from engine.sdk.clock import Clock
 from engine.sdk.connections import (
     BasicAuth,
@@ -90,6 +90,8 @@ __all__ = [
     "TokenAuth",
     "Transform",
     "VendorError",
+    "WebhookSample",
+    "WebhookSender",
     "WebhookTrigger",
     "hookimpl",
 ]
