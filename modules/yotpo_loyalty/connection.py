@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import Call, ConnectionType, ErrorTable, HeaderAuth
+from engine import Call, ConnectionType, ErrorTable, HeaderAuth, RateLimit
 
 #: where the vendor's API is today
 BASE_URL = "https://loyalty.yotpo.com/api/v2"
@@ -11,6 +11,9 @@ OLDER_BASE_URLS = ("https://app.swellrewards.com/api/v2", "https://www.swellrewa
 
 #: Where an answer of ``/customers/recent`` has its list. Inferred: the vendor's page was readable without it.
 RECENT_LIST_KEY = "customers"
+
+#: for one merchant, by the vendor's newer page; an older one says 5, and a connection may set that
+REQUESTS_PER_SECOND = 10
 
 #: Statuses after which nothing was changed: the vendor names 422 (too few points) and 423 (the record is busy, try
 #: later) so; that 400, 401, 403 and 404 are answered before anything is written is inferred from their meaning.
@@ -57,4 +60,5 @@ CONNECTION = ConnectionType(
     auth=(HeaderAuth("x-guid", "guid"), HeaderAuth("x-api-key", "api_key")),
     errors=ERRORS,
     test=check,
+    rate=RateLimit(REQUESTS_PER_SECOND),
 )
