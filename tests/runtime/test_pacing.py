@@ -69,6 +69,27 @@ async def test_turns_come_in_order_and_no_more_in_a_second_than_the_limit(clock:
     assert [at for _, at in line.served] == [0.0] * 10 + [1.0] * 10 + [2.0] * 5
 
 
+class Hasty(VirtualClock):
+    """Wakes those who fell asleep last a little earlier than the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sleepers = 0
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleepers += 1
+        await super().sleep(seconds + 0.1 / self.sleepers)
+
+
+async def test_the_order_does_not_rest_on_the_order_in_which_timers_fire() -> None:
+    clock = Hasty()
+    line = queue(clock, RateLimit(1))
+    for name in "abcdef":
+        line.join(name)
+    await clock.advance(10)
+    assert [name for name, _ in line.served] == list("abcdef")
+
+
 @pytest.mark.parametrize(
     ("per_second", "burst", "at"),
     [
@@ -135,6 +156,9 @@ async def test_a_turn_that_is_far_off_is_not_waited_for_in_memory(clock: Virtual
     assert line.sent_away == [(str(number), round(31 + (number - 310) / 10, 3)) for number in range(310, 400)]
     await clock.advance(60)
     assert len(line.served) == 310
+    line.join("later")
+    await clock.settle()
+    assert line.served[-1] == ("later", 60.0)
 
 
 async def test_a_clock_that_is_set_back_keeps_nobody_waiting(clock: VirtualClock) -> None:
