@@ -90,6 +90,7 @@ RECORD_CUSTOMER_ACTION = Action(
     prepare=prepare,
     run=run,
     probe=probe,
+    settle_after=f.SHOWN_AFTER,
     example={
         "customer_email": "ana@example.com",
         "action_name": "instagram_mention",

@@ -48,6 +48,8 @@ TITLE_FOR_UNIQUE: Schema = {
     "if": {"required": ["unique_history_title"], "properties": {"unique_history_title": {"const": True}}},
     "then": {"required": ["history_title"]},
 }
+#: seconds until a change of points is looked for in the history; inferred, the vendor does not tell
+SHOWN_AFTER = 10.0
 #: the engine's own options, which the vendor does not get
 OWN = frozenset({"unique_history_title"})
 

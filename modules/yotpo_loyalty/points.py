@@ -101,6 +101,7 @@ ADJUST_POINTS = Action(
     prepare=prepare,
     run=run,
     probe=probe,
+    settle_after=f.SHOWN_AFTER,
     example={
         "customer_email": "ana@example.com",
         "point_adjustment_amount": 100,
