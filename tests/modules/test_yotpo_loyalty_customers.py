@@ -1,4 +1,4 @@
-"""*Retrieve a Customer* against the loyalty simulator."""
+"""*Create or Update a Customer Record* and *Retrieve a Customer* against the loyalty simulator."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 import engine
 from engine import AuthError, DataError, Effect, NotFound, QueryAuth, RateLimitError, Response, VendorError
 from modules.yotpo_loyalty.connection import BASE_URL, CONNECTION
-from modules.yotpo_loyalty.customers import RETRIEVE_CUSTOMER
+from modules.yotpo_loyalty.customers import CREATE_OR_UPDATE_CUSTOMER, RETRIEVE_CUSTOMER
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
 from tests.modules.bench import Bench, bench, fixture, problems
+from tests.modules.runs import runs
 from tests.runtime.doubles import HandClock
 
 
@@ -248,3 +249,190 @@ async def test_both_switches_are_always_sent(yotpo: Bench) -> None:
     await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
     await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com", "with_history": True})
     assert [(query["with_referral_code"], query["with_history"]) for query in sent] == [(False, False), (False, True)]
+
+
+# create or update
+
+ANA = {"email": "ana@example.com"}
+NEW = {"email": "cleo@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sent"),
+    [
+        ("first_name", "Ana", "Ana"),
+        ("last_name", "Example", "Example"),
+        ("id", "700100", "700100"),
+        ("id", 700100, "700100"),
+        ("phone_number", "+15550100", "+15550100"),
+        ("has_account", False, False),
+        ("platform_account_created_at", "2023-10-01", "2023-10-01"),
+        ("platform_account_created_at", "2023-10-01T08:00:00Z", "2023-10-01T08:00:00Z"),
+        ("opted_in", True, True),
+        ("opted_in", False, False),
+        ("opted_in", None, None),
+        ("pos_account_id", 7, "7"),
+        ("pos_account_id", "pos-7", "pos-7"),
+        ("tags", ["creator", "newsletter"], "creator,newsletter"),
+        ("tags", ["  creator "], "creator"),
+        ("tags", "creator, newsletter,", "creator,newsletter"),
+        ("tags", [], ""),
+        ("tags", "", ""),
+        ("opted_in_at", "2024-03-05T09:00:00+02:00", "2024-03-05T09:00:00+02:00"),
+        ("opted_in_at", "2024-03-05T09:00", "2024-03-05T09:00"),
+    ],
+    ids=str,
+)
+async def test_every_field_arrives_under_the_vendors_name(
+    yotpo: Bench, simulator: LoyaltySimulator, key: str, value: Any, sent: Any
+) -> None:
+    await yotpo.run(CREATE_OR_UPDATE_CUSTOMER, {**ANA, key: value})
+    [request] = simulator.received
+    assert (request.method, request.path, request.query) == ("POST", "/customers", {})
+    assert request.json == {**ANA, key: sent}
+
+
+@pytest.mark.parametrize("phone", ["0555 0100", "(555) 01-00", "555.0100"])
+async def test_a_national_number_goes_with_its_country(yotpo: Bench, simulator: LoyaltySimulator, phone: str) -> None:
+    await yotpo.run(CREATE_OR_UPDATE_CUSTOMER, {**ANA, "phone_number": phone, "country_iso_code": "us"})
+    assert simulator.received[0].json == {**ANA, "phone_number": phone, "country_iso_code": "US"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"email": ""},
+        {"email": "ana"},
+        {"email": "ana @example.com"},
+        {"first_name": "Ana"},
+        {**ANA, "customer_id": "1"},
+        {**ANA, "id": True},
+        {**ANA, "id": ""},
+        {**ANA, "phone_number": "0555 0100"},
+        {**ANA, "phone_number": "+0555010"},
+        {**ANA, "phone_number": "+1555010012345678"},
+        {**ANA, "phone_number": "call me", "country_iso_code": "US"},
+        {**ANA, "phone_number": 15550100},
+        {**ANA, "country_iso_code": "USA"},
+        {**ANA, "has_account": "yes"},
+        {**ANA, "has_account": None},
+        {**ANA, "opted_in": "true"},
+        {**ANA, "tags": ["a,b"]},
+        {**ANA, "tags": [" "]},
+        {**ANA, "tags": [7]},
+        {**ANA, "tags": None},
+        {**ANA, "opted_in_at": "2024-03-05"},
+        {**ANA, "opted_in_at": "yesterday"},
+        {**ANA, "platform_account_created_at": 1709629200},
+    ],
+    ids=str,
+)
+def test_a_wrong_record_is_refused_before_anything_is_sent(config: dict[str, Any]) -> None:
+    assert problems(config, CREATE_OR_UPDATE_CUSTOMER.config)
+
+
+@pytest.mark.parametrize("key", ["opted_in_at", "platform_account_created_at"])
+async def test_a_time_that_the_calendar_does_not_have_is_refused_before_anything_is_sent(
+    yotpo: Bench, simulator: LoyaltySimulator, key: str
+) -> None:
+    with pytest.raises(DataError, match=f"{key}: there is no time") as caught:
+        await yotpo.run(CREATE_OR_UPDATE_CUSTOMER, {**ANA, key: "2024-02-30T09:00:00Z"})
+    assert caught.value.refused
+    assert not simulator.received
+
+
+async def test_a_new_customer_is_made_and_can_be_retrieved(yotpo: Bench) -> None:
+    record = {"first_name": "Cleo", "last_name": "New", "id": 700102, "phone_number": "+15550102", "has_account": True}
+    output = await yotpo.run(CREATE_OR_UPDATE_CUSTOMER, {**NEW, **record, "pos_account_id": "pos-9"})
+    assert output == {"status": 201, "body": {}}
+    for whom in ({"customer_email": "cleo@example.com"}, {"customer_id": "700102"}, {"pos_account_id": "pos-9"}):
+        cleo = await yotpo.run(RETRIEVE_CUSTOMER, {**whom, "with_history": True})
+        assert (cleo["first_name"], cleo["last_name"], cleo["phone_number"]) == ("Cleo", "New", "+15550102")
+        assert (cleo["has_store_account"], cleo["points_balance"], cleo["history_items"]) == (True, 0, [])
+
+
+async def test_only_what_is_given_is_changed_and_twice_is_once(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    before = dict(simulator.state.customers["ana@example.com"])
+    for _ in range(2):
+        output = await yotpo.run(CREATE_OR_UPDATE_CUSTOMER, {"email": "ANA@example.com", "last_name": "Married"})
+        assert output == {"status": 200, "body": {}}
+    assert simulator.state.customers["ana@example.com"] == {**before, "last_name": "Married"}
+    assert len(simulator.state.customers) == 2
+
+
+async def test_tags_overwrite(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    await yotpo.run(CREATE_OR_UPDATE_CUSTOMER, {**ANA, "tags": ["one", "two"]})
+    await yotpo.run(CREATE_OR_UPDATE_CUSTOMER, {**ANA, "first_name": "Ana"})
+    assert simulator.state.tags == {"ana@example.com": ["one", "two"]}
+    await yotpo.run(CREATE_OR_UPDATE_CUSTOMER, {**ANA, "tags": "three"})
+    assert simulator.state.tags == {"ana@example.com": ["three"]}
+    await yotpo.run(CREATE_OR_UPDATE_CUSTOMER, {**ANA, "tags": []})
+    assert simulator.state.tags == {"ana@example.com": []}
+
+
+@pytest.mark.parametrize("setting", [True, False])
+@pytest.mark.parametrize(("given", "becomes"), [(True, True), (False, False), (None, None)])
+async def test_opted_in_null_follows_the_accounts_setting(
+    yotpo: Bench, simulator: LoyaltySimulator, given: bool | None, becomes: bool | None, setting: bool
+) -> None:
+    simulator.state.opted_in_by_default = setting
+    await yotpo.run(CREATE_OR_UPDATE_CUSTOMER, {**NEW, "opted_in": given})
+    cleo = simulator.state.customers["cleo@example.com"]
+    assert cleo["opt_in"] is (setting if becomes is None else becomes)
+    assert (cleo["opted_in_at"] is not None) is cleo["opt_in"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "refused"),
+    [(400, DataError, True), (401, AuthError, True), (429, RateLimitError, True), (500, VendorError, False)],
+)
+async def test_refusals_of_a_record_are_mapped(
+    yotpo: Bench, simulator: LoyaltySimulator, status: int, kind: type[engine.ModuleError], refused: bool
+) -> None:
+    simulator.fail_next(status)
+    with pytest.raises(kind) as caught:
+        await yotpo.run(CREATE_OR_UPDATE_CUSTOMER, ANA)
+    assert (caught.value.status, caught.value.refused) == (status, refused)
+
+
+async def test_an_update_of_unknown_outcome_is_sent_again_as_it_was() -> None:
+    steps = """
+- id: record
+  module: yotpo_loyalty.create_or_update_customer
+  connection: yotpo
+  with: {email: "${{ trigger.email }}", tags: [creator, newsletter], opted_in: null}
+  retry: {attempts: 3, from: 1s}
+- stop: success
+  output: ${{ record.status }}
+"""
+    async with runs("yotpo_loyalty", steps) as engine_:
+        engine_.simulator.close_mid_answer(applied=True)
+        result = await engine_.run({"email": "cleo@example.com"})
+        assert (result.state, result.output) == ("succeeded", 200)
+        bodies = [request.json for request in engine_.simulator.received]
+        assert bodies == [{"email": "cleo@example.com", "tags": "creator,newsletter", "opted_in": None}] * 2
+
+
+def test_creating_or_updating_is_idempotent() -> None:
+    assert CREATE_OR_UPDATE_CUSTOMER.effect is Effect.IDEMPOTENT
+
+
+def test_retrieving_has_the_seven_fields_that_the_vendor_has() -> None:
+    titles = {key: schema["title"] for key, schema in RETRIEVE_CUSTOMER.config["properties"].items()}
+    assert titles == {
+        "customer_email": "Customer Email",
+        "customer_id": "Customer ID",
+        "pos_account_id": "Pos Account ID",
+        "phone_number": "Phone Number",
+        "country_iso_code": "Country ISO Code",
+        "with_referral_code": "With Referral Code",
+        "with_history": "With History",
+    }
+
+
+@pytest.mark.parametrize("host", ["app.swellrewards.com", "www.swellrewards.com"])
+def test_older_hosts_may_be_chosen(host: str) -> None:
+    fields = {"guid": "g", "api_key": "k", "base_url": f"https://{host}/api/v2"}
+    assert problems(fields, CONNECTION.fields) == []
+    assert f"https://{host}/api/v2" in str(CONNECTION.fields["properties"]["base_url"]["description"])
