@@ -59,7 +59,8 @@ class People(Room):
         Behaviour("a phone number that is neither E.164 nor with a country is answered 400", "assumed"),
         Behaviour("a phone number that is not in E.164 format is kept as it came", "assumed"),
         Behaviour("tags overwrite the tags that the customer has", "verified"),
-        Behaviour("opted_in null, or left out of a new customer, follows the account's setting", "verified"),
+        Behaviour("opted_in null follows the account's setting", "verified"),
+        Behaviour("a new customer without opted_in follows it too", "assumed"),
         Behaviour("the time of opting in is now when it is not given", "assumed"),
         Behaviour(
             "GET /customers/recent has per_page and page_info, and the next in metadata.next_page_info", "verified"
