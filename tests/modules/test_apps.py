@@ -11,13 +11,13 @@ import yaml
 
 from engine import Action, App, Module
 from engine.plugins import Registry
-from modules import http, yotpo_loyalty, yotpo_messaging
+from modules import http, log, yotpo_loyalty, yotpo_messaging
 from modules.simulation import SimulatedVendor
 from modules.yotpo_loyalty.events import TOPICS
 from tests.modules.bench import problems
 from tests.runtime.doubles import HandClock
 
-APPS: tuple[App, ...] = tuple(plugin.engine_apps() for plugin in (http, yotpo_loyalty, yotpo_messaging))
+APPS: tuple[App, ...] = tuple(plugin.engine_apps() for plugin in (http, log, yotpo_loyalty, yotpo_messaging))
 MODULES: list[tuple[App, Module]] = [(app, module) for app in APPS for module in app.modules]
 ROOT = Path(__file__).parents[2]
 
@@ -66,7 +66,9 @@ def test_the_apps_page_names_every_module_option_field_and_behaviour(app: App) -
     for kind in app.connections:
         for field in kind.fields["properties"]:
             assert f"`{field}`" in page, field
-    assert app.simulator
+    if app.simulator is None:
+        assert not any(module.connection for module in app.modules)
+        return
     simulator = app.simulator(HandClock())
     assert isinstance(simulator, SimulatedVendor)
     for behaviour in simulator.behaviours:
