@@ -5,13 +5,13 @@ from __future__ import annotations
 import hmac
 import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from engine import Behaviour, Clock
+from engine import Behaviour, Clock, WebhookSample
 from modules.simulation import Handler as WebHandler
 from modules.simulation import SimulatedVendor
 from modules.yotpo_loyalty.simulator.campaigns import Campaigns
@@ -21,8 +21,10 @@ from modules.yotpo_loyalty.simulator.points import Points
 from modules.yotpo_loyalty.simulator.reading import refused
 from modules.yotpo_loyalty.simulator.redemptions import Redemptions
 from modules.yotpo_loyalty.simulator.room import Created, Handler, Room
-from modules.yotpo_loyalty.simulator.state import State
+from modules.yotpo_loyalty.simulator.state import News, State
 from modules.yotpo_loyalty.simulator.tiers import Tiers
+from modules.yotpo_loyalty.simulator.webhooks import BEHAVIOURS as WEBHOOK_BEHAVIOURS
+from modules.yotpo_loyalty.simulator.webhooks import Webhooks
 
 #: where the API stands below the simulator's URL
 PREFIX = "/api/v2"
@@ -68,7 +70,11 @@ class LoyaltySimulator(SimulatedVendor):
     setting, because both were seen.
     """
 
-    behaviours: Sequence[Behaviour] = (*_BEHAVIOURS, *(one for room in ROOMS for one in room.behaviours))
+    behaviours: Sequence[Behaviour] = (
+        *_BEHAVIOURS,
+        *(one for room in ROOMS for one in room.behaviours),
+        *WEBHOOK_BEHAVIOURS,
+    )
 
     def __init__(
         self,
@@ -83,6 +89,10 @@ class LoyaltySimulator(SimulatedVendor):
         self.api_key = api_key
         self.state = State(clock)
         self.rooms = [room(self.state) for room in ROOMS]
+        #: takes the webhooks that a change causes
+        self.send: Callable[[WebhookSample], None] = lambda _sample: None
+        self._webhooks = Webhooks(self.state)
+        self.state.tell = self._tell
         #: the last requests, oldest first; those that were then refused included
         self.received: deque[Received] = deque(maxlen=REMEMBERED)
         #: the vendor was seen to send JSON as text/plain
@@ -90,6 +100,14 @@ class LoyaltySimulator(SimulatedVendor):
 
     def connection(self, base_url: str) -> Mapping[str, Any]:
         return {"guid": self.guid, "api_key": self.api_key, "base_url": base_url.rstrip("/") + PREFIX}
+
+    @property
+    def webhooks(self) -> Mapping[str, WebhookSample]:
+        return self._webhooks.samples()
+
+    def _tell(self, news: News) -> None:
+        for sample in self._webhooks.caused_by(news):
+            self.send(sample)
 
     def routes(self) -> Sequence[web.RouteDef]:
         return [

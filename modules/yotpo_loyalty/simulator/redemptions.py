@@ -10,6 +10,7 @@ from aiohttp import web
 from engine import Behaviour
 from modules.yotpo_loyalty.simulator.reading import Kinds, body_of, flag, one_of, query_of, refused
 from modules.yotpo_loyalty.simulator.room import Room, Route
+from modules.yotpo_loyalty.simulator.state import Redeemed
 
 _FILTERS = ("customer_email", "customer_id", "phone_number")
 _IDENTIFICATION = (*_FILTERS, "pos_account_id")
@@ -70,7 +71,7 @@ class Redemptions(Room):
             self.state.book(person, -points, option["name"], earned=False, status=code)
         person["perks_redeemed"] += 1
         now = self.state.now()
-        return {
+        redemption = {
             "id": number,
             "reward_text": code,
             "approved": True,
@@ -85,6 +86,8 @@ class Redemptions(Room):
             "is_pos": "pos_account_id" in wanted,
             "at_checkout": False,
         }
+        self.state.tell(Redeemed(person, option, redemption))
+        return redemption
 
 
 def _cost(option: dict[str, Any], chosen: int | None) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,32 @@ _RECORD_KEYS = {
     "pos_account_id": "pos_account_id",
     "phone_number": "phone_number",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class PointsBooked:
+    """A customer's balance has changed.
+
+    :param amount: negative when points were taken away.
+    :param earned: whether the points ever earned changed too.
+    """
+
+    person: Mapping[str, Any]
+    amount: int
+    reason: str
+    earned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """:param redemption: what was answered."""
+
+    person: Mapping[str, Any]
+    option: Mapping[str, Any]
+    redemption: Mapping[str, Any]
+
+
+News = PointsBooked | Redeemed
 
 
 class State:
@@ -48,6 +75,8 @@ class State:
         self.busy: set[str] = set()
         #: 404, or 200 as older accounts answer
         self.absent_status = 404
+        #: is told of what the vendor sends webhooks about
+        self.tell: Callable[[News], None] = lambda _news: None
         self._numbers = 900_000
         self._updates: dict[str, int] = {}
 
@@ -121,6 +150,9 @@ class State:
             }
             person.setdefault("history_items", []).insert(0, item)
         self.touch(person)
+        if amount:
+            # the vendor's word for the reason where it has one
+            self.tell(PointsBooked(person, amount, title if status == "Approved" else "Redemption Made", earned))
 
 
 def _matches(person: Mapping[str, Any], wanted: Mapping[str, str], country: str | None) -> bool:
