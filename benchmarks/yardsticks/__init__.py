@@ -1,0 +1,1 @@
+"""The same work by hand, with as little as it takes."""
