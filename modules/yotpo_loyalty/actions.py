@@ -84,7 +84,7 @@ RECORD_CUSTOMER_ACTION = Action(
     description="Records that a customer did what a Custom Action campaign rewards, and so gives the points.",
     connection="yotpo_loyalty",
     config=CONFIG,
-    output=f.ACCEPTED,
+    output=f.ACCEPTED_OR_FOUND,
     # the vendor takes no identity of an action: the same call again gives the points again
     effect=Effect.WRITE,
     prepare=prepare,

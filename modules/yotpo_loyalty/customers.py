@@ -241,10 +241,8 @@ UPSERT_CONFIG: Schema = {
                 "The tags that the customer belongs to: a list, or one text with commas between them. They overwrite "
                 "the tags that the customer has; an empty list removes all. No tag has a comma in it."
             ),
-            "anyOf": [
-                {"type": "string"},
-                {"type": "array", "items": {"type": "string", "pattern": "^[^,]*[^,\\s][^,]*$"}},
-            ],
+            "type": ["string", "array"],
+            "items": {"type": "string", "pattern": "^[^,]*[^,\\s][^,]*$"},
         },
         "opted_in_at": {
             **f.MOMENT,

@@ -53,14 +53,17 @@ SHOWN_AFTER = 10.0
 #: the engine's own options, which the vendor does not get
 OWN = frozenset({"unique_history_title"})
 
+_BODY: Schema = {"description": "The vendor's answer as it came, null when it was empty"}
 #: of calls whose answer the vendor does not describe, so that nothing is promised of it
-ACCEPTED: Schema = s.record(
+ACCEPTED: Schema = s.record({"status": {"type": "integer", "description": "HTTP status"}, "body": _BODY})
+#: the same of a call that a probe may settle
+ACCEPTED_OR_FOUND: Schema = s.record(
     {
         "status": {
             "type": ["integer", "null"],
             "description": "HTTP status; null when the customer's history told that it happened",
         },
-        "body": {"description": "The vendor's answer as it came, null when it was empty"},
+        "body": _BODY,
     }
 )
 

@@ -57,6 +57,15 @@ async def test_the_matrix_of_sign_and_flag(
     assert {"id", "customer_id", "merchant_id", "created_at"} <= set(output)
 
 
+async def test_a_customer_who_was_just_made_can_be_given_points(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    await yotpo.http.request("POST", "/customers", json={"email": "cleo@example.com"})
+    first = await yotpo.run(ADJUST_POINTS, {**GOODWILL, "customer_email": "cleo@example.com"})
+    second = await yotpo.run(ADJUST_POINTS, {**GOODWILL, "customer_email": "Cleo@example.com"})
+    assert first["customer_id"] == second["customer_id"]
+    assert first["id"] != second["id"]
+    assert simulator.state.customers["cleo@example.com"]["points_balance"] == 200
+
+
 @pytest.mark.parametrize(
     ("key", "value", "sent"),
     [

@@ -100,7 +100,7 @@ class Points(Room):
         now = self.state.now()
         return {
             "id": self.state.number(),
-            "customer_id": person["third_party_id"],
+            "customer_id": self.state.number_of(person),
             "merchant_id": _MERCHANT,
             "name": "Point Adjustment",
             "type": "PointAdjustment",

@@ -79,11 +79,16 @@ class State:
         self.tell: Callable[[News], None] = lambda _news: None
         self._numbers = 900_000
         self._updates: dict[str, int] = {}
+        self._own_numbers: dict[str, int] = {}
 
     def number(self) -> int:
         """A new identifier."""
         self._numbers += 1
         return self._numbers
+
+    def number_of(self, person: Mapping[str, Any]) -> int:
+        """The vendor's own identifier of a customer."""
+        return self._own_numbers.setdefault(str(person["email"]).casefold(), self.number())
 
     def now(self) -> str:
         """The time as the vendor writes it."""
