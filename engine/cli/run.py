@@ -24,7 +24,7 @@ from engine.plugins import Registry
 from engine.runtime.host import Host, Options
 from engine.runtime.intake import Accepted
 from engine.runtime.webhooks import webhook_name
-from engine.scenario.plan import Scenario
+from engine.scenario.plan import Listening, Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import utc
 from engine.sdk.errors import EngineError
@@ -195,7 +195,7 @@ class _Run:
 
     async def _serve(self, host: Host, plan: Scenario) -> bool:
         order = self._order
-        assert plan.trigger is not None
+        assert isinstance(plan.trigger, Listening)
         arrived: list[Accepted] = []
         waiting: set[int] = set()
 

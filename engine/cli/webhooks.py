@@ -14,7 +14,7 @@ from engine.cli.session import Session
 from engine.cli.workspace import Workspace
 from engine.runtime.host import STORE_FILE
 from engine.runtime.webhooks import ROTATION_GRACE, Hook, Webhooks, webhook_name
-from engine.scenario.plan import Scenario
+from engine.scenario.plan import Listening, Scenario
 from engine.sdk.errors import StoreLocked
 from engine.store.lock import ExecutorLock
 from engine.store.sqlite import SqliteStore
@@ -86,7 +86,7 @@ async def _hooks(workspace: Workspace, plans: list[Scenario]) -> dict[str, Hook]
                 hook = found.setdefault(webhook.name, Hook(webhook.name))
                 hook.tokens[webhook.token] = webhook.valid_until
             for plan in plans:
-                if plan.trigger is None:
+                if not isinstance(plan.trigger, Listening):
                     continue
                 name = webhook_name(plan, plan.trigger)
                 if name in found:

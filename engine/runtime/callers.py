@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from engine.runtime.connections import Connections
 from engine.runtime.declared import DeclaredRequest
 from engine.runtime.pacing import Pace
-from engine.scenario.plan import ModuleStep
+from engine.scenario.plan import ModuleStep, Trigger
 from engine.sdk.errors import DataError, EngineError, ModuleError, PluginError
 from engine.sdk.http import Http, Response
 from engine.sdk.modules import Action, Config, Effect, Happened, Json, Module, ProbeResult, RunInfo, Search, Transform
@@ -95,7 +95,7 @@ class ModuleCaller:
     """Calls the modules themselves, over real connections or those of simulators."""
 
     def __init__(self, connections: Connections) -> None:
-        self._connections = connections
+        self.connections = connections
         self._declared: dict[str, DeclaredRequest] = {}
 
     def effect(self, step: ModuleStep, config: Config) -> Effect:
@@ -118,7 +118,7 @@ class ModuleCaller:
             raise plugin_fault(step, error) from error
 
     def pace(self, step: ModuleStep, config: Config) -> Pace | None:
-        return self._connections.pace(step.connection, step.module.connection)
+        return self.connections.pace(step.connection, step.module.connection)
 
     async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
         module = step.module
@@ -151,7 +151,7 @@ class ModuleCaller:
         return await self._guard(step, module.probe(self._open(step, config, attempt), attempt.now))
 
     def _open(self, step: ModuleStep, config: Config, attempt: Attempt) -> ModuleCall:
-        connection = self._connections.open(
+        connection = self.connections.open(
             step.connection, step.module.connection, attempt.warn, admitted=attempt.admitted
         )
         return ModuleCall(config, connection.public, connection.http, attempt)
@@ -213,7 +213,7 @@ class PluginFault(ModuleError, PluginError):
     code = "plugin-error"
 
 
-def plugin_fault(step: ModuleStep, error: Exception) -> PluginFault:
+def plugin_fault(step: ModuleStep | Trigger, error: Exception) -> PluginFault:
     """The error that stands for a plugin's own mistake, with the file and line of it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "/engine/runtime/" not in f.filename] or frames

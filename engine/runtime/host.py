@@ -17,6 +17,7 @@ from engine.runtime.connections import Connections
 from engine.runtime.dryrun import DryRunCaller
 from engine.runtime.intake import Intake
 from engine.runtime.observers import Observer
+from engine.runtime.polling import ModulePages, Poller
 from engine.runtime.project import Project
 from engine.runtime.runner import Runner
 from engine.runtime.secrets import KeyRing, SecretBox, Secrets
@@ -29,7 +30,7 @@ from engine.sdk.clock import Clock
 from engine.sdk.errors import ConfigError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Config
-from engine.store.changes import PutSecret
+from engine.store.changes import PutPoll, PutPollItems, PutSecret
 from engine.store.interface import Store
 from engine.store.lock import ExecutorLock
 from engine.store.memory import MemoryStore
@@ -144,6 +145,8 @@ class Host:
             max_running=self.project.settings.limits.concurrency,
         )
         self.intake = Intake(self.store, self.runner, clock, options.faults)
+        pages = ModulePages(self.connections, clock)
+        self.poller = Poller(self._scenarios, self.store, self.runner, self.intake, pages, clock, faults=options.faults)
         self.webhooks = Webhooks(self.store, clock)
         await self.webhooks.load(self._scenarios, self.project.settings.webhooks)
         await self.runner.start()
@@ -159,11 +162,11 @@ class Host:
         await store.open()
         self._stack.push_async_callback(store.close)
         if self.options.dry_run is not None:
-            await self._lend_secrets(store)
+            await self._lend(store)
         return store
 
-    async def _lend_secrets(self, store: Store) -> None:
-        """A dry run keeps nothing, but its reads need the stored secrets."""
+    async def _lend(self, store: Store) -> None:
+        """A dry run keeps nothing, but its reads need the stored secrets, and polling begins where it stands."""
         path = self.data / STORE_FILE
         if not path.is_file():
             return
@@ -171,11 +174,16 @@ class Host:
         await kept.open()
         try:
             secrets = await kept.secrets()
+            polls = await kept.polls()
+            items = [(poll, tuple(await kept.poll_items(poll.scenario, poll.simulated))) for poll in polls]
         finally:
             await kept.close()
-        if secrets:
-            now = self.clock.time()
-            await store.put(*(PutSecret(name, value, now) for name, value in secrets.items()))
+        now = self.clock.time()
+        await store.put(
+            *(PutSecret(name, value, now) for name, value in secrets.items()),
+            *(PutPoll(poll) for poll in polls),
+            *(PutPollItems(poll.scenario, poll.simulated, own) for poll, own in items),
+        )
 
 
 def mistakes(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -12,7 +12,7 @@ from engine.runtime.rundata import is_json, names, request_name
 from engine.runtime.runner import Runner
 from engine.runtime.states import State
 from engine.scenario.expressions import ExpressionError
-from engine.scenario.plan import Scenario
+from engine.scenario.plan import Listening, Polling, Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.errors import DataError, StoreError
@@ -21,9 +21,12 @@ from engine.sdk.modules import Delivery as Incoming
 from engine.sdk.modules import Event
 from engine.store.changes import AddDelivery, AddReceipt, AddRun, Change, SetDelivery
 from engine.store.interface import Store
-from engine.store.records import Delivery, DeliveryState, Receipt, Run
+from engine.store.records import SETTABLE, Delivery, DeliveryState, Receipt, Run
 
 log = logging.getLogger(__name__)
+
+#: the method of a receipt that a polling trigger made; its body is the list of items
+POLL = "POLL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,20 @@ class Intake:
         self._clock = clock
         self._faults = faults
 
-    async def accept(self, source: str, listeners: Sequence[Scenario], incoming: Incoming, idle: str = "") -> Accepted:
+    async def accept(
+        self,
+        source: str,
+        listeners: Sequence[Scenario],
+        incoming: Incoming,
+        idle: str = "",
+        also: Sequence[Change] = (),
+    ) -> Accepted:
         """Store a delivery, durably, with the fate it has for each listener; then start the runs.
 
         :param source: the webhook's name.
         :param listeners: the scenarios that listen now, inactive ones included.
         :param idle: for a webhook that nobody listens to, the scenario that it was made for.
+        :param also: what belongs into the same transaction.
         :raises StoreError: it is not stored, and must not be acknowledged.
         """
         now = self._clock.time()
@@ -96,7 +107,7 @@ class Intake:
             changes.append(AddDelivery(delivery))
             if delivery.run_id is not None:
                 changes.append(AddRun(made[delivery.run_id]))
-        await self._commit(changes)
+        await self._commit([*changes, *also])
         self._faults.hit("receipt.accepted")
         return await self._started(receipt_id, deliveries, starts)
 
@@ -122,14 +133,18 @@ class Intake:
     async def deliver(self, receipt: Receipt, plan: Scenario, incoming: Incoming) -> Accepted:
         """By command: give a parked or rejected receipt to a scenario as if it came now; its time stays."""
         request = request_name(incoming.method, incoming.headers, incoming.query, receipt.received_at)
-        known = {(d.scenario, d.number) for d in await self._store.deliveries([receipt.id])}
+        known = {(d.scenario, d.number): d.state for d in await self._store.deliveries([receipt.id])}
         sorter = _Sorter(self, plan, receipt.id, self._clock.time(), request, incoming, by_command=True)
         changes: list[Change] = []
         starts: list[_Start] = []
         deliveries: list[Delivery] = []
         for delivery, start, _ in sorter.sort():
+            state = known.get((delivery.scenario, delivery.number))
+            if receipt.method == POLL and state is not None and state not in SETTABLE:
+                # the items of a poll have fates of their own; those that are settled stay so
+                continue
             deliveries.append(delivery)
-            there = (delivery.scenario, delivery.number) in known
+            there = state is not None
             changes.append(SetDelivery(delivery) if there else AddDelivery(delivery))
             if start is not None:
                 changes.append(AddRun(start.run))
@@ -199,6 +214,8 @@ class _Sorter:
 
     def sort(self) -> list[tuple[Delivery, _Start | None, str | None]]:
         plan, trigger = self._plan, self._plan.trigger
+        if isinstance(trigger, Polling):
+            return [self._item(trigger, number, item) for number, item in enumerate(self._incoming.body)]
         try:
             events = self._events()
         except DataError as error:
@@ -216,7 +233,7 @@ class _Sorter:
     def _events(self) -> list[Event]:
         """The delivery's events as the app gives them. Raises whatever the app's code raises."""
         trigger = self._plan.trigger
-        if trigger is None:
+        if not isinstance(trigger, Listening):
             return [Event(self._incoming.body)]
         events = list(trigger.module.parse(self._incoming))
         if identify := trigger.module.identify:
@@ -230,6 +247,20 @@ class _Sorter:
             )
             for event in events
         ]
+
+    def _item(self, trigger: Polling, number: int, item: Any) -> tuple[Delivery, _Start | None, str | None]:
+        """The fate of one item of a poll: one that the app cannot read stops no other."""
+        try:
+            event = trigger.module.identify(trigger.config, item)
+            body = self._storable(event.body)
+        except DataError as error:
+            return self._delivery(number, DeliveryState.REJECTED, reason=error.message), None, None
+        except Exception as error:  # noqa: BLE001 - a plugin's mistake; the receipt keeps the item, and says what happened
+            reason = f"{trigger.module_name} raised {type(error).__name__}: {error}"
+            return self._delivery(number, DeliveryState.REJECTED, reason=reason), None, None
+        # a record that changes keeps its id, so the id tells no duplicates: the poll's cursor does
+        subject = None if event.subject is None else str(event.subject)
+        return self._one(number, replace(event, body=body, id=None, subject=subject))
 
     def _storable(self, body: Any) -> Any:
         """An event's body as the store will hold it, so that a run sees the same now and later."""
@@ -262,7 +293,7 @@ class _Sorter:
         trigger = self._plan.trigger
         if trigger is None:
             return None
-        if not trigger.module.accepts(trigger.config, event):
+        if isinstance(trigger, Listening) and not trigger.module.accepts(trigger.config, event):
             return "the trigger's configuration does not ask for it"
         if trigger.condition is not None and not trigger.condition.test(scope):
             return "the trigger's `if` is false"

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from engine.scenario.plan import Scenario, Trigger
+from engine.scenario.plan import Listening, Scenario
 from engine.sdk.clock import Clock
 from engine.sdk.errors import ConfigError
 from engine.store.changes import AddWebhook, RetireWebhook
@@ -25,7 +25,7 @@ TOKEN_BYTES = 24
 ROTATION_GRACE = 86_400.0
 
 
-def webhook_name(plan: Scenario, trigger: Trigger) -> str:
+def webhook_name(plan: Scenario, trigger: Listening) -> str:
     """The webhook that a scenario listens to."""
     if trigger.webhook is not None:
         return trigger.webhook
@@ -67,7 +67,7 @@ class Webhooks:
         """
         listeners: defaultdict[str, list[Scenario]] = defaultdict(list)
         for plan in scenarios:
-            if plan.trigger is not None:
+            if isinstance(plan.trigger, Listening):
                 listeners[webhook_name(plan, plan.trigger)].append(plan)
         self._hooks = {}
         for webhook in await self._store.webhooks():

@@ -53,6 +53,7 @@ loaded, a warning does not. This page is made from `engine/scenario/codes.py`.
 """
 
 _TRIGGER = "scenario: example\ntrigger:\n  module: crm.watch_orders\n"
+_POLLING = "scenario: example\ntrigger:\n  module: crm.watch_customers\n  connection: crm\n"
 _CUSTOMER = "  - id: customer\n    module: crm.get_customer\n    connection: crm\n    with: {id: 7}\n"
 
 CODES: dict[str, Code] = {
@@ -266,6 +267,18 @@ CODES: dict[str, Code] = {
         "It is read before there is an event.",
         f'{_TRIGGER}  with:\n    events: ["${{{{ trigger.kind }}}}"]\nsteps: []\n',
         f"{_TRIGGER}  with:\n    events: [order]\nsteps: []\n",
+    ),
+    "trigger-key": Code(
+        "The trigger has a key of another kind of trigger.",
+        "`webhook` belongs to triggers whose vendor calls a URL, `every` and `start` to those that ask the vendor.",
+        f"{_TRIGGER}  every: 5m\nsteps: []\n",
+        f"{_POLLING}  every: 5m\nsteps: []\n",
+    ),
+    "poll-start": Code(
+        "The `start` of a polling trigger is none, or its trigger cannot begin there.",
+        "`since` needs a moment, and a trigger that knows when its records changed.",
+        f"{_POLLING}  start: {{since: yesterday}}\nsteps: []\n",
+        f"{_POLLING}  start: {{since: 2024-03-05T09:00:00Z}}\nsteps: []\n",
     ),
     "webhook-unknown": Code(
         "`engine.yaml` declares no webhook of this name.",

@@ -17,7 +17,9 @@ SCENARIO_LATER = (
     *("inputs", "output", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "on_failure", "expect"),
     *("timezone", "keep"),
 )
-TRIGGER = ("module", "connection", "webhook", "with", "if")
+TRIGGER = ("module", "connection", "webhook", "every", "start", "with", "if")
+#: keys that only one kind of trigger has
+TRIGGER_KINDS = {"webhook": ("webhook",), "polling": ("every", "start")}
 RETRY = ("attempts", "backoff", "from", "to", "jitter", "on")
 ANY_STEP = ("id", "name", "if", "retry", "timeout", "on_error")
 #: keys by the kind of step they belong to; the first names the kind in the file

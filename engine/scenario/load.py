@@ -8,26 +8,24 @@ from pathlib import Path
 
 from engine.plugins import Registry
 from engine.scenario import types
-from engine.scenario.config import check_config
 from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError
 from engine.scenario.expressions import Expression
-from engine.scenario.keys import SCENARIO, SCENARIO_LATER, TRIGGER, Reader, check_keys
+from engine.scenario.keys import SCENARIO, SCENARIO_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup
 from engine.scenario.nodes import Mapping as MappingNode
-from engine.scenario.nodes import Node, Scalar, plain
+from engine.scenario.nodes import Scalar
 from engine.scenario.plan import Scenario, Step, Trigger
 from engine.scenario.references import Names
 from engine.scenario.report import Report
 from engine.scenario.steps import StepReader, steps_within
+from engine.scenario.triggers import REQUEST, TriggerReader
 from engine.scenario.types import STRING, UNKNOWN
-from engine.scenario.values import Values, expressions_in
+from engine.scenario.values import Values
 from engine.scenario.yaml import parse, read
 from engine.sdk import jsontext
-from engine.sdk.modules import Schema, WebhookTrigger
+from engine.sdk.modules import Schema
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-_TEXTS: Schema = {"type": "object", "additionalProperties": STRING}
-_REQUEST = types.closed({"headers": _TEXTS, "query": _TEXTS, "method": STRING, "received_at": STRING})
 _RUN = types.closed({"id": STRING, "scenario": STRING, "started_at": STRING, "attempt": {"type": "integer"}})
 
 
@@ -110,9 +108,9 @@ class _Loader:
         condition: Expression | None = None
         trigger_node = reader.mapping(root.get("trigger"), "`trigger`")
         if trigger_node is not None:
-            trigger, event, condition = self._trigger(trigger_node)
+            trigger, event, condition = TriggerReader(self._report, self._lookup, self._values).read(trigger_node)
         guards = (condition.text,) if condition is not None else ()
-        outside = Names({"trigger": event, "request": _REQUEST}, guards=guards)
+        outside = Names({"trigger": event, "request": REQUEST}, guards=guards)
         variables_node = reader.mapping(root.get("vars"), "`vars`")
         every = {**outside.known, "vars": self._variables_schema(variables_node), "run": _RUN}
         names = Names(every, guards=guards)
@@ -161,46 +159,3 @@ class _Loader:
             if isinstance(values, MappingNode):
                 names += [key.text for key, _ in values.entries]
         return types.closed(dict.fromkeys(names, UNKNOWN))
-
-    def _trigger(self, node: MappingNode) -> tuple[Trigger | None, Schema, Expression | None]:
-        check_keys(node, TRIGGER, (), "a trigger", self._report)
-        webhook = self._lookup.webhook(node.get("webhook"))
-        module_node, config = node.get("module"), node.get("with")
-        if isinstance(config, Scalar) and config.value is None:
-            config = None
-        literal = config is None or self._literal(config)
-        if module_node is None:
-            self._report.add("missing-key", "a trigger needs a `module`", node.place, "see `engine modules`")
-        found = self._lookup.module(module_node) if module_node is not None else None
-        name, module = found if found is not None else ("", None)
-        event: Schema = UNKNOWN
-        connection = None
-        if module is not None and module_node is not None and isinstance(module, WebhookTrigger):
-            check_config(module, config, module_node.place, self._report, name=name)
-            connection = self._lookup.connection(node.get("connection"), name, module, module_node.place)
-            event = self._lookup.output(name, module, config, module_node.place)
-        elif module_node is not None and module is not None:
-            message = f"'{name}' is no trigger, it does not start scenarios"
-            self._report.add("trigger-kind", message, module_node.place, "call it as a step")
-        condition_node = node.get("if")
-        names = Names({"trigger": event, "request": _REQUEST})
-        condition = self._values.condition(condition_node, names) if condition_node is not None else None
-        if not isinstance(module, WebhookTrigger):
-            return None, event, condition
-        trigger = Trigger(
-            module_name=name,
-            module=module,
-            place=node.place,
-            connection=connection,
-            webhook=webhook,
-            config=plain(config) if config is not None and literal else {},
-            condition=condition,
-        )
-        return trigger, event, condition
-
-    def _literal(self, config: Node) -> bool:
-        found = next(expressions_in(config), None)
-        if found is not None:
-            message = "a trigger's `with` is read before there is data; no expression can stand here"
-            self._report.add("trigger-expression", message, found.place, "choose events with the trigger's `if`")
-        return found is None

@@ -11,7 +11,7 @@ from engine.scenario.keys import Reader
 from engine.scenario.nodes import Node
 from engine.scenario.report import Report
 from engine.scenario.types import UNKNOWN
-from engine.sdk.modules import Module, Schema, WebhookTrigger
+from engine.sdk.modules import Module, PollingTrigger, Schema, WebhookTrigger
 
 
 class Lookup:
@@ -112,4 +112,4 @@ class Lookup:
 
 
 def is_trigger(module: Module) -> bool:
-    return isinstance(module, WebhookTrigger)
+    return isinstance(module, WebhookTrigger | PollingTrigger)

@@ -10,7 +10,8 @@ from typing import Any
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import Expression, Template
 from engine.sdk.errors import ModuleError
-from engine.sdk.modules import Config, Module, WebhookTrigger
+from engine.sdk.http import LONGEST_WAIT
+from engine.sdk.modules import Config, Module, PollingTrigger, WebhookTrigger
 
 
 class OnError(StrEnum):
@@ -51,12 +52,12 @@ class Retry:
         """Seconds between try number ``attempt`` (from 1) and the next.
 
         :param chance: a number from 0 to 1.
-        :param asked: seconds that the vendor asked for; never less than that is waited.
+        :param asked: seconds that the vendor asked for; never less than that is waited, up to ``LONGEST_WAIT``.
         """
         doublings = attempt - 1 if self.backoff is Backoff.EXPONENTIAL else 0
         seconds = min(self.first * 2.0 ** min(doublings, 64), self.limit)
         seconds *= 1 - self.jitter * chance
-        return max(seconds, asked or 0.0)
+        return max(seconds, min(asked or 0.0, LONGEST_WAIT))
 
 
 #: what a step without ``retry`` does: transient errors are tried three times
@@ -145,18 +146,49 @@ class StopStep(Step):
 class Trigger:
     """What starts the scenario.
 
-    :param webhook: name of a shared webhook of ``engine.yaml``.
     :param config: the trigger's ``with:``, without expressions.
     :param condition: the trigger's ``if``: an event for which it is false is ``filtered``.
     """
 
     module_name: str
-    module: WebhookTrigger
+    module: Module
     place: Place
     connection: str | None = None
-    webhook: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     condition: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening(Trigger):
+    """The vendor calls a URL.
+
+    :param webhook: name of a shared webhook of ``engine.yaml``.
+    """
+
+    module: WebhookTrigger
+    webhook: str | None = None
+
+
+class Start(StrEnum):
+    """What of a polled vendor's records is new when nothing was seen yet (``start:`` in the file)."""
+
+    FROM_NOW = "from_now"
+    ALL = "all"
+    SINCE = "since"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polling(Trigger):
+    """The vendor is asked again and again.
+
+    :param every: seconds from the beginning of one sweep to that of the next.
+    :param since: Unix seconds, where ``start`` is ``SINCE``.
+    """
+
+    module: PollingTrigger
+    every: float
+    start: Start = Start.FROM_NOW
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

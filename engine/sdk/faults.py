@@ -14,6 +14,7 @@ POINTS: dict[str, str] = {
     "store.commit": "the batch is written and about to be committed; nothing of it is durable",
     "store.committed": "the batch is durable; nobody has been told",
     "receipt.accepted": "the receipt is durable; the sender has no answer yet",
+    "poll.page": "a polling trigger has read a page; nothing of it is stored",
     "run.claimed": "the run is claimed; no step has run",
     "call.before": "a read is about to be made",
     "call.after": "a read was answered; the answer is not recorded",

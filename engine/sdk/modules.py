@@ -265,16 +265,21 @@ class WebhookTrigger(Module):
 class PollingTrigger(Module):
     """A trigger that asks the vendor again and again: a search, plus the order and identity of its items.
 
-    The engine keeps what it has seen, and starts a run for each item that is new or has changed.
+    The engine keeps what it has seen, and starts a run for each item that is new or has changed. A *sweep* reads all
+    pages, from the first cursor on.
 
     :param page: ``page(call, cursor)``, as of a ``Search``; the first cursor is None, or what ``resume`` gave.
     :param identify: pure; the event of an item. Its ``id`` is the record's identity and is needed here; a record that
         changes keeps it. Raises ``DataError`` for an item that is not the vendor's.
     :param order: pure; the item's position, which grows when a record is added or changed, such as the time of its
-        last change. Positions of one trigger are all numbers or all text that sorts, such as ISO times in UTC of one
-        precision. None: what is new or has changed is told by identity and content, from all pages, each time.
-    :param resume: pure; ``resume(config, position)`` gives the first cursor of a search for what has this position or
-        a later one, where the vendor can filter. It needs ``order``.
+        last change; pages come sorted by it, oldest or newest first. Positions of one trigger are all numbers or all
+        text that sorts, such as ISO times in UTC of one precision. None: what is new or has changed is told by identity
+        and content, from all pages, each time.
+    :param resume: pure; ``resume(config, position)`` gives the first cursor of a sweep that needs only what has this
+        position or a later one: where the vendor can filter, or where ``page`` can end because the newest come first.
+        It needs ``order``.
+    :param moment: pure; the position of a moment, for ``start: {since: …}``; None: positions are ISO times. It needs
+        ``order``.
     :param output: JSON Schema of one event's body, which scenarios see as ``trigger``.
     """
 
@@ -282,7 +287,8 @@ class PollingTrigger(Module):
     identify: Callable[[Config, Json], Event]
     order: Callable[[Json], str | int | float] | None = None
     resume: Callable[[Config, Json], Json] | None = None
+    moment: Callable[[datetime], str | int | float] | None = None
 
     def __post_init__(self) -> None:
-        if self.resume is not None and self.order is None:
-            raise ValueError(f"polling trigger {self.name}: resume needs order")
+        if self.order is None and (self.resume is not None or self.moment is not None):
+            raise ValueError(f"polling trigger {self.name}: resume and moment need order")

@@ -18,6 +18,7 @@ from aiohttp import ClientError, web
 
 from engine.runtime.intake import Accepted, Intake
 from engine.runtime.webhooks import Hook, Webhooks
+from engine.scenario.plan import Listening
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock, utc
 from engine.sdk.errors import EngineError, StoreError
@@ -224,15 +225,16 @@ def _readable(text: str) -> str:
 def _handshake(hook: Hook, delivery: Delivery) -> Answer | None:
     """The answer to a vendor's challenge, when a listener's trigger knows one."""
     for plan in hook.listeners:
-        if plan.trigger is None or plan.trigger.module.handshake is None:
+        trigger = plan.trigger
+        if not isinstance(trigger, Listening) or trigger.module.handshake is None:
             continue
         try:
-            answer = plan.trigger.module.handshake(delivery)
+            answer = trigger.module.handshake(delivery)
         except Exception:
             # it may be an event, and events are not lost over an app's mistake
             log.exception(
                 "the handshake of %s failed; the delivery is taken as an event",
-                plan.trigger.module_name,
+                trigger.module_name,
                 extra={"action": "handshake_failed"},
             )
             continue

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from engine.runtime.host import Host
-from engine.runtime.intake import Accepted
+from engine.runtime.intake import POLL, Accepted
+from engine.scenario.plan import Polling
 from engine.sdk import jsontext
 from engine.sdk.clock import utc
 from engine.sdk.errors import EngineError, StoreError
 from engine.sdk.modules import Delivery
 from engine.server.bodies import decode
 from engine.store.ids import show
-from engine.store.records import DeliveryState
+from engine.store.records import SETTABLE, DeliveryState
 
 
 class NotDeliverable(EngineError):
@@ -29,7 +30,7 @@ async def redeliver(host: Host, receipt_id: int, scenario: str | None) -> Accept
     if receipt is None:
         raise NotDeliverable(f"there is no receipt {show(receipt_id)}", hint="list them with `engine receipts`")
     deliveries = await host.store.deliveries([receipt_id])
-    waiting = {d.scenario for d in deliveries if d.state in (DeliveryState.PARKED, DeliveryState.REJECTED)}
+    waiting = {d.scenario for d in deliveries if d.state in SETTABLE}
     if scenario is None and (len(waiting) != 1 or "" in waiting):
         raise NotDeliverable(
             f"nobody listened when receipt {show(receipt_id)} came"
@@ -37,12 +38,17 @@ async def redeliver(host: Host, receipt_id: int, scenario: str | None) -> Accept
             else f"receipt {show(receipt_id)} has {len(waiting)} scenarios that it was not delivered to",
             hint="name one with --scenario",
         )
-    name = scenario or waiting.pop()
-    if any(d.scenario == name and d.state is DeliveryState.RUN for d in deliveries):
+    name = scenario or next(iter(waiting))
+    # the items of a poll have fates of their own
+    settled = receipt.method != POLL or name not in waiting
+    if settled and any(d.scenario == name and d.state is DeliveryState.RUN for d in deliveries):
         raise NotDeliverable(f"scenario '{name}' has run receipt {show(receipt_id)} already")
     plan = host.catalog.current(name)
     if plan is None:
         raise NotDeliverable(f"scenario '{name}' is not loaded", hint="start the engine with its file")
+    if (receipt.method == POLL) != isinstance(plan.trigger, Polling):
+        came = "by polling" if receipt.method == POLL else "over a webhook"
+        raise NotDeliverable(f"receipt {show(receipt_id)} came {came}, which is not how scenario '{name}' is started")
     headers = jsontext.loads(receipt.headers)
     query = jsontext.loads(receipt.query)
     body = decode(receipt.body, headers.get("content-type", ""), query)

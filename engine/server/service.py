@@ -11,6 +11,7 @@ from aiohttp import web
 from engine.runtime.host import Host
 from engine.runtime.intake import Accepted
 from engine.runtime.webhooks import Hook
+from engine.scenario.plan import Listening
 from engine.sdk.errors import ConfigError, EngineError
 from engine.sdk.modules import Delivery
 from engine.server import senders
@@ -100,6 +101,8 @@ class Service:
         port = await self._listen(hooks.application(), self._address, self._port, "webhooks", "server.port")
         address = f"[{self._address}]" if ":" in self._address else self._address
         self._public_url = self._public_url or f"http://{address}:{port}"
+        self._stack.push_async_callback(host.poller.stop)
+        host.poller.start()
 
     async def _listen(self, app: web.Application, address: str, port: int, what: str, setting: str) -> int:
         runner = web.AppRunner(
@@ -145,7 +148,9 @@ class Service:
         seen: set[tuple[str, str | None]] = set()
         for plan in hook.listeners:
             trigger = plan.trigger
-            if trigger is None or trigger.module.verify is None or (trigger.module_name, trigger.connection) in seen:
+            if not isinstance(trigger, Listening) or trigger.module.verify is None:
+                continue
+            if (trigger.module_name, trigger.connection) in seen:
                 continue
             seen.add((trigger.module_name, trigger.connection))
             try:

@@ -29,15 +29,13 @@ from engine.store.changes import (
     SettleEffect,
 )
 from engine.store.ids import show
-from engine.store.records import DeliveryState, EffectState
+from engine.store.records import SETTABLE, DeliveryState, EffectState
 from engine.store.sql import queries
 
 #: the state in which a run has an owner
 RUNNING = "running"
 #: refused requests kept for each webhook
 REFUSALS_KEPT = 20
-#: states of a delivery that a command may change
-SETTABLE = (DeliveryState.PARKED, DeliveryState.REJECTED)
 
 # one call in C gives the values of a row; ``_value_`` spares the enum's property
 _RECEIPT = attrgetter("id", "source", "received_at", "method", "headers", "query", "body", "subject")

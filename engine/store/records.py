@@ -25,6 +25,10 @@ class DeliveryState(StrEnum):
     REJECTED = "rejected"
 
 
+#: states of a delivery that a command may change
+SETTABLE = (DeliveryState.PARKED, DeliveryState.REJECTED)
+
+
 class EffectState(StrEnum):
     """What is known of a write attempt."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.store.apply import REFUSALS_KEPT, RUNNING, SETTABLE, clean, lost, not_settable
+from engine.store.apply import REFUSALS_KEPT, RUNNING, clean, lost, not_settable
 from engine.store.changes import (
     AddDelivery,
     AddEffect,
@@ -29,6 +29,7 @@ from engine.store.changes import (
 )
 from engine.store.ids import show
 from engine.store.records import (
+    SETTABLE,
     Delivery,
     DeliveryState,
     EffectRecord,

@@ -11,10 +11,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from engine import plugins
-from engine.runtime.callers import Caller
+from engine.runtime.callers import Caller, ModuleCaller
 from engine.runtime.catalog import Catalog
 from engine.runtime.commands import Choice, resume
 from engine.runtime.intake import Accepted, Intake
+from engine.runtime.polling import ModulePages, Pages, Poller, polled
+from engine.runtime.polling import delivery as poll_delivery
 from engine.runtime.project import Project
 from engine.runtime.runner import Runner
 from engine.scenario.diagnostics import ScenarioError, Severity
@@ -32,6 +34,7 @@ from engine.store.records import EffectFilter, EffectRecord, Record, Run, RunFil
 from engine.testing.clock import VirtualClock
 from engine.testing.doubles import Double, DoubleCaller, Recorded
 from engine.testing.faults import CrashAt
+from engine.testing.pages import DoublePages
 
 #: real seconds after which a test that waits for a run is told what the run waits for
 PATIENCE = 10.0
@@ -78,12 +81,14 @@ class Harness:
     :param doubles: functions that stand for modules, by name; see ``DoubleCaller``.
     :param caller: carries out calls in place of doubles.
     :param registry: what is installed; by default everything that is.
+    :param pages: reads the pages of polling triggers; by default the modules, or the doubles that stand for them.
     :param new_store: opens the store, again after each restart; by default one in memory.
     """
 
     sources: Sequence[str]
     doubles: Mapping[str, Double] = field(default_factory=dict)
     caller: Caller | None = None
+    pages: Pages | None = None
     registry: plugins.Registry | None = None
     clock: VirtualClock = field(default_factory=VirtualClock)
     faults: Faults = NO_FAULTS
@@ -154,6 +159,16 @@ class Harness:
         )
         await self._runner.start()
         self.intake = Intake(self.store, self._runner, self.clock, self.faults)
+        self.poller = Poller(
+            self.plans, self.store, self._runner, self.intake, self._new_pages(), self.clock, faults=self.faults
+        )
+
+    def _new_pages(self) -> Pages:
+        if self.pages is not None:
+            return self.pages
+        if isinstance(self._caller, ModuleCaller):
+            return ModulePages(self._caller.connections, self.clock)
+        return DoublePages(self._caller if isinstance(self._caller, DoubleCaller) else DoubleCaller(self.doubles))
 
     async def _new_store(self) -> Store:
         if self.new_store is not None:
@@ -173,6 +188,7 @@ class Harness:
     async def _let_go(self) -> None:
         runner, self._runner = self._runner, None
         if runner is not None:
+            await self.poller.stop()
             await runner.stop(grace=0)
 
     async def restart(self, faults: Faults = NO_FAULTS) -> None:
@@ -182,7 +198,10 @@ class Harness:
         await self.start()
 
     async def send(self, event: Any, *, headers: Mapping[str, str] | None = None, to: str | None = None) -> Accepted:
-        """Deliver an event as a JSON webhook to all scenarios, or to the one that is named."""
+        """Deliver an event as a JSON webhook to all scenarios that have one, or to the one that is named.
+
+        Where there are polling triggers only, the event is an item that their sweep has found.
+        """
         raw = jsontext.dumps(event)
         delivery = Delivery(
             "POST",
@@ -193,7 +212,21 @@ class Harness:
             utc(self.clock.time()),
         )
         listeners = [plan for plan in self.plans if to in (None, plan.name)]
-        return await self.intake.accept("test", listeners, delivery)
+        if listeners and all(polled(plan) for plan in listeners):
+            return await self.intake.accept("test", listeners, poll_delivery([event], self.clock.time()))
+        return await self.intake.accept("test", [plan for plan in listeners if not polled(plan)], delivery)
+
+    async def poll(self, name: str | None = None) -> list[Accepted]:
+        """Sweep the polling triggers of all active scenarios once, or that of the one that is named.
+
+        :returns: what became of each page that brought something new.
+        :raises EngineError: a page could not be read.
+        """
+        found: list[Accepted] = []
+        for plan in self.plans:
+            if polled(plan) is not None and plan.active and name in (None, plan.name):
+                await self.poller.sweep(plan, accepted=found.append)
+        return found
 
     async def run(self, event: Any, **options: Any) -> RunResult:
         """Deliver an event, and wait until its one run has left memory."""

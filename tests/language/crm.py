@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import Action, App, Config, ConnectionType, Effect, Event, Page, Schema, Search, Transform, WebhookTrigger
+from engine import (
+    Action,
+    App,
+    Config,
+    ConnectionType,
+    Effect,
+    Event,
+    Page,
+    PollingTrigger,
+    Schema,
+    Search,
+    Transform,
+    WebhookTrigger,
+)
 from engine.plugins import Registry
 
 CUSTOMER: Schema = {
@@ -150,6 +163,26 @@ CRM = App(
             config=closed({"email": {"type": "string"}}),
             output={"type": "array", "items": ORDER},
             page=page,
+        ),
+        PollingTrigger(
+            name="watch_customers",
+            title="Watch Customers",
+            description="",
+            connection="crm",
+            config=closed({"tier": {"type": "string"}}),
+            output=CUSTOMER,
+            page=page,
+            identify=lambda _config, item: Event(item, id=str(item["id"])),
+            order=lambda item: item["updated_at"],
+        ),
+        PollingTrigger(
+            name="watch_tiers",
+            title="Watch Tiers",
+            description="",
+            config=closed({}),
+            output={"type": "object", "properties": {"tier": {"type": "string"}}},
+            page=page,
+            identify=lambda _config, item: Event(item, id=item["tier"]),
         ),
         Transform(name="note", title="Note", description="", config={"type": "object"}, apply=nothing),
         Transform(

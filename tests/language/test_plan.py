@@ -14,6 +14,7 @@ from engine.scenario.plan import (
     Backoff,
     ForeachStep,
     GroupStep,
+    Listening,
     ModuleStep,
     OnError,
     Retry,
@@ -84,7 +85,7 @@ def test_the_head_of_a_scenario() -> None:
     assert (scenario.name, scenario.description, scenario.active) == ("orders", "Shows every kind of step.", False)
     assert str(scenario.place) == "orders.yaml:1:11"
     trigger = scenario.trigger
-    assert trigger is not None
+    assert isinstance(trigger, Listening)
     assert (trigger.module_name, trigger.webhook, trigger.connection) == ("crm.watch_orders", "shared", None)
     assert trigger.config == {"events": ["order"]}
     assert trigger.condition is not None

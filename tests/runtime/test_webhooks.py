@@ -7,7 +7,7 @@ import pytest
 from engine.plugins import Registry
 from engine.runtime.webhooks import TOKEN_BYTES, Webhooks, webhook_name
 from engine.scenario.load import load_scenario
-from engine.scenario.plan import Scenario
+from engine.scenario.plan import Listening, Scenario
 from engine.sdk.apps import App
 from engine.sdk.connections import ConnectionType
 from engine.sdk.errors import ConfigError
@@ -69,7 +69,7 @@ async def loaded(store: MemoryStore, *plans: Scenario, clock: VirtualClock | Non
 )
 def test_which_webhook_a_scenario_listens_to(module: str, head: str, name: str) -> None:
     found = plan("a", module, head)
-    assert found.trigger is not None
+    assert isinstance(found.trigger, Listening)
     assert webhook_name(found, found.trigger) == name
 
 
