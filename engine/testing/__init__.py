@@ -5,5 +5,6 @@ from engine.testing.clock import VirtualClock
 from engine.testing.doubles import DoubleCaller, Recorded
 from engine.testing.faults import CrashAt
 from engine.testing.harness import Harness, RunResult
+from engine.testing.simulated import SimulatedHarness
 
-__all__ = ["POINTS", "CrashAt", "DoubleCaller", "Harness", "Recorded", "RunResult", "VirtualClock"]
+__all__ = ["POINTS", "CrashAt", "DoubleCaller", "Harness", "Recorded", "RunResult", "SimulatedHarness", "VirtualClock"]
