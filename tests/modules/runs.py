@@ -16,7 +16,7 @@ from engine.testing import Harness, RunResult, VirtualClock
 
 _SCENARIO = """
 scenario: test
-trigger: {module: http.watch_webhook}
+trigger: {%s}
 steps:
 """
 
@@ -38,17 +38,18 @@ class Runs:
 
 
 @asynccontextmanager
-async def runs(app: str, steps: str) -> AsyncIterator[Runs]:
+async def runs(app: str, steps: str, trigger: str = "module: http.watch_webhook") -> AsyncIterator[Runs]:
     """An engine with one scenario.
 
-    :param steps: YAML list of steps; the trigger is a generic webhook.
+    :param steps: YAML list of steps.
+    :param trigger: the trigger's keys in YAML's flow style; by default a generic webhook.
     """
     clock = VirtualClock()
     registry = plugins.load()
     async with Simulators(registry, clock, apps=[app]) as simulators:
         connections = Connections({}, registry, Secrets({}), clock, overrides=simulators.overrides)
         try:
-            source = _SCENARIO + "\n".join("  " + line for line in steps.strip().splitlines())
+            source = _SCENARIO % trigger + "\n".join("  " + line for line in steps.strip().splitlines())
             async with Harness([source], caller=ModuleCaller(connections), registry=registry, clock=clock) as harness:
                 yield Runs(harness, simulators.running[app])
         finally:

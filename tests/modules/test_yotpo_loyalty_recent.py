@@ -174,3 +174,31 @@ async def test_a_change_of_points_changes_the_content_but_no_time_of_the_record(
     [after] = (await page(yotpo.call({"limit": 1}), None)).items
     assert {key for key in after if after[key] != before[key]} == {"points_balance"}
     assert (WATCH_RECENT_CUSTOMERS.order, WATCH_RECENT_CUSTOMERS.resume) == (None, None)
+
+
+async def test_each_new_or_changed_customer_starts_one_run() -> None:
+    trigger = "module: yotpo_loyalty.watch_recent_customers, connection: yotpo, start: all, with: {per_page: 1}"
+    steps = """
+- stop: success
+  output: "${{ trigger.email }} ${{ trigger.points_balance }}"
+"""
+    async with runs("yotpo_loyalty", steps, trigger) as engine_:
+        state = engine_.simulator.state
+
+        async def looked() -> list[str]:
+            await engine_.harness.clock.advance(300)
+            found = await engine_.harness.poll()
+            results = [await engine_.harness.result(run) for accepted in found for run in accepted.runs]
+            assert {result.state for result in results} <= {"succeeded"}
+            assert all(result.run.subject == result.output.split()[0] for result in results)
+            return sorted(result.output for result in results)
+
+        assert await looked() == ["ana@example.com 640", "ben@example.com 0"]
+        assert await looked() == []
+        state.book(state.customers["ben@example.com"], 5, "Goodwill", earned=False)
+        assert await looked() == ["ben@example.com 5"]
+        cleo = samples.customer("cleo@example.com", "Cleo", "Example", 102)
+        state.customers[cleo["email"]] = cleo
+        state.customers["ana@example.com"]["last_seen_at"] = "2024-03-06T09:00:00.000Z"
+        assert await looked() == ["ana@example.com 640", "cleo@example.com 640"]
+        assert await looked() == []
