@@ -9,10 +9,57 @@ from typing import Self
 from aiohttp import web
 
 from engine.plugins import Registry
-from engine.sdk.apps import App, Simulator
+from engine.scenario.diagnostics import did_you_mean
+from engine.sdk.apps import App, Simulator, WebhookSample, WebhookSender
 from engine.sdk.clock import Clock
 from engine.sdk.errors import ConfigError, EngineError, PluginError
 from engine.sdk.modules import Json
+
+
+def simulated_app(registry: Registry, name: str) -> App:
+    """The app of this name, which has a simulator.
+
+    :raises ConfigError: it is not installed, or has none.
+    """
+    app = registry.apps.get(name)
+    if app is None:
+        hint = did_you_mean(name, registry.apps) or "list them with `engine modules`"
+        raise ConfigError(f"no app '{name}' is installed", hint=hint)
+    if app.simulator is None:
+        raise ConfigError(f"app '{name}' has no simulator")
+    return app
+
+
+def new_simulator(registry: Registry, app: App, clock: Clock) -> Simulator:
+    """An app's simulator, with the state that it starts with. It serves nothing yet.
+
+    :raises PluginError: the plugin's code fails.
+    """
+    assert app.simulator is not None
+    try:
+        return app.simulator(clock)
+    except EngineError:
+        raise
+    except Exception as error:
+        raise _fault(registry, app, "does not start", error) from error
+
+
+def webhooks_of(registry: Registry, app: App, simulator: Simulator) -> Mapping[str, WebhookSample]:
+    """The webhooks that a simulator can send, as its state is now; empty when its vendor sends none.
+
+    :raises PluginError: the plugin's code fails.
+    """
+    try:
+        return simulator.webhooks if isinstance(simulator, WebhookSender) else {}
+    except EngineError:
+        raise
+    except Exception as error:
+        raise _fault(registry, app, "cannot make its webhooks", error) from error
+
+
+def _fault(registry: Registry, app: App, what: str, error: Exception) -> PluginError:
+    message = f"the simulator of app '{app.name}' {what}: {type(error).__name__}: {error}"
+    return PluginError(message, place=registry.origin(app.name))
 
 
 class Simulators:
@@ -68,26 +115,18 @@ class Simulators:
             await self._runners.pop().cleanup()
 
     def _chosen(self) -> list[App]:
-        apps = self._registry.apps
-        for name in self._wanted or ():
-            if name not in apps:
-                raise ConfigError(f"no app '{name}' is installed", hint="list them with `engine modules`")
-            if apps[name].simulator is None:
-                raise ConfigError(f"app '{name}' has no simulator")
-        return [a for a in apps.values() if a.simulator and (self._wanted is None or a.name in self._wanted)]
+        if self._wanted is not None:
+            return [simulated_app(self._registry, name) for name in self._wanted]
+        return [app for app in self._registry.apps.values() if app.simulator]
 
     async def _start(self, app: App) -> None:
-        assert app.simulator is not None
+        simulator = new_simulator(self._registry, app, self._clock)
         try:
-            simulator = app.simulator(self._clock)
             runner = web.AppRunner(simulator.application(), access_log=None, shutdown_timeout=0.1)
         except EngineError:
             raise
         except Exception as error:
-            raise PluginError(
-                f"the simulator of app '{app.name}' does not start: {type(error).__name__}: {error}",
-                place=self._registry.origin(app.name),
-            ) from error
+            raise _fault(self._registry, app, "does not start", error) from error
         await runner.setup()
         self._runners.append(runner)
         try:
