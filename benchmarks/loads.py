@@ -1,4 +1,4 @@
-"""The two kinds of load: closed on completion, which finds the maximum, and at a fixed rate, which tells the latency."""
+"""Two kinds of load: closed on completion, which finds the maximum, and at a fixed rate, which tells the latency."""
 
 from __future__ import annotations
 

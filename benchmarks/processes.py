@@ -37,22 +37,24 @@ class Process:
     def __init__(
         self, command: Sequence[str], *, folder: Path, environment: dict[str, str], core: int | None, log: Path
     ) -> None:
-        def pin() -> None:
-            if core is not None:
-                os.sched_setaffinity(0, {core})
-
         self._log = log.open("ab")
+        mine = os.sched_getaffinity(0)
+        if core is not None:
+            # a child begins on the cores of its parent; nothing has to be done between its fork and its exec
+            os.sched_setaffinity(0, {core})
         self.started = now()
-        self._process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            preexec_fn=pin,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                start_new_session=True,
+            )
+        finally:
+            os.sched_setaffinity(0, mine)
         self._proc = Path("/proc") / str(self._process.pid)
 
     @property

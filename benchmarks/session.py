@@ -5,31 +5,38 @@ from __future__ import annotations
 import asyncio
 import itertools
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import percentile
-from benchmarks.ledger import Ledger, now
+import orjson
+
+from benchmarks.figures import middle, percentile
+from benchmarks.ledger import Ledger
 from benchmarks.loads import Span, closed, paced, settle
 from benchmarks.processes import Process, Usage
-from benchmarks.systems import SYSTEMS, System
-from benchmarks.wire import Api, Sender
-from benchmarks.work import EARNED, SPENT, event, names
+from benchmarks.systems import SYSTEMS, Engine, System
+from benchmarks.wire import Api
+from benchmarks.work import SPENT, event, names
 
 Figures = dict[str, Any]
 
 #: seconds without any movement after which an event counts as not coming any more
 STALL = 10.0
+#: the same when a kill has surely stopped some of them
+STALL_AFTER_KILL = 4.0
 #: connections of a load at a fixed rate
 CONNECTIONS = 256
 #: events a second of the load that is called light
 LIGHT = 20.0
 #: share of a system's maximum that is called busy
 BUSY = 0.7
+#: seconds that a slow API takes for each answer, in one of the kills
+SLOW = 0.5
+#: events of each of the two types in the check
+CHECKED = 100
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class Session:
     core: int | None
     say: Callable[[str], None]
     results: Figures = field(default_factory=dict)
-    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     async def open(self) -> None:
         self.api = Api(Ledger())
@@ -133,6 +140,33 @@ class Session:
 
     # ------------------------------------------------------------------ measurements
 
+    async def check(self) -> None:
+        """Both types of event to each system: one must be read and posted, the other must not."""
+        found: Figures = {}
+        for name in self.plan.systems:
+            async with self.running(name) as (system, _):
+                ledger = self.fresh()
+                sender = system.sender(ledger, 1)
+                wanted = set()
+                for event_id, number in itertools.islice(names(self.tag()), CHECKED):
+                    wanted.add(event_id)
+                    sender.send(event_id, number)
+                    other = f"{event_id}-spent"
+                    sender.send(other, number, content=orjson.dumps(event(other, number, SPENT)))
+                await settle(ledger, stall=1.0)
+                sender.close()
+                right = (
+                    ledger.completed.keys() == wanted
+                    and len(ledger.accepted) == 2 * CHECKED
+                    and ledger.reads == CHECKED
+                    and not (ledger.wrong or ledger.repeated)
+                )
+                if not right:
+                    raise WrongResult(f"{name} does not do the work; the end of its log:\n{system.tail()}")
+                found[name] = {"posted": len(ledger.completed), "left_out": CHECKED}
+                self.say(f"{name}: {CHECKED} events posted, {CHECKED} of another type left out")
+        self.results["check"] = found
+
     async def windows(self) -> None:
         """How many events outstanding give each system its maximum."""
         found: dict[str, dict[str, float]] = {}
@@ -149,6 +183,11 @@ class Session:
     def best_window(self, name: str) -> int:
         tries: dict[str, float] = self.results["windows"][name]
         return int(max(tries, key=lambda outstanding: tries[outstanding]))
+
+    def top(self, name: str) -> float:
+        """A system's maximum as far as it is known, in events a second."""
+        rounds = [each[name]["per_second"] for each in self.results.get("rounds", ()) if name in each]
+        return middle(rounds).median if rounds else max(self.results["windows"][name].values())
 
     async def maximum(self) -> None:
         """Rounds of the closed load, all systems in turn, so that each is measured next to the others."""
@@ -183,6 +222,104 @@ class Session:
             "stored_bytes_serving": serving / events,
             "stored_bytes_stopped": stopped / events,
         }
+
+    async def latency(self) -> None:
+        """The light and the busy load at a fixed rate, all systems in turn."""
+        found: dict[str, dict[str, list[Figures]]] = {name: {"light": [], "busy": []} for name in self.plan.systems}
+        self.results["latency"] = found
+        for _ in range(self.plan.latency_rounds):
+            for name in self.plan.systems:
+                async with self.running(name) as (system, process):
+                    # the first events of a life are slower; they are no part of either load
+                    await self.paced(system, process, LIGHT, self.plan.warm)
+                    for load, rate, seconds in (
+                        ("light", LIGHT, self.plan.light_seconds),
+                        ("busy", BUSY * self.top(name), self.plan.busy_seconds),
+                    ):
+                        got = await self.paced(system, process, rate, seconds)
+                        found[name][load].append(got)
+                        through = got["through_ms"]
+                        self.say(f"{name} at {rate:.0f}/s: p50 {through['p50']:.1f}, p99 {through['p99']:.1f} ms")
+
+    async def cold(self) -> None:
+        """From the start of the process to the first 2xx, and to the first event that is through."""
+        found: dict[str, list[Figures]] = {name: [] for name in self.plan.systems}
+        self.results["cold"] = found
+        for _ in range(self.plan.cold_starts):
+            for name in self.plan.systems:
+                system = self.make(name)
+                try:
+                    system.start()
+                    accepted, through = await system.ready(self.fresh(), names(self.tag()))
+                finally:
+                    system.discard()
+                found[name].append({"accepted_s": accepted, "through_s": through})
+                self.say(f"{name}: first 2xx after {accepted:.2f} s, through after {through:.2f} s")
+
+    async def kills(self) -> None:
+        """SIGKILL to the engine halfway through a load, and a start at once; then every event is looked for."""
+        found: list[Figures] = []
+        self.results["kills"] = found
+        loads = [(BUSY * self.top(Engine.name), 0.0)] * self.plan.kills + [(LIGHT, SLOW)]
+        for rate, delay in loads:
+            self.api.delay = delay
+            try:
+                got = await self.one_kill(rate)
+            finally:
+                self.api.delay = 0.0
+            found.append({"asked": rate, "api_delay_s": delay, **got})
+            self.say(
+                f"kill at {rate:.0f}/s: {got['accepted']} accepted, {got['lost']} lost, {got['doubled']} doubled,"
+                f" {got['held']} held"
+            )
+
+    async def one_kill(self, rate: float) -> Figures:
+        """One life that is cut off, and the next."""
+        async with self.running(Engine.name) as (system, process):
+            assert isinstance(system, Engine)
+            ledger = self.fresh()
+            sender = system.sender(ledger, CONNECTIONS)
+
+            async def cut() -> None:
+                process.kill()
+                system.start()
+
+            usage = process.usage()
+            await paced(
+                ledger,
+                sender,
+                names(self.tag()),
+                rate=rate,
+                seconds=self.plan.kill_seconds,
+                read=lambda: usage,
+                halfway=cut,
+            )
+            await settle(ledger, stall=STALL_AFTER_KILL)
+            sender.close()
+            assert system.process is not None
+            again = min(at for at in ledger.accepted.values() if at > system.process.started)
+            held = system.held()
+            states = system.run_counts()
+            return {
+                **fates(ledger, held),
+                "runs": states,
+                "restart_to_first_2xx_s": again - system.process.started,
+            }
+
+
+def fates(ledger: Ledger, held: set[str]) -> Figures:
+    """What a kill did to the events: lost are those that were accepted, and are neither through nor held."""
+    return {
+        "sent": len(ledger.due),
+        "accepted": len(ledger.accepted),
+        "through": len(ledger.completed),
+        "not_accepted": len(ledger.due) - len(ledger.accepted),
+        "lost": len(ledger.open() - held),
+        "doubled": len(ledger.repeated),
+        "held": len(held),
+        "held_and_posted": len(held & ledger.completed.keys()),
+        "wrong": len(ledger.wrong),
+    }
 
 
 def must_be_right(system: System, ledger: Ledger) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.ledger import Ledger, now
@@ -131,12 +132,22 @@ class Engine(System):
     def kept(self) -> Path:
         return self.project / ".engine"
 
-    def ask(self, *arguments: str) -> dict[str, list[dict[str, object]]]:
+    def held(self) -> set[str]:
+        """The events whose write may or may not have arrived, and which wait for a person."""
+        listed = self.ask("effects", "--state", "unknown", "--limit", "1000")["effects"]
+        return {effect["request"]["body"]["event_id"] for effect in listed}
+
+    def run_counts(self) -> dict[str, int]:
+        """How many runs there are in each state."""
+        counts: dict[str, int] = self.ask("runs", "--limit", "1")["counts"]
+        return counts
+
+    def ask(self, *arguments: str) -> dict[str, Any]:
         """What a command of the engine prints as JSON."""
         done = subprocess.run(
             [_program(), *arguments, "--json"], cwd=self.project, env=self.environment, capture_output=True, check=True
         )
-        answer: dict[str, list[dict[str, object]]] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
 

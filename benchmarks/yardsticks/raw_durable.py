@@ -54,7 +54,8 @@ class Writer:
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = full")
         self._db.executescript(TABLES)
-        Thread(target=self._work, daemon=True).start()
+        self._thread = Thread(target=self._work)
+        self._thread.start()
 
     def put(self, *statements: Statement) -> asyncio.Future[None]:
         """The future is done when the statements are on the disk."""
@@ -67,6 +68,13 @@ class Writer:
         """Nobody waits for these."""
         self._gathering.append((statements, None))
         self._start()
+
+    def close(self) -> None:
+        """Write what gathered, copy the log into the file, end the thread."""
+        if self._gathering:
+            self._hand_over()
+        self._batches.put([])
+        self._thread.join()
 
     def _start(self) -> None:
         if not self._writing:
@@ -81,6 +89,9 @@ class Writer:
         execute = self._db.execute
         while True:
             batch = self._batches.get()
+            if not batch:
+                self._db.close()
+                return
             execute("begin immediate")
             for statements, _ in batch:
                 for sql, values in statements:
@@ -107,6 +118,12 @@ class DurableFlow:
     async def start(self, _app: web.Application) -> None:
         self.client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100))
         self.writer = Writer(self.folder / "yardstick.db")
+
+    async def stop(self, _app: web.Application) -> None:
+        if self.tasks:
+            await asyncio.wait(self.tasks)
+        await self.client.close()
+        self.writer.close()
 
     async def take(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -149,6 +166,7 @@ def main(port: str, api: str, folder: str) -> None:
     flow = DurableFlow(api, Path(folder))
     app = web.Application()
     app.on_startup.append(flow.start)
+    app.on_cleanup.append(flow.stop)
     app.router.add_post("/hook", flow.take)
     web.run_app(app, host="127.0.0.1", port=int(port), access_log=None, print=None, loop=uvloop.new_event_loop())
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Any
 
 import aiohttp
 import orjson
@@ -30,7 +31,7 @@ class Flow:
         task.add_done_callback(self.tasks.discard)
         return web.Response(status=202, body=b"{}", headers=JSON)
 
-    async def run(self, event: dict[str, dict[str, object]]) -> None:
+    async def run(self, event: dict[str, Any]) -> None:
         if event["type"] != "points.earned":
             return
         async with self.client.get(f"{self.api}/customers/{event['customer']['id']}") as answer:
