@@ -11,6 +11,7 @@ from engine import plugins
 from engine.runtime.host import load_scenarios
 from engine.runtime.project import Project
 from engine.store.records import DeliveryState
+from engine.testing import SimulatedHarness
 from tests.scenarios.conftest import EVENTS, SCENARIOS, Serve
 
 SHIPPED = sorted(path.parent.name for path in SCENARIOS.glob("*/scenario.yaml"))
@@ -28,13 +29,23 @@ def test_the_check_finds_no_mistake_and_nothing_to_warn_of() -> None:
     assert all(plan.description for plan in plans)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+POLLED = listening_to("yotpo_loyalty.watch_recent_customers")
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in POLLED])
 async def test_it_runs_on_the_event_beside_it(serve: Serve, name: str) -> None:
     async with serve(name) as serving:
         receipt = await serving.post((SCENARIOS / name / "event.json").read_bytes())
         outcome = await serving.outcome(receipt, name)
         assert (outcome.delivery.state, outcome.run.state) == (DeliveryState.RUN, "succeeded"), outcome.run
         assert all(effect.state == "done" for effect in outcome.effects)
+
+
+@pytest.mark.parametrize("name", POLLED)
+async def test_it_runs_on_the_item_beside_it(name: str) -> None:
+    async with SimulatedHarness.of(SCENARIOS / name / "scenario.yaml") as harness:
+        result = await harness.run(json.loads((SCENARIOS / name / "event.json").read_text()))
+        assert result.state == "succeeded", result.error
 
 
 @pytest.mark.parametrize("name", listening_to("yotpo_loyalty.watch_loyalty_events"))
