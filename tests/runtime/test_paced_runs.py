@@ -41,7 +41,12 @@ def paced(steps: str, doubles: dict[str, Any], per_second: float = 1, **more: An
 async def test_runs_share_the_limit_in_the_order_in_which_they_came(module: str) -> None:
     sent: list[tuple[int, float]] = []
     steps = f'- id: send\n  module: {module}\n  with: {{n: "${{{{ trigger.n }}}}"}}'
-    harness, _ = paced(steps, {module: lambda c: sent.append((c["n"], harness.clock.time() - start)) or {}})
+
+    def note(config: Config) -> dict[str, Any]:
+        sent.append((config["n"], harness.clock.time() - start))
+        return {}
+
+    harness, _ = paced(steps, {module: note})
     start = harness.clock.time()
     async with harness:
         runs = [(await harness.send({"n": number})).runs[0] for number in range(4)]
@@ -104,10 +109,15 @@ async def test_a_wait_that_ends_in_a_closed_connection_goes_on() -> None:
 
 async def test_a_probe_waits_for_its_turn_too() -> None:
     asked: list[float] = []
+
+    def ask(_config: Config) -> Happened:
+        asked.append(harness.clock.time() - start)
+        return Happened({"id": 1})
+
     harness, caller = paced(
         "- id: send\n  module: shop.probed\n  with: {}\n",
         {"shop.probed": Script(NoAnswer("no answer"))},
-        probes={"shop.probed": lambda _c: asked.append(harness.clock.time() - start) or Happened({"id": 1})},
+        probes={"shop.probed": ask},
     )
     start = harness.clock.time()
     async with harness:
