@@ -1,4 +1,4 @@
-"""Pages that are made from the code: ``python -m tests.docs.generate errors|api``."""
+"""Pages that are made from the code: ``python -m tests.docs.generate errors|api|testing|simulators``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +15,11 @@ from typing import Any
 
 import engine
 import engine.testing
-from engine import hookspecs
+from engine import WebhookSender, hookspecs, plugins
 from engine.runtime.outcomes import HOLD_CODES
 from engine.sdk.errors import STANDARD_TYPES, EngineError, ModuleError
 from engine.sdk.faults import POINTS
+from engine.testing import VirtualClock
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -260,7 +261,43 @@ def _said(member: Any) -> str:
     return f": {said}" if said else ""
 
 
-PAGES = {"errors": errors_page, "api": api_page, "testing": testing_page}
+# ------------------------------------------------------------------ simulators
+
+_SIMULATORS = """\
+# Simulators
+
+Made from the code; `python -m tests.docs.generate simulators` prints it anew.
+
+What the simulator of each app does. *verified*: the vendor's documentation, code or answers say so. *assumed*: nobody
+has seen it; a scenario that rests on it deserves a try against the real vendor. `engine simulate APP` shows the same
+list, and [the guide](../how-to/simulators.md) how to use one.
+"""
+
+
+def simulators_page() -> str:
+    """``docs/reference/simulators.md``."""
+    parts = [_SIMULATORS]
+    for name, app in sorted(plugins.load().apps.items()):
+        # what else is installed on this machine is not of this project
+        if app.simulator is None or not app.simulator.__module__.startswith("modules."):
+            continue
+        simulator = app.simulator(VirtualClock())
+        rows = [(behaviour.text, behaviour.mark) for behaviour in simulator.behaviours]
+        parts.append(f"\n## {name}\n\n{app.title}. [What the app offers](apps/{name}.md).\n\n")
+        parts.append(_table(("behaviour", "known how"), rows))
+        if isinstance(simulator, WebhookSender):
+            sent = [(f"`{one}`", *sample.description.split(": ", 1)) for one, sample in simulator.webhooks.items()]
+            parts.append(f"\n### Webhooks of {name}\n\n")
+            parts.append(_table(("name", "topic", "what it tells"), sent))
+    return "".join(parts)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+PAGES = {"errors": errors_page, "api": api_page, "testing": testing_page, "simulators": simulators_page}
 
 if __name__ == "__main__":
     sys.stdout.write(PAGES[sys.argv[1]]())

@@ -54,7 +54,7 @@ def test_every_option_has_a_title_and_says_what_it_is(app: App, module: Module) 
 
 
 @pytest.mark.parametrize("app", APPS, ids=ids)
-def test_the_apps_page_names_every_module_option_field_and_behaviour(app: App) -> None:
+def test_the_apps_page_names_every_module_option_and_field(app: App) -> None:
     page = " ".join((ROOT / "docs/reference/apps" / f"{app.name}.md").read_text().split())
     for module in app.modules:
         assert f"`{app.name}.{module.name}`" in page
@@ -71,8 +71,9 @@ def test_the_apps_page_names_every_module_option_field_and_behaviour(app: App) -
         return
     simulator = app.simulator(HandClock())
     assert isinstance(simulator, SimulatedVendor)
-    for behaviour in simulator.behaviours:
-        assert f"- {behaviour.text} ({behaviour.mark})" in page
+    assert f"(../simulators.md#{app.name})" in page
+    # the list itself is a page that is made from the code
+    assert len({behaviour.text for behaviour in simulator.behaviours}) == len(simulator.behaviours) > 0
 
 
 @pytest.mark.parametrize("app", APPS, ids=ids)
@@ -83,7 +84,9 @@ def test_the_pages_examples_are_valid(app: App) -> None:
     for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
         block = yaml.safe_load(text)
         for step in block if isinstance(block, list) else [block["trigger"]]:
-            assert problems(step["with"], known[step["module"]].config) == []
+            found = jsonschema.Draft202012Validator(known[step["module"]].config).iter_errors(step["with"])
+            # what an expression gives is not known here
+            assert [one.message for one in found if "${{" not in str(one.instance)] == []
             shown.add(step["module"])
     assert shown == set(known)
 
