@@ -12,7 +12,7 @@ from engine.runtime.pacing import PATIENCE, Pace
 from engine.scenario.plan import ModuleStep
 from engine.sdk.errors import TimeoutError as NoAnswer
 from engine.sdk.modules import Config, Happened
-from engine.testing import Harness, VirtualClock
+from engine.testing import Harness, SimulatedHarness, VirtualClock
 from engine.testing.doubles import DoubleCaller
 from tests.runtime.core import Script
 from tests.support.shop import registry, scenario
@@ -154,3 +154,22 @@ async def test_branches_take_their_turns_side_by_side() -> None:
         result = await harness.result(run, advance=30)
     assert (result.state, len(result.effects), most) == ("succeeded", 7, 2)
     assert harness.clock.time() - start == 3.0
+
+
+@pytest.mark.parametrize("module", ["record_customer_action", "adjust_points"])
+async def test_many_runs_at_once_stay_below_the_limit_of_a_vendor(module: str) -> None:
+    config = {
+        "record_customer_action": "{customer_email: ana@example.com, action_name: instagram_mention}",
+        "adjust_points": "{customer_email: ana@example.com, point_adjustment_amount: 1}",
+    }[module]
+    source = scenario(f"- id: send\n  module: yotpo_loyalty.{module}\n  connection: yotpo\n  with: {config}")
+    source = source.replace("shop.watch", "http.watch_webhook")
+    async with SimulatedHarness([source]) as harness:
+        began = harness.clock.time()
+        runs = [(await harness.send({"n": number})).runs[0] for number in range(35)]
+        results = [await harness.result(run, advance=10) for run in runs]
+        loyalty = harness.simulator("yotpo_loyalty")
+    # ten in each second and one turn for each, so that none was answered 429 and none waited twice
+    assert {result.state for result in results} == {"succeeded"}
+    assert [len(result.effects) for result in results] == [1] * 35
+    assert (sum(loyalty.calls.values()), harness.clock.time() - began) == (35, 3.0)
