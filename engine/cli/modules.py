@@ -10,15 +10,22 @@ from typing import Any
 import click
 
 from engine.cli.console import bold, counted, dim, excerpt, print_json, table, width
+from engine.cli.failures import Finished
 from engine.cli.options import json_option
 from engine.cli.session import Session
-from engine.cli.workspace import Workspace, refuse
+from engine.cli.workspace import Workspace, refuse, warn_of
 from engine.plugins import Registry
 from engine.scenario.diagnostics import did_you_mean
 from engine.sdk.apps import App
-from engine.sdk.modules import Action, Module, Schema, Search, Transform, WebhookTrigger
+from engine.sdk.modules import Action, Module, PollingTrigger, Schema, Search, Transform, WebhookTrigger
 
-_KINDS = ((WebhookTrigger, "trigger"), (Search, "search"), (Transform, "transform"), (Action, "action"))
+_KINDS = (
+    (WebhookTrigger, "trigger"),
+    (PollingTrigger, "polling trigger"),
+    (Search, "search"),
+    (Transform, "transform"),
+    (Action, "action"),
+)
 
 
 @click.command(
@@ -30,9 +37,12 @@ _KINDS = ((WebhookTrigger, "trigger"), (Search, "search"), (Transform, "transfor
 def modules(session: Session, name: str | None) -> None:
     """Show what is installed: apps, modules, their options.
 
-    NAME is an app or a module. Plugins that could not be loaded are told on stderr.
+    NAME is an app or a module. Plugins that could not be loaded are told on stderr, and without NAME they make the
+    exit code 1; so are modules whose example does not fit their own schema, which do not.
     """
     registry = Workspace.of(session).registry()
+    doubts = [doubt for doubt in registry.doubts() if name is None or doubt.about(name)]
+    warn_of(doubts)
     if name is None:
         chosen = dict(registry.modules)
     elif name in registry.modules:
@@ -40,20 +50,27 @@ def modules(session: Session, name: str | None) -> None:
     elif name in registry.apps:
         chosen = {n: m for n, m in registry.modules.items() if registry.app_of(n).name == name}
     else:
+        problem = registry.problem_of(name.partition(".")[0])
         hint = did_you_mean(name, [*registry.modules, *registry.apps]) or "list them with `engine modules`"
-        raise refuse("unknown-module", f"no app or module '{name}' is installed", hint)
+        why = f": {problem.message}" if problem else ""
+        raise refuse(
+            "unknown-module", f"no app or module '{name}' is installed{why}", "mend the plugin" if why else hint
+        )
     if session.as_json:
         shown = [module_json(n, m) for n, m in chosen.items()]
         apps = [_app_json(a, registry) for a in registry.apps.values() if name is None or a.name == name]
-        print_json(shown[0] if name in registry.modules else {"apps": apps, "modules": shown})
+        problems = [problem.to_json() for problem in (*registry.problems, *doubts)]
+        whole = {"apps": apps, "modules": shown, "problems": problems}
+        print_json(shown[0] if name in registry.modules else whole)
     elif name in registry.modules:
         click.echo("\n".join(_page(name, chosen[name])))
     else:
         click.echo("\n".join(_overview(registry, chosen, registry.apps.get(name or ""))))
+    raise Finished(fine=name is not None or not registry.problems)
 
 
 def kind_of(module: Module) -> str:
-    """``trigger``, ``action``, ``search`` or ``transform``."""
+    """``trigger``, ``polling trigger``, ``action``, ``search`` or ``transform``."""
     return next((word for kind, word in _KINDS if isinstance(module, kind)), "module")
 
 
@@ -168,7 +185,7 @@ def _indented(text: str) -> str:
 
 
 def _example(name: str, module: Module) -> Iterator[str]:
-    trigger = isinstance(module, WebhookTrigger)
+    trigger = isinstance(module, WebhookTrigger | PollingTrigger)
     lines = [f"module: {name}"]
     if module.connection and module.connection_required:
         lines.append(f"connection: {module.connection}")

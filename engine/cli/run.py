@@ -16,6 +16,7 @@ from engine.cli.console import bold, dim, excerpt, note, print_json, width
 from engine.cli.execute import Reports, at_rest, delivery_json, fine, prompt_stop, settle
 from engine.cli.failures import Finished
 from engine.cli.options import data_option, json_option, listen_options, simulate_option, verbose_option
+from engine.cli.polled import PollRun
 from engine.cli.session import Session
 from engine.cli.transcript import Transcript, layout
 from engine.cli.watch import Watcher
@@ -23,8 +24,9 @@ from engine.cli.workspace import Workspace, shorten, wrong_usage
 from engine.plugins import Registry
 from engine.runtime.host import Host, Options
 from engine.runtime.intake import Accepted
+from engine.runtime.polling import delivery as poll_delivery
 from engine.runtime.webhooks import webhook_name
-from engine.scenario.plan import Listening, Scenario
+from engine.scenario.plan import Listening, Polling, Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import utc
 from engine.sdk.errors import EngineError
@@ -65,7 +67,7 @@ class Order:
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     help="Run once on the event in this JSON file; - reads stdin.",
 )
-@click.option("--once", is_flag=True, help="Serve until one event has been processed.")
+@click.option("--once", is_flag=True, help="Serve until one event has been processed; of a poll, take one event only.")
 @simulate_option
 @click.option("--dry-run", is_flag=True, help="Reads are made, writes are only shown; nothing is kept.")
 @json_option
@@ -87,15 +89,19 @@ def run(
     """Run one scenario, and show each step as it happens.
 
     With --event it runs once on that event. Without, a scenario with a webhook prints its URL and serves until Ctrl-C;
-    a scenario without trigger runs once. Exit code 0: everything succeeded, or the event was filtered.
+    one that polls looks once, and runs what is new to its end; a scenario without trigger runs once. Exit code 0:
+    everything succeeded, or the event was filtered, or there was nothing new.
     """
     workspace = Workspace.of(session, scenario)
     registry = workspace.registry()
     plans = workspace.scenarios(registry, [scenario], simulate=simulate)
     [plan] = plans
     body = _event(event) if event is not None else (None if plan.trigger else b"null")
-    if body is None and dry_run:
+    polls = isinstance(plan.trigger, Polling)
+    if body is None and dry_run and not polls:
         raise wrong_usage("--dry-run needs an event: add --event FILE")
+    if body is None and polls and not plan.active:
+        raise wrong_usage("the scenario is not active, so it is not polled; --event FILE runs it on one item")
     if body is not None and once:
         raise wrong_usage("--once is for serving; with --event a scenario runs once anyway")
     order = Order(plan, body, once, simulate, dry_run, host, port, public_url)
@@ -144,6 +150,9 @@ class _Run:
                 self._reports = Reports(host, workspace, watcher, self._screen)
                 if order.body is not None:
                     return await self._once(host, plan, order.body)
+                if isinstance(plan.trigger, Polling):
+                    poll = PollRun(host, plan, self._reports, watcher, self._screen, self._signals)
+                    return await poll.run(once=order.once, as_json=self._json)
                 return await self._serve(host, plan)
 
     # ------------------------------------------------------------------ one event
@@ -156,6 +165,8 @@ class _Run:
         self._watcher.wants = lambda run: run.id > first
         headers = {"content-type": "application/json"}
         delivery = Delivery("POST", headers, {}, raw, body, utc(host.clock.time()))
+        if isinstance(plan.trigger, Polling):
+            delivery = poll_delivery([body], host.clock.time())
         accepted = await host.intake.accept("cli", [plan], delivery)
         self._fates(accepted)
         runs = await settle(host, accepted.runs, self._watcher, self._signals)

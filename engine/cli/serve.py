@@ -18,7 +18,8 @@ from engine.plugins import Registry
 from engine.runtime.host import Host, Options
 from engine.runtime.outcomes import Failed, Held, Outcome, Sleeping, Succeeded
 from engine.runtime.redact import Redactor
-from engine.scenario.plan import ModuleStep, Scenario, Step
+from engine.scenario.durations import show_duration
+from engine.scenario.plan import ModuleStep, Polling, Scenario, Step
 from engine.sdk.clock import Clock
 from engine.server.service import Service
 from engine.store.ids import show
@@ -95,6 +96,10 @@ def _announce(host: Host, service: Service, plans: list[Scenario], simulate: boo
         live = any(until is None for until in hook.tokens.values())
         if live and (hook.listeners or hook.name in host.project.settings.webhooks):
             rows.append((hook.name, ", ".join(_listener(plan) for plan in hook.listeners), service.url(hook)))
+    for plan in plans:
+        if isinstance(plan.trigger, Polling):
+            about = f"polls {plan.trigger.module_name} every {show_duration(plan.trigger.every)}"
+            rows.append(("-", _listener(plan), about if plan.active else "not polled"))
     if rows:
         click.echo(table(rows, ("webhook", "scenarios", "URL")))
     started_by_hand = [plan.name for plan in plans if plan.trigger is None]

@@ -14,3 +14,9 @@ def parse_duration(text: str) -> float | None:
     """Seconds of ``500ms``, ``60s``, ``5m``, ``2h``, ``30d``; None when the text is no duration."""
     match = _DURATION.fullmatch(text)
     return float(match[1]) * _SECONDS[match[2]] if match else None
+
+
+def show_duration(seconds: float) -> str:
+    """Seconds as ``parse_duration`` reads them, in the largest unit that leaves no fraction."""
+    unit = next((unit for unit in ("d", "h", "m", "s") if seconds % _SECONDS[unit] == 0), "ms")
+    return f"{seconds / _SECONDS[unit]:g}{unit}"

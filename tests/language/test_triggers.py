@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.scenario.durations import parse_duration, show_duration
 from engine.scenario.load import load_scenario
 from engine.scenario.plan import Listening, Polling, Start
 from tests.language.crm import CONNECTIONS, WEBHOOKS, registry
@@ -70,6 +71,13 @@ def test_a_mistake_in_a_trigger_is_told_with_its_place(trigger: str, mistake: st
     plan, found = load(trigger)
     assert plan is None
     assert any(mistake in line for line in found), found
+
+
+@pytest.mark.parametrize("text", ["500ms", "1500ms", "1s", "90s", "5m", "36h", "2d"])
+def test_a_duration_is_shown_as_it_can_be_written(text: str) -> None:
+    seconds = parse_duration(text)
+    assert seconds is not None
+    assert show_duration(seconds) == text
 
 
 def test_a_polling_trigger_is_no_step() -> None:
