@@ -13,6 +13,7 @@ from modules.yotpo_loyalty.api_call import MAKE_API_CALL, METHODS, run
 from modules.yotpo_loyalty.connection import CONNECTION
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
 from tests.modules.bench import Bench, bench, problems
+from tests.modules.runs import runs
 from tests.runtime.doubles import HandClock
 from tests.runtime.wire import answer, wire
 
@@ -204,6 +205,30 @@ async def test_errors_are_mapped_and_say_whether_it_was_applied(
     with pytest.raises(kind) as caught:
         await yotpo.run(MAKE_API_CALL, {"url": "/orders", "method": "POST", "body": {}})
     assert caught.value.refused is refused  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("config", "asked", "state"),
+    [
+        ("{url: /x}", 2, "succeeded"),
+        ("{url: /x, method: PUT, body: {a: 1}}", 2, "succeeded"),
+        ("{url: /x, method: DELETE}", 2, "succeeded"),
+        ("{url: /x, method: POST, effect: idempotent}", 2, "succeeded"),
+        ("{url: /x, method: POST, body: {a: 1}}", 1, "held"),
+        ("{url: /x, method: PATCH, body: {a: 1}}", 1, "held"),
+        ("{url: /x, method: DELETE, effect: write}", 1, "held"),
+    ],
+)
+async def test_only_what_may_be_repeated_is_repeated_when_the_outcome_is_unknown(
+    config: str, asked: int, state: str
+) -> None:
+    step = f"- {{id: call, module: yotpo_loyalty.make_api_call, connection: yotpo, with: {config}}}"
+    async with runs("yotpo_loyalty", step) as engine_:
+        engine_.simulator.fail_next(500)
+        engine_.simulator.fail_next(200, body={"ok": True})
+        result = await engine_.run({})
+        assert result.state == state
+        assert sum(engine_.simulator.calls.values()) == asked
 
 
 async def _at(url: str, clock: HandClock, config: Mapping[str, Any]) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from modules.yotpo_loyalty.orders import CREATE_ORDER, CREATE_REFUND, ORDER
 from modules.yotpo_loyalty.redemptions import CREATE_REDEMPTION
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
 from tests.modules.bench import Bench, bench, problems
+from tests.modules.runs import runs
 from tests.runtime.doubles import HandClock
 
 SMALLEST = {
@@ -268,6 +271,42 @@ async def test_an_answer_of_any_form_is_no_failure_of_a_write_that_was_accepted(
     assert await yotpo.run(CREATE_ORDER, SMALLEST) == {"status": 201, "body": {"id": 5}}
     simulator.content_type = "text/plain"
     assert await yotpo.run(CREATE_ORDER, SMALLEST) == {"status": 200, "body": {}}
+
+
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize(
+    ("module", "config", "path"),
+    [
+        ("create_order", SMALLEST, "/orders"),
+        ("create_refund", {"order_id": "1001", "total_amount_cents": 1}, "/refunds"),
+        ("create_redemption", {"customer_email": "ana@example.com", "redemption_option_id": 149}, "/redemptions"),
+    ],
+)
+async def test_an_unknown_outcome_holds_the_run_and_is_not_repeated(
+    module: str, config: dict[str, Any], path: str, applied: bool
+) -> None:
+    step = {"id": "write", "module": f"yotpo_loyalty.{module}", "connection": "yotpo", "with": config}
+    async with runs("yotpo_loyalty", "- " + json.dumps(step)) as engine_:
+        engine_.simulator.fail_next(500, applied=applied)
+        result = await engine_.run({})
+        assert (result.state, result.effects[0].state) == ("held", "unknown")
+        assert engine_.simulator.calls == {f"POST /api/v2{path}": 1}
+
+
+async def test_a_busy_record_is_tried_again_when_the_scenario_says_so() -> None:
+    step = """
+    - id: coupon
+      module: yotpo_loyalty.create_redemption
+      connection: yotpo
+      with: {customer_email: ana@example.com, redemption_option_id: 149}
+      retry: {on: [Conflict]}
+    """
+    async with runs("yotpo_loyalty", textwrap.dedent(step)) as engine_:
+        engine_.simulator.fail_next(423)
+        result = await engine_.run({})
+        assert result.state == "succeeded"
+        assert engine_.simulator.calls == {"POST /api/v2/redemptions": 2}
+        assert ana(engine_.simulator)["points_balance"] == 140
 
 
 # refunds
