@@ -129,6 +129,6 @@ def _mark(start: int, filters: Mapping[str, str]) -> str:
 def _read(mark: str) -> tuple[int, dict[str, str]]:
     try:
         start, filters = json.loads(base64.urlsafe_b64decode(mark.encode()))
-    except ValueError:
+        return int(start), dict(filters)
+    except (ValueError, TypeError):
         raise bad("page_info is not valid") from None
-    return int(start), dict(filters)
