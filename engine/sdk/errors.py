@@ -124,7 +124,7 @@ class TimeoutError(ModuleError):
 
 
 class RateLimitError(ModuleError):
-    """The vendor said: too many requests (429). Nothing was applied."""
+    """The vendor said: too many requests (429), or the rate limit leaves no turn soon. Nothing was applied."""
 
     code = "rate-limit"
     transient = True
