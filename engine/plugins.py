@@ -1,19 +1,26 @@
 """The plugin manager: built-ins, entry points, a folder of local files.
 
 A plugin that cannot be loaded, or whose hook raises, is reported with plugin, distribution, file and line, and takes
-nothing else down.
+nothing else down. The built-in apps come first, then the installed ones in the order of their names, then local files:
+who comes later cannot take a name from who came before.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import inspect
+import logging
 import re
 import sys
+import threading
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import jsonschema
 import pluggy
@@ -22,10 +29,87 @@ from engine import hookspecs
 from engine.sdk.apps import App
 from engine.sdk.connections import ConnectionType
 from engine.sdk.errors import PluginError
-from engine.sdk.modules import Module
+from engine.sdk.modules import Action, Effect, Module
 
 ENTRY_POINTS = "engine"
+#: the distribution that brings the built-in apps
+OWN = "scenario-engine"
+#: seconds after which a plugin that is still being loaded is named, since it may hang
+PATIENCE = 5.0
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_LOCAL = "engine_local_"
+_log = logging.getLogger(__name__)
+
+#: what a plugin may raise without taking anything else down; Ctrl-C is the operator's, and goes through
+_RAISED = (Exception, SystemExit)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a plugin comes from.
+
+    :param text: plugin and distribution, or that it is a local one.
+    :param name: its own name, by which its app is probably called too.
+    :param distribution: name and version.
+    """
+
+    text: str
+    name: str = ""
+    distribution: str | None = None
+    file: str | None = None
+
+    def __str__(self) -> str:
+        if self.file is None:
+            return self.text
+        return f"{self.text} ({self.file})" if self.distribution else f"{self.text} {self.file}"
+
+    def at(self, file: str | None, line: int | None) -> str:
+        """The same with the place in its code."""
+        if file is None:
+            return str(self)
+        spot = f"{file}:{line}" if line else file
+        return f"{self.text} {spot}" if file == self.file and not self.distribution else f"{self.text}, {spot}"
+
+
+class LoadError(PluginError):
+    """A plugin is not loaded, or not right. Names plugin, distribution, file and line.
+
+    :param names: names of apps that a scenario may look for in vain because of it.
+    :param loaded: True when it is only a doubt, and the app is there all the same.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        origin: Origin,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        names: Iterable[str] = (),
+        hint: str | None = None,
+        loaded: bool = False,
+    ) -> None:
+        super().__init__(message, place=origin.at(file, line), hint=hint)
+        self.origin = origin
+        self.file = file or origin.file
+        self.line = line
+        self.names = frozenset(filter(None, (origin.name, *names)))
+        self.loaded = loaded
+
+    def about(self, name: str) -> bool:
+        """Whether it concerns an app or module of this name."""
+        return name.partition(".")[0] in self.names
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **super().to_json(),
+            "plugin": self.origin.name or None,
+            "distribution": self.origin.distribution,
+            "file": self.file,
+            "line": self.line,
+            "loaded": self.loaded,
+        }
 
 
 class Registry:
@@ -36,31 +120,65 @@ class Registry:
         self.modules: dict[str, Module] = {}
         self.connection_types: dict[str, ConnectionType] = {}
         self.problems: list[PluginError] = []
-        self._origins: dict[str, str] = {}
+        self._origins: dict[str, Origin] = {}
+        self._owners: dict[str, str] = {}
 
-    def add(self, app: App, origin: str) -> None:
+    def add(self, app: App, origin: Origin | str, line: int | None = None) -> None:
         """Register an app, or note why not: an app is taken whole or not at all."""
-        problem = self._fault_of(app)
+        source = origin if isinstance(origin, Origin) else Origin(origin)
+        try:
+            problem = self._fault_of(app)
+        except Exception as error:  # noqa: BLE001 - parts of a kind that nobody thought of are a plugin's mistake too
+            problem = f"{type(error).__name__}: {error}"
         if problem:
-            self.problems.append(PluginError(f"app '{app.name}' is not loaded: {problem}", place=origin))
+            self.problems.append(
+                LoadError(
+                    f"app '{app.name}' is not loaded: {problem}",
+                    source,
+                    file=source.file if line else None,
+                    line=line,
+                    names=[str(app.name)],
+                    hint="the rest is loaded; modules of this app are unknown",
+                )
+            )
             return
         self.apps[app.name] = app
-        self._origins[app.name] = origin
+        self._origins[app.name] = source
         self.modules.update({f"{app.name}.{module.name}": module for module in app.modules})
         self.connection_types.update({kind.name: kind for kind in app.connections})
+        self._owners.update({kind.name: app.name for kind in app.connections})
 
     def origin(self, app: str) -> str:
         """Where an app comes from: plugin, distribution, file."""
-        return self._origins[app]
+        return str(self._origins[app])
 
     def app_of(self, module_name: str) -> App:
         return self.apps[module_name.partition(".")[0]]
+
+    def problem_of(self, app: str) -> LoadError | None:
+        """Why an app is not there, where a plugin of this name, or one that brings it, is not loaded."""
+        found = (p for p in self.problems if isinstance(p, LoadError) and app in p.names)
+        return None if app in self.apps else next(found, None)
+
+    def doubts(self) -> list[LoadError]:
+        """What is wrong with modules that are loaded all the same: examples that do not fit their own schema."""
+        found = []
+        for name, module in self.modules.items():
+            fault = None if module.example is None else _example_fault(module)
+            if fault:
+                message = f"the example of '{name}' does not fit its own schema: {fault}"
+                hint = "the module works; tell the author of the app"
+                app = self.app_of(name).name
+                found.append(LoadError(message, self._origins[app], names=[app], hint=hint, loaded=True))
+        return found
 
     def _fault_of(self, app: App) -> str | None:
         if not _NAME.fullmatch(app.name):
             return f"the name must match {_NAME.pattern}"
         if app.name in self.apps:
             return f"the name is taken by {self._origins[app.name]}"
+        if fault := _wrong_kind(app.modules, Module) or _wrong_kind(app.connections, ConnectionType):
+            return fault
         seen: set[str] = set()
         for module in app.modules:
             if not _NAME.fullmatch(module.name):
@@ -68,12 +186,12 @@ class Registry:
             if module.name in seen:
                 return f"module '{module.name}' is there twice"
             seen.add(module.name)
-            fault = _schema_fault(module.config) or (None if callable(module.output) else _schema_fault(module.output))
-            if fault:
-                return f"a schema of module '{module.name}' is not valid: {fault}"
+            if fault := _module_fault(module):
+                return fault
         for kind in app.connections:
             if kind.name in self.connection_types:
-                return f"connection type '{kind.name}' is taken"
+                owner = self._owners[kind.name]
+                return f"connection type '{kind.name}' is taken by app '{owner}' of {self._origins[owner]}"
             if fault := _schema_fault(kind.fields):
                 return f"the schema of connection type '{kind.name}' is not valid: {fault}"
         known = {*self.connection_types, *(kind.name for kind in app.connections)}
@@ -83,7 +201,24 @@ class Registry:
         return None
 
 
-def _schema_fault(schema: Mapping[str, object]) -> str | None:
+def _wrong_kind(parts: Iterable[object], kind: type) -> str | None:
+    wrong = next((part for part in parts if not isinstance(part, kind)), None)
+    return None if wrong is None else f"a {type(wrong).__name__} stands where a {kind.__name__} is wanted: {wrong!r}"
+
+
+def _module_fault(module: Module) -> str | None:
+    fault = _schema_fault(module.config) or (None if callable(module.output) else _schema_fault(module.output))
+    if fault:
+        return f"a schema of module '{module.name}' is not valid: {fault}"
+    effect: object = module.effect if isinstance(module, Action) else Effect.NONE
+    if not isinstance(effect, Effect) and not callable(effect):
+        return f"the effect of module '{module.name}' must be an Effect or a function: {effect!r}"
+    return None
+
+
+def _schema_fault(schema: object) -> str | None:
+    if not isinstance(schema, Mapping):
+        return f"a {type(schema).__name__} is no JSON Schema of an object"
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
@@ -91,77 +226,182 @@ def _schema_fault(schema: Mapping[str, object]) -> str | None:
     return None
 
 
-def load(folder: Path | None = None, extra: Iterable[object] = ()) -> Registry:
+def _example_fault(module: Module) -> str | None:
+    try:
+        error = next(jsonschema.Draft202012Validator(module.config).iter_errors(module.example), None)
+    except Exception as raised:  # noqa: BLE001 - a schema that refers to nothing, or a pattern that is none
+        return f"{type(raised).__name__}: {raised}"
+    if error is None:
+        return None
+    return f"{'/'.join(map(str, error.absolute_path)) or 'top'}: {error.message}"
+
+
+def load(folder: Path | None = None, extra: Iterable[object] = (), *, patience: float = PATIENCE) -> Registry:
     """Load every plugin: installed ones through entry points, then the local files of ``folder``, then ``extra``.
 
     :param folder: a project's ``modules/``; each ``*.py`` file and each package in it is a plugin.
     :param extra: plugin objects, for tests.
+    :param patience: seconds after which a plugin that is still being loaded is named in the log.
     """
-    registry = Registry()
-    manager = pluggy.PluginManager("engine")
-    manager.add_hookspecs(hookspecs)
-    plugins: list[tuple[object, str]] = []
-    for entry in sorted(importlib.metadata.entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
-        distribution = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "no distribution"
-        origin = f"plugin '{entry.name}' of {distribution}"
-        try:
-            plugin = entry.load()
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises on import is reported, never fatal
-            registry.problems.append(_problem(error, origin))
-        else:
-            plugins.append((plugin, f"{origin} ({_file_of(plugin)})"))
-    installed = {Path(file).resolve() for plugin, _ in plugins if (file := getattr(plugin, "__file__", None))}
+    loader = _Loader(patience)
+    for entry in _entry_points():
+        loader.installed(entry)
+    # the folder may be where an installed plugin itself lives, its helpers included
+    known = {m.__file__ for name, m in list(sys.modules.items()) if getattr(m, "__file__", None) and _LOCAL not in name}
     for path in _local_files(folder):
-        if path.resolve() in installed:
-            # the folder is where the installed plugin itself lives
-            continue
-        origin = f"local plugin {path}"
+        if not {str(path), str(path.resolve())} & known:
+            loader.local(path)
+    for plugin in extra:
+        loader.register(plugin, Origin("plugin", file=_file_of(plugin)))
+    return loader.registry
+
+
+def _entry_points() -> list[importlib.metadata.EntryPoint]:
+    def order(entry: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
+        distribution = entry.dist.name if entry.dist else ""
+        return distribution != OWN, entry.name, distribution
+
+    return sorted(importlib.metadata.entry_points(group=ENTRY_POINTS), key=order)
+
+
+class _Loader:
+    """Takes one plugin after another; what is wrong with one is noted in the registry."""
+
+    def __init__(self, patience: float) -> None:
+        self.registry = Registry()
+        self._patience = patience
+        self._manager = pluggy.PluginManager("engine")
+        self._manager.add_hookspecs(hookspecs)
+        self._taken: dict[int, Origin] = {}
+
+    def installed(self, entry: importlib.metadata.EntryPoint) -> None:
+        distribution = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "no distribution"
+        origin = Origin(f"plugin '{entry.name}' of {distribution}", entry.name, distribution)
         try:
-            plugins.append((_load_file(path), origin))
-        except Exception as error:  # noqa: BLE001 - as above
-            registry.problems.append(_problem(error, origin))
-    plugins += [(plugin, f"plugin {_file_of(plugin)}") for plugin in extra]
-    for plugin, origin in plugins:
+            with self._watched(origin):
+                plugin = entry.load()
+        except _RAISED as error:
+            self._report(error, origin, *_declared(entry))
+        else:
+            self.register(plugin, replace(origin, file=_file_of(plugin)))
+
+    def local(self, path: Path) -> None:
+        name = path.parent.name if path.name == "__init__.py" else path.stem
+        origin = Origin("local plugin", name, file=str(path))
         try:
-            name = manager.register(plugin)
+            with self._watched(origin):
+                plugin = _load_file(path)
+        except _RAISED as error:
+            self._report(error, origin)
+        else:
+            self.register(plugin, origin)
+
+    def register(self, plugin: object, origin: Origin) -> None:
+        """Take the apps of a plugin that is imported."""
+        manager, problems = self._manager, self.registry.problems
+        if id(plugin) in self._taken:
+            message = f"it is the same Python module as {self._taken[id(plugin)]}"
+            hint = "one of the two packages has overwritten the other's files; remove one of them"
+            problems.append(_not_loaded(origin, message, hint=hint))
+            return
+        line = _line_of(plugin)
+        try:
+            manager.register(plugin, name=f"{len(self._taken)} {origin}")
             manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
-            registry.problems.append(_problem(error, origin))
+            problems.append(_not_loaded(origin, f"{type(error).__name__}: {error}", file=origin.file, line=line))
             if manager.is_registered(plugin):
                 manager.unregister(plugin)
-            continue
-        _collect(manager, registry, name or "", origin)
-    return registry
+            return
+        self._taken[id(plugin)] = origin
+        self._collect(plugin, origin, line)
+
+    def _collect(self, plugin: object, origin: Origin, line: int | None) -> None:
+        problems = self.registry.problems
+        others = [other for other in self._manager.get_plugins() if other is not plugin]
+        caller = self._manager.subset_hook_caller("engine_apps", remove_plugins=others)
+        if not any(implementation.plugin is plugin for implementation in caller.get_hookimpls()):
+            hint = "a local file that is no plugin has a name that begins with `_`" if not origin.distribution else None
+            message = "it has no function `engine_apps` that is marked with `@hookimpl`"
+            problems.append(_not_loaded(origin, message, hint=hint))
+            return
+        try:
+            with self._watched(origin):
+                results: Sequence[object] = caller()
+        except _RAISED as error:
+            self._report(error, origin)
+            return
+        for result in results or [None]:
+            for app in result if isinstance(result, list | tuple) else [result]:
+                if isinstance(app, App):
+                    self.registry.add(app, origin, line)
+                    continue
+                if inspect.iscoroutine(app):
+                    app.close()
+                message = f"engine_apps gave a {type(app).__name__} where an App is wanted"
+                problems.append(_not_loaded(origin, message, file=origin.file, line=line))
+
+    def _report(self, error: BaseException, origin: Origin, file: str | None = None, line: int | None = None) -> None:
+        """Note what a plugin raised, at its own line; where none of its lines was run, at ``file``."""
+        frames = [
+            f
+            for f in traceback.extract_tb(error.__traceback__)
+            if f.filename != __file__ and not re.search(r"<frozen |[/\\](importlib|pluggy)[/\\]", f.filename)
+        ]
+        if isinstance(error, SyntaxError):
+            file, line = error.filename, error.lineno
+        elif frames:
+            top = Path(frames[0].filename)
+            inside = [f for f in frames if _same_plugin(Path(f.filename), top)]
+            file, line = inside[-1].filename, inside[-1].lineno
+        what = "it ended the program (SystemExit)" if isinstance(error, SystemExit) else type(error).__name__
+        self.registry.problems.append(_not_loaded(origin, f"{what}: {error}", file=file, line=line))
+
+    @contextmanager
+    def _watched(self, origin: Origin) -> Iterator[None]:
+        """Name a plugin that takes long: nobody can go on before it is through."""
+        timer = threading.Timer(
+            self._patience, _log.warning, (f"still loading {origin} after {self._patience:g} s; it may hang",)
+        )
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
-def _collect(manager: pluggy.PluginManager, registry: Registry, name: str, origin: str) -> None:
-    others = [p for n, p in manager.list_name_plugin() if n != name]
-    caller = manager.subset_hook_caller("engine_apps", remove_plugins=others)
-    try:
-        results: Sequence[object] = caller()
-    except Exception as error:  # noqa: BLE001 - as above
-        registry.problems.append(_problem(error, origin))
-        return
-    for result in results:
-        for app in result if isinstance(result, list | tuple) else [result]:
-            if isinstance(app, App):
-                registry.add(app, origin)
-            else:
-                what = f"engine_apps gave a {type(app).__name__} where an App is wanted"
-                registry.problems.append(PluginError(what, place=origin))
-                break
+def _not_loaded(
+    origin: Origin, message: str, *, file: str | None = None, line: int | None = None, hint: str | None = None
+) -> LoadError:
+    name = f"plugin '{origin.name}'" if origin.name else "a plugin"
+    usual = "the rest is loaded; modules of this plugin are unknown"
+    return LoadError(f"{name} is not loaded: {message}", origin, file=file, line=line, hint=hint or usual)
 
 
-def _problem(error: BaseException, origin: str) -> PluginError:
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "importlib" not in f.filename and "/pluggy/" not in f.filename]
-    file, line = (own[-1].filename, own[-1].lineno) if own else (None, None)
-    if isinstance(error, SyntaxError):
-        file, line = error.filename, error.lineno
-    place = f"{origin}, {file}:{line}" if file else origin
-    return PluginError(
-        f"{type(error).__name__}: {error}", place=place, hint="the rest is loaded; modules of this plugin are unknown"
+def _same_plugin(file: Path, top: Path) -> bool:
+    return file.is_relative_to(top.parent) if top.name == "__init__.py" else file == top
+
+
+def _declared(entry: importlib.metadata.EntryPoint) -> tuple[str | None, int | None]:
+    """File and line of the entry point itself: where to look when what it names is not there."""
+    for file in (entry.dist.files if entry.dist else None) or ():
+        if file.name == "entry_points.txt":
+            lines = file.read_text("utf-8").splitlines()
+            number = next(
+                (n for n, text in enumerate(lines, 1) if text.replace(" ", "").startswith(f"{entry.name}=")), 1
+            )
+            return str(file.locate()), number
+    return None, None
+
+
+def _line_of(plugin: object) -> int | None:
+    """The line of a plugin's first hook."""
+    found = (
+        (part for part in vars(plugin).values() if hasattr(part, "engine_impl")) if hasattr(plugin, "__dict__") else ()
     )
+    lines = [part.__code__.co_firstlineno for part in found if hasattr(part, "__code__")]
+    return min(lines, default=None)
 
 
 def _file_of(plugin: object) -> str:
@@ -178,7 +418,7 @@ def _local_files(folder: Path | None) -> list[Path]:
 
 def _load_file(path: Path) -> ModuleType:
     stem = path.parent.name if path.name == "__init__.py" else path.stem
-    name = f"engine_local_{stem}_{abs(hash(path.resolve()))}"
+    name = f"{_LOCAL}{stem}_{abs(hash(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(
         name, path, submodule_search_locations=[str(path.parent)] if path.name == "__init__.py" else None
     )

@@ -111,7 +111,7 @@ def test_a_broken_installed_plugin_names_its_distribution(monkeypatch: pytest.Mo
     def load() -> Any:
         raise ImportError("a library is missing")
 
-    entry = SimpleNamespace(name="crm", dist=SimpleNamespace(name="acme-crm", version="2.1"), load=load)
+    entry = SimpleNamespace(name="crm", dist=SimpleNamespace(name="acme-crm", version="2.1", files=None), load=load)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [entry] if group == ENTRY_POINTS else [])
     registry = plugins.load()
     [problem] = registry.problems

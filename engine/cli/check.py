@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from engine.cli.console import counted, note, print_json
 from engine.cli.failures import Finished
 from engine.cli.session import Session
-from engine.cli.workspace import Workspace, refuse, shorten
+from engine.cli.workspace import Workspace, refuse, shorten, warn_of
 from engine.runtime.clock import SystemClock
 from engine.runtime.project import CONNECTIONS, SETTINGS, Project
 from engine.runtime.reader import SettingsError
@@ -24,6 +26,7 @@ class _Found:
     files: set[Path] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
+    plugins: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def settings(self, error: SettingsError) -> None:
         for d in error.diagnostics:
@@ -33,6 +36,11 @@ class _Found:
 
     def count(self, severity: Severity) -> int:
         return sum(d.severity is severity for d in self.diagnostics)
+
+    @property
+    def broken(self) -> int:
+        """How many plugins are not loaded."""
+        return sum(not plugin.get("loaded") for plugin in self.plugins.values())
 
 
 @click.command(
@@ -51,7 +59,8 @@ class _Found:
 def check(session: Session, paths: tuple[Path, ...], form: str) -> None:
     """Find every mistake in scenarios and settings.
 
-    Without PATH it checks the project of the current folder. Exit code 1 when there is an error; warnings do not count.
+    Without PATH it checks the project of the current folder. Exit code 1 when there is an error, or a plugin that is
+    not loaded; warnings do not count. Plugins are told on stderr.
     """
     found = _Found()
     groups: dict[Path, list[Path]] = {}
@@ -71,11 +80,14 @@ def check(session: Session, paths: tuple[Path, ...], form: str) -> None:
                 "errors": errors,
                 "warnings": found.count(Severity.WARNING),
                 "diagnostics": [d.to_json() for d in found.diagnostics],
+                "plugins": list(found.plugins.values()),
             }
         )
     elif form == "github":
         for d in found.diagnostics:
             click.echo(_annotation(d))
+        for plugin in found.plugins.values():
+            click.echo(_plugin_annotation(plugin))
     elif found.diagnostics:
         click.echo(render(found.diagnostics, found.sources))
     if form != "json":
@@ -84,7 +96,7 @@ def check(session: Session, paths: tuple[Path, ...], form: str) -> None:
         raise refuse(
             "no-scenario", "there is nothing to check here", "name a file or folder, or write scenarios/NAME.yaml"
         )
-    raise Finished(errors == 0)
+    raise Finished(errors == 0 and not found.broken)
 
 
 def _project(path: Path, found: _Found) -> Project:
@@ -98,6 +110,9 @@ def _project(path: Path, found: _Found) -> Project:
 def _check(workspace: Workspace, paths: list[Path], found: _Found) -> None:
     project = workspace.project
     registry = workspace.registry()
+    doubts = registry.doubts()
+    warn_of(doubts)
+    found.plugins |= {str(problem): problem.to_json() for problem in (*registry.problems, *doubts)}
     connections: dict[str, str] | None = None
     try:
         connections = {name: entry.type for name, entry in project.connections(registry).items()}
@@ -129,6 +144,8 @@ def _summary(found: _Found) -> str:
     ]
     if hints := found.count(Severity.HINT):
         parts.append(counted(hints, "hint"))
+    if found.broken:
+        parts.append(f"{counted(found.broken, 'plugin')} not loaded")
     return ", ".join(parts)
 
 
@@ -139,6 +156,13 @@ def _annotation(d: Diagnostic) -> str:
     message = f"{d.message} ({d.hint})" if d.hint else d.message
     properties = f"file={_property(d.place.file)},line={d.place.line},col={d.place.column},title={_property(d.code)}"
     return f"::{_LEVELS[d.severity]} {properties}::{_escaped(message)}"
+
+
+def _plugin_annotation(plugin: Mapping[str, Any]) -> str:
+    file = shorten(Path(plugin["file"])) if plugin.get("file") else ""
+    properties = f"file={_property(str(file))},line={plugin.get('line') or 1},title={_property(plugin['code'])}"
+    message = _escaped(f"{plugin['message']} ({plugin['place']})")
+    return f"::{'warning' if plugin.get('loaded') else 'error'} {properties}::{message}"
 
 
 def _escaped(text: str) -> str:

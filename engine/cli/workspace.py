@@ -23,7 +23,7 @@ from engine.runtime.redact import Redactor
 from engine.scenario.diagnostics import render
 from engine.scenario.plan import Scenario
 from engine.sdk.clock import Clock
-from engine.sdk.errors import EngineError
+from engine.sdk.errors import EngineError, PluginError
 from engine.store.interface import Store
 from engine.store.memory import MemoryStore
 from engine.store.sqlite import SqliteStore
@@ -64,10 +64,7 @@ class Workspace:
     def registry(self) -> Registry:
         """What is installed; plugins with problems are told on stderr."""
         registry = plugins.load(self.project.modules_folder)
-        for problem in registry.problems:
-            place = f"\n  at:   {problem.place}" if problem.place else ""
-            hint = f"\n  next: {problem.hint}" if problem.hint else ""
-            warn(f"{problem.message}{place}{hint}")
+        warn_of(registry.problems)
         return registry
 
     def scenarios(
@@ -103,6 +100,14 @@ class Workspace:
             yield store
         finally:
             await store.close()
+
+
+def warn_of(problems: Sequence[PluginError]) -> None:
+    """Tell of plugins that are not loaded, or not right, on stderr."""
+    for problem in problems:
+        place = f"\n  at:   {problem.place}" if problem.place else ""
+        hint = f"\n  next: {problem.hint}" if problem.hint else ""
+        warn(f"{problem.message}{place}{hint}")
 
 
 def shorten(path: Path) -> Path:

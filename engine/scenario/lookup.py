@@ -51,14 +51,16 @@ class Lookup:
             own = [module.name for module in self._registry.apps[app].modules]
             hint = did_you_mean(verb, own) or f"it has {', '.join(own)}"
             return f"the app '{app}' has no module '{verb}'", hint
-        problem = next((p for p in self._registry.problems if f"'{app}'" in f"{p.message} {p.place}"), None)
+        problem = self._registry.problem_of(app)
         if problem is not None:
-            return f"the module '{name}' is not known, because its app could not be loaded", str(problem)
+            return f"'{name}' is not known: {problem.message}", f"mend the plugin: {problem.place}"
         if not dot:
             by_verb = [known for known in modules if known.endswith(f".{name}")]
             hint = f"did you mean '{by_verb[0]}'?" if by_verb else "see `engine modules`"
             return f"a module is named `app.module`, '{name}' is not", hint
         hint = did_you_mean(name, modules) or f"no app '{app}' is installed; see `engine modules`"
+        if broken := self._registry.problems:
+            hint += f", or is it in what is broken? {broken[0].message} ({broken[0].place})"
         return f"there is no module '{name}'", hint
 
     def connection(self, node: Node | None, name: str, module: Module, around: Place) -> str | None:

@@ -301,7 +301,7 @@ def test_an_expression_stands_for_any_value(config: str) -> None:
 def test_an_unknown_module_is_told_with_the_nearest_or_the_reason(module: str, hint: str) -> None:
     (mistake,) = found(f"scenario: s\nsteps:\n  - {{id: a, module: {module}}}\n")
     assert mistake.code == "unknown-module"
-    assert hint in (mistake.hint or "")
+    assert hint in f"{mistake.message} {mistake.hint}"
 
 
 @pytest.mark.parametrize(
