@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from tests.docs.pages import Block
+from tests.support.clean import Environment
 
 #: seconds after which a command that says nothing has failed
 PATIENCE = 60.0
@@ -129,9 +130,13 @@ class Background:
 
 
 class Reader:
-    """Somebody who follows a page, in an empty folder."""
+    """Somebody who follows a page, in an empty folder.
 
-    def __init__(self, folder: Path) -> None:
+    :param clean: an environment of his own, for a page that installs something.
+    """
+
+    def __init__(self, folder: Path, clean: Environment | None = None) -> None:
+        self._clean = clean
         self.top = folder / "home"
         self.top.mkdir()
         self.here = self.top
@@ -229,6 +234,8 @@ class Reader:
         return f"http://127.0.0.1:{self._vendor.server_port}"
 
     def _environment(self) -> dict[str, str]:
+        if self._clean is not None:
+            return self._clean.variables
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ENGINE_")}
         path = [str(Path(sys.executable).parent), kept.get("PATH", ""), str(self._bin)]
         return {**kept, "PATH": os.pathsep.join(path), "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -143,7 +143,7 @@ _API = """\
 
 Made from the code; `python -m tests.docs.generate api` prints it anew. All of it comes from `engine`
 (`from engine import App, Action`); everything below that package is the engine's own business and may change.
-[How to write a module](../how-to/write-a-module.md) shows the names at work, and [modules.md](modules.md) tells how
+[Your first module](../how-to/your-first-module.md) shows the names at work, and [modules.md](modules.md) tells how
 they fit together.
 
 ## Hooks

@@ -9,13 +9,18 @@ import pytest
 
 from tests.docs.follow import Reader, differing
 from tests.docs.pages import PAGES, ROOT, blocks, name
+from tests.support.clean import Environment
 
 FOLLOWED = [page for page in PAGES if any({"run", "background"} & block.marks.keys() for block in blocks(page))]
 
 
+#: pages that install something
+INSTALLS = {"docs/how-to/your-first-module.md"}
+
+
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
-    reader = Reader(tmp_path)
+def reader(page: Path, tmp_path: Path) -> Iterator[Reader]:
+    reader = Reader(tmp_path, Environment.make(tmp_path / "clean") if name(page) in INSTALLS else None)
     yield reader
     reader.close()
 
