@@ -244,7 +244,9 @@ def _words(error: Error) -> tuple[str, str, str | None]:
         case "const":
             return "config-value", f"must be {_shown(wanted)}, not {_shown(value)}", None
         case "pattern":
-            return "config-value", f"{_shown(value)} does not match {wanted}", None
+            # what the app says in words helps more than the pattern
+            schema: Any = error.schema
+            return "config-value", f"{_shown(value)} does not match {wanted}", schema.get("description")
         case "minLength":
             return "config-value", "must not be empty" if wanted == 1 else f"wants at least {wanted} characters", None
         case "minimum" | "exclusiveMinimum":

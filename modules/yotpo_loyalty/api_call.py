@@ -18,6 +18,7 @@ _CREDENTIAL_HEADER = (
     "|[Cc][Oo][Oo][Kk][Ii][Ee]"
 )
 _CREDENTIAL_PARAMETER = "guid|api_key|merchant_id"
+_OF_CONNECTION = "the connection adds its credentials; a scenario holds none"
 
 _PLAIN: Schema = {"type": ["string", "number", "boolean", "null"]}
 
@@ -35,12 +36,19 @@ CONFIG: Schema = {
             ),
             "minLength": 1,
             "allOf": [
-                {"pattern": "^[^\\s#\\\\]+$"},
-                # a whole URL, or one that names a host
-                {"pattern": "^(?!//|[A-Za-z][A-Za-z0-9+.-]*:)"},
-                # a way up, plain or percent-encoded
-                {"pattern": "^(?!([^?]*/)?(\\.|%2[Ee]){1,2}([/?]|$))"},
-                {"pattern": f"^(?!.*[?&]({_CREDENTIAL_PARAMETER})=)"},
+                {
+                    "pattern": "^[^\\s#\\\\]+$",
+                    "description": "no space, '#' or backslash; put values into `query`, as they are",
+                },
+                {
+                    "pattern": "^(?!//|[A-Za-z][A-Za-z0-9+.-]*:)",
+                    "description": "a path below the API's base URL, such as /customers/recent, not a whole URL",
+                },
+                {
+                    "pattern": "^(?!([^?]*/)?(\\.|%2[Ee]){1,2}([/?]|$))",
+                    "description": "no '.' or '..' segment, which would leave the API's base URL",
+                },
+                {"pattern": f"^(?!.*[?&]({_CREDENTIAL_PARAMETER})=)", "description": _OF_CONNECTION},
             ],
         },
         "method": {
@@ -57,14 +65,19 @@ CONFIG: Schema = {
             "type": "object",
             "title": "Headers",
             "description": "Without credentials: the connection adds them. Null is left out.",
-            "propertyNames": {"pattern": f"^(?!({_CREDENTIAL_HEADER})$)[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
+            "propertyNames": {
+                "allOf": [
+                    {"pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
+                    {"pattern": f"^(?!({_CREDENTIAL_HEADER})$)", "description": _OF_CONNECTION},
+                ]
+            },
             "additionalProperties": {**_PLAIN, "pattern": "^[^\\r\\n]*$"},
         },
         "query": {
             "type": "object",
             "title": "Query String",
             "description": "Null is left out, a list repeats its key. Without credentials.",
-            "propertyNames": {"pattern": f"^(?!({_CREDENTIAL_PARAMETER})$)"},
+            "propertyNames": {"pattern": f"^(?!({_CREDENTIAL_PARAMETER})$)", "description": _OF_CONNECTION},
             "additionalProperties": {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN}]},
         },
         "body": {"title": "Body", "description": "Any value, sent as JSON; null is sent as null."},

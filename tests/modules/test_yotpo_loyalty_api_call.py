@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine import Conflict, DataError, Effect, NotFound, VendorError
+from engine import Conflict, DataError, Effect, NotFound, VendorError, plugins
+from engine.scenario.load import load_scenario
 from modules.yotpo_loyalty.api_call import MAKE_API_CALL, METHODS, run
 from modules.yotpo_loyalty.connection import CONNECTION
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
@@ -147,6 +148,24 @@ def test_credentials_in_headers_are_refused(header: str) -> None:
 @pytest.mark.parametrize("parameter", ["guid", "api_key", "merchant_id"])
 def test_credentials_in_the_query_are_refused(parameter: str) -> None:
     assert problems({"url": "/x", "query": {parameter: "secret"}}, MAKE_API_CALL.config)
+
+
+@pytest.mark.parametrize(
+    ("config", "hint"),
+    [
+        ("{url: https://loyalty.yotpo.com/api/v2/campaigns}", "not a whole URL"),
+        ("{url: ../v1/campaigns}", "would leave the API's base URL"),
+        ("{url: /campaigns?api_key=k}", "the connection adds its credentials"),
+        ("{url: /campaigns, headers: {X-Api-Key: k}}", "the connection adds its credentials"),
+        ("{url: /campaigns, query: {guid: g}}", "the connection adds its credentials"),
+    ],
+)
+def test_the_check_says_in_words_what_to_do(config: str, hint: str) -> None:
+    step = f"[{{id: call, module: yotpo_loyalty.make_api_call, connection: yotpo, with: {config}}}]"
+    text = f"scenario: a\ntrigger: {{module: http.watch_webhook}}\nsteps: {step}\n"
+    _, [mistake] = load_scenario(text, "a.yaml", plugins.load())
+    assert (mistake.code, mistake.place.line) == ("config-value", 3)
+    assert hint in (mistake.hint or "")
 
 
 @pytest.mark.parametrize(
