@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 
 from benchmarks.figures import middle, percentile
-from benchmarks.ledger import Ledger
-from benchmarks.loads import Span, closed, paced, settle
+from benchmarks.ledger import Ledger, now
+from benchmarks.loads import Names, Span, closed, paced, settle
 from benchmarks.processes import Process, Usage
-from benchmarks.systems import SYSTEMS, Engine, System
-from benchmarks.wire import Api
+from benchmarks.systems import PATIENCE, SYSTEMS, DidNotStart, Engine, System
+from benchmarks.wire import Api, Sender
 from benchmarks.work import SPENT, event, names
 
 Figures = dict[str, Any]
@@ -284,27 +284,38 @@ class Session:
                 process.kill()
                 system.start()
 
-            usage = process.usage()
+            usage, events = process.usage(), names(self.tag())
             await paced(
                 ledger,
                 sender,
-                names(self.tag()),
+                events,
                 rate=rate,
                 seconds=self.plan.kill_seconds,
                 read=lambda: usage,
                 halfway=cut,
             )
+            again = await back(system, ledger, sender, events)
             await settle(ledger, stall=STALL_AFTER_KILL)
             sender.close()
-            assert system.process is not None
-            again = min(at for at in ledger.accepted.values() if at > system.process.started)
             held = system.held()
             states = system.run_counts()
             return {
                 **fates(ledger, held),
                 "runs": states,
-                "restart_to_first_2xx_s": again - system.process.started,
+                "restart_to_first_2xx_s": again,
             }
+
+
+async def back(system: System, ledger: Ledger, sender: Sender, events: Names) -> float:
+    """Seconds from the last start to the first 2xx after it. Events are sent on when the load was over before that."""
+    assert system.process is not None
+    started = system.process.started
+    while not (later := [at for at in ledger.accepted.values() if at > started]):
+        if system.process.ended or now() - started > PATIENCE:
+            raise DidNotStart(f"{system.name} did not come back; the end of its log:\n{system.tail()}")
+        sender.send(*next(events))
+        await asyncio.sleep(1 / LIGHT)
+    return min(later) - started
 
 
 def fates(ledger: Ledger, held: set[str]) -> Figures:

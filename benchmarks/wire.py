@@ -82,11 +82,12 @@ class Api:
     def _take(self, content: bytes) -> None:
         try:
             got = orjson.loads(content)
-            right = got == update(got["event_id"], int(got["customer_id"][2:]))
+            event_id = got["event_id"]
+            right = isinstance(event_id, str) and got == update(event_id, int(got["customer_id"][2:]))
         except (ValueError, TypeError, KeyError):
             right = False
         if right:
-            self.ledger.complete(got["event_id"])
+            self.ledger.complete(event_id)
         else:
             self.ledger.wrong.append(content)
 
