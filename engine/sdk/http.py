@@ -26,6 +26,7 @@ class Response:
 
     @property
     def text(self) -> str:
+        """The body as text, read as UTF-8."""
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:

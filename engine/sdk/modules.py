@@ -34,6 +34,7 @@ class Effect(enum.StrEnum):
 
     @property
     def writes(self) -> bool:
+        """Whether it changes something outside."""
         return self in (Effect.WRITE, Effect.IDEMPOTENT, Effect.KEYED)
 
     @property
@@ -65,7 +66,9 @@ class Call(Protocol):
         ...
 
     @property
-    def http(self) -> Http: ...
+    def http(self) -> Http:
+        """The engine's client: it has the base URL, the auth and the limits of the connection."""
+        ...
 
     @property
     def key(self) -> str:
@@ -73,10 +76,14 @@ class Call(Protocol):
         ...
 
     @property
-    def now(self) -> datetime: ...
+    def now(self) -> datetime:
+        """When the call was begun, UTC; for a probe, when the write was."""
+        ...
 
     @property
-    def run(self) -> RunInfo: ...
+    def run(self) -> RunInfo:
+        """The run that the call belongs to."""
+        ...
 
     def warn(self, message: str) -> None:
         """Say something that the operator should see beside the step; the step goes on."""
@@ -170,6 +177,7 @@ class Action(Module):
             raise ValueError(f"action {self.name}: give either request or run")
 
     def effect_of(self, config: Config) -> Effect:
+        """The effect under a resolved config."""
         return self.effect(config) if callable(self.effect) else self.effect
 
 

@@ -159,6 +159,17 @@ Made from the code; `python -m tests.docs.generate testing` prints it anew. All 
 """
 
 
+#: what the files of ``engine/sdk`` are for
+_ROOMS = {
+    "apps": "an app",
+    "modules": "modules, and what they are given and give",
+    "connections": "connections",
+    "http": "calls over HTTP",
+    "errors": "errors that a module raises",
+    "clock": "time",
+}
+
+
 def api_page() -> str:
     """``docs/reference/api.md``."""
     hooks = "".join(
@@ -166,7 +177,26 @@ def api_page() -> str:
         for name, hook in vars(hookspecs).items()
         if hasattr(hook, "engine_spec")
     )
-    return f"{_API}{hooks}\n" + "\n".join(_entries(engine))
+    return f"{_API}{hooks}\n{_index(engine)}\n" + "\n".join(_entries(engine))
+
+
+def _index(module: ModuleType) -> str:
+    """All names at a glance, by what they are for."""
+    rooms: dict[str, list[str]] = {}
+    for name in sorted(module.__all__, key=str.lower):
+        rooms.setdefault(_room(name), []).append(f"[`{name}`](#{name.lower()})")
+    rows = "".join(f"| {_ROOMS[room]} | {', '.join(rooms[room])} |\n" for room in _ROOMS if room in rooms)
+    return f"## Names\n\n| for | names |\n| --- | --- |\n{rows}"
+
+
+def _room(name: str) -> str:
+    """The file of ``engine/sdk`` in which a public name is defined."""
+    pattern = re.compile(rf"^(?:class {name}\b|{name}\b[^\n]*=)", re.MULTILINE)
+    return next(path.stem for path in _sdk() if pattern.search(path.read_text("utf-8")))
+
+
+def _sdk() -> list[Path]:
+    return sorted(Path(engine.__path__[0]).joinpath("sdk").glob("*.py"))
 
 
 def testing_page() -> str:
@@ -185,10 +215,13 @@ def _entry(name: str, thing: Any) -> str:
         lines.append(f"{_constant(name)}\n")
         return "\n".join(lines)
     text, arguments = _docstring(thing)
+    if is_dataclass(thing):
+        above = [pair for kind in reversed(thing.__mro__[1:]) if is_dataclass(kind) for pair in _docstring(kind)[1]]
+        arguments = list({**dict(above), **dict(arguments)}.items())
     lines.append(f"{text}\n")
     if is_dataclass(thing):
         lines.append(f"```text\n{_signature(name, thing)}\n```\n")
-    elif not issubclass(thing, Exception) and "__init__" in vars(thing) and not getattr(thing, "_is_protocol", False):
+    elif "__init__" in vars(thing) and not getattr(thing, "_is_protocol", False):
         lines.append(f"```text\n{name}{_arguments(thing.__init__)}\n```\n")
     if arguments:
         lines.append("\n".join(f"- `{argument}`: {meaning}" for argument, meaning in arguments))
@@ -201,11 +234,12 @@ def _entry(name: str, thing: Any) -> str:
 
 def _constant(name: str) -> str:
     """What the comment above a constant says."""
-    for path in sorted(Path(engine.__path__[0]).joinpath("sdk").glob("*.py")):
-        found = re.search(rf"((?:^#:? .*\n)+)^{name}\b[^\n]*=", path.read_text("utf-8"), re.MULTILINE)
+    for path in _sdk():
+        found = re.search(rf"((?:^#:? .*\n)+)^({name}\b[^\n]*=[^\n]*)", path.read_text("utf-8"), re.MULTILINE)
         if found:
             text = " ".join(line.lstrip("#: ").rstrip() for line in found[1].splitlines()).replace("``", "`")
-            return f"{text[0].upper()}{text[1:].rstrip('.')}."
+            definition = "" if found[2].endswith(("(", "{", "[")) else f"\n\n```text\n{found[2]}\n```"
+            return f"{text[0].upper()}{text[1:].rstrip('.')}.{definition}"
     raise LookupError(f"{name} has no comment above it")
 
 
@@ -244,16 +278,26 @@ def _members(thing: Any) -> Iterator[str]:
     if issubclass(thing, Exception):
         yield f"- code `{thing.code}`"
         return
+    own = {field.name for field in fields(thing)} if is_dataclass(thing) else set()
     for name, member in vars(thing).items():
-        if name.startswith("_"):
+        if name.startswith("_") or name in own:
             continue
         if isinstance(member, property):
-            yield f"- `.{name}`{_said(member)}"
+            given = inspect.signature(member.fget).return_annotation if member.fget else inspect.Signature.empty
+            kind = "" if given is inspect.Signature.empty else f": {given}"
+            yield f"- `.{name}{kind}`{_said(member)}"
         elif inspect.isfunction(member):
             waited = "await " if inspect.iscoroutinefunction(member) else ""
             yield f"- `{waited}.{name}{_arguments(member)}`{_said(member)}"
+            yield from (f"  - `{argument}`: {meaning}" for argument, meaning in _docstring(member)[1])
         elif isinstance(member, thing):
-            yield f"- `{thing.__name__}.{name}`"
+            yield f"- `{thing.__name__}.{name}`{_noted(thing, name)}"
+
+
+def _noted(kind: type, name: str) -> str:
+    """What the comment above a member of an enumeration says."""
+    found = re.search(rf"^ *#: (.*)\n *{name} =", inspect.getsource(kind), re.MULTILINE)
+    return f": {found[1]}" if found else ""
 
 
 def _said(member: Any) -> str:

@@ -64,3 +64,16 @@ def test_public_names_are_all_there_and_say_what_they_are(module: object) -> Non
     page = "api" if module is engine else "testing"
     shown = re.findall(r"^## `(\w+)`\n\n(.)", (REFERENCE / f"{page}.md").read_text(), re.MULTILINE)
     assert sorted(name for name, _ in shown) == sorted(module.__all__)  # type: ignore[attr-defined]
+
+
+def test_every_member_of_a_public_type_says_what_it_is() -> None:
+    page = (REFERENCE / "api.md").read_text()
+    silent = re.findall(r"^ *- `[^`]+`$", page, re.MULTILINE)
+    assert silent == []
+
+
+def test_a_module_kind_tells_what_it_has_from_all_modules() -> None:
+    page = (REFERENCE / "api.md").read_text()
+    for kind in ("Action", "Search", "Transform", "WebhookTrigger", "PollingTrigger"):
+        part = page.partition(f"\n## `{kind}`\n")[2].partition("\n## ")[0]
+        assert "- `example`: a `with:` that is valid." in part, kind
