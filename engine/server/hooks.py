@@ -9,12 +9,15 @@ reason is for the operator alone. The listener is opened when every scenario is 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from aiohttp import ClientError, web
+from aiohttp import ClientError, StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
 
 from engine.runtime.intake import Accepted, Intake
 from engine.runtime.webhooks import Hook, Webhooks
@@ -31,6 +34,8 @@ from engine.store.ids import show
 RETRY_AFTER = 5
 #: seconds in which a body must have come
 BODY_WITHIN = 30.0
+#: below it stand the tokens
+PREFIX = "/hooks/"
 METHODS = ("GET", "POST", "PUT", "PATCH")
 
 log = logging.getLogger(__name__)
@@ -98,9 +103,10 @@ class Rate:
 
 
 class HookServer:
-    """The webhook listener's application.
+    """The webhook listener.
 
     :param body_limit: bytes.
+    :param idle_after: seconds after which a connection that sends no whole request head is closed.
     :param accepted: told of everything that was taken, after the answer is decided.
     """
 
@@ -113,6 +119,7 @@ class HookServer:
         clock: Clock,
         *,
         body_limit: int,
+        idle_after: float,
         accept_rate: float | None = None,
         accepted: Callable[[Accepted], None] = lambda _accepted: None,
     ) -> None:
@@ -122,16 +129,30 @@ class HookServer:
         self._refusals = refusals
         self._clock = clock
         self._limit = body_limit
+        self._idle_after = idle_after
         self._rate = Rate(accept_rate, clock)
         self._accepted = accepted
 
-    def application(self) -> web.Application:
-        app = web.Application(client_max_size=self._limit)
-        app.router.add_route("*", "/hooks/{token}", self._hook)
-        return app
+    def server(self) -> web.Server:
+        """The listener's HTTP server: one kind of path needs no router, and each event is spared its cost."""
+        loop = asyncio.get_running_loop()
 
-    async def _hook(self, request: web.Request) -> web.Response:
-        found = self._webhooks.find(request.match_info["token"])
+        def request(
+            message: RawRequestMessage,
+            payload: StreamReader,
+            protocol: web.RequestHandler,
+            writer: AbstractStreamWriter,
+            task: asyncio.Task[None],
+        ) -> web.BaseRequest:
+            return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=self._limit)
+
+        return web.Server(self._hook, request_factory=request, access_log=None, keepalive_timeout=self._idle_after)
+
+    async def _hook(self, request: web.BaseRequest) -> web.Response:
+        if not request.path.startswith(PREFIX):
+            # not even an attempt to deliver: whoever scans the port is not counted
+            return web.Response(status=404, text="there is nothing here but webhooks\n")
+        found = self._webhooks.find(request.path.removeprefix(PREFIX))
         name = found[0].name if found is not None else "?"
         try:
             hook = self._open(request, found)
@@ -143,7 +164,7 @@ class HookServer:
             log.exception("a delivery to webhook '%s' failed", name, extra={"action": "delivery_failed"})
             return self._refuse(name, _Refused(500, "the engine failed", reason=f"{type(error).__name__}: {error}"))
 
-    def _open(self, request: web.Request, found: tuple[Hook, bool] | None) -> Hook:
+    def _open(self, request: web.BaseRequest, found: tuple[Hook, bool] | None) -> Hook:
         """The webhook, if this request may be read at all."""
         if found is None:
             raise _Refused(404, "unknown webhook token")
@@ -157,11 +178,14 @@ class HookServer:
             raise _Refused(429, "over the accept rate", headers={"Retry-After": str(math.ceil(wait))})
         return hook
 
-    async def _body(self, request: web.Request) -> bytes:
+    async def _body(self, request: web.BaseRequest) -> bytes:
         large = _Refused(413, f"the body has more than {self._limit} bytes")
         if (request.content_length or 0) > self._limit:
             raise large
         try:
+            if request.content.is_eof():
+                # it came with the head, as most do: there is nothing to wait for
+                return await request.read()
             async with self._clock.timeout(BODY_WITHIN):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge:
@@ -172,7 +196,7 @@ class HookServer:
             # nobody may be there to read the answer; the operator reads the reason
             raise _Refused(400, "the body did not come whole", reason=f"the body did not come whole: {error}") from None
 
-    async def _take(self, hook: Hook, request: web.Request, raw: bytes) -> web.Response:
+    async def _take(self, hook: Hook, request: web.BaseRequest, raw: bytes) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         query = dict(request.query)
         now = utc(self._clock.time())

@@ -81,9 +81,14 @@ class Service:
                 except ConfigError as error:
                     raise ConfigError(f"webhook '{name}' cannot check its sender: {error.message}") from None
         admin = AdminServer(host)
-        admin_port = await self._listen(
-            admin.application(), "127.0.0.1", self._admin_port, "the API", "server.admin_port"
+        api = web.AppRunner(
+            admin.application(),
+            access_log=None,
+            shutdown_timeout=CLOSE_AFTER,
+            handle_signals=False,
+            keepalive_timeout=self._idle_after,
         )
+        admin_port = await self._listen(api, "127.0.0.1", self._admin_port, "the API", "server.admin_port")
         admin.announce(host.data, f"http://127.0.0.1:{admin_port}")
         self._stack.callback((host.data / ADMIN_FILE).unlink, missing_ok=True)
         refusals = Refusals(host.store, host.clock)
@@ -95,23 +100,18 @@ class Service:
             refusals,
             host.clock,
             body_limit=limits.body,
+            idle_after=self._idle_after,
             accept_rate=limits.accept_rate,
             accepted=self._accepted,
         )
-        port = await self._listen(hooks.application(), self._address, self._port, "webhooks", "server.port")
+        receiver = web.ServerRunner(hooks.server(), shutdown_timeout=CLOSE_AFTER, handle_signals=False)
+        port = await self._listen(receiver, self._address, self._port, "webhooks", "server.port")
         address = f"[{self._address}]" if ":" in self._address else self._address
         self._public_url = self._public_url or f"http://{address}:{port}"
         self._stack.push_async_callback(host.poller.stop)
         host.poller.start()
 
-    async def _listen(self, app: web.Application, address: str, port: int, what: str, setting: str) -> int:
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            shutdown_timeout=CLOSE_AFTER,
-            handle_signals=False,
-            keepalive_timeout=self._idle_after,
-        )
+    async def _listen(self, runner: web.BaseRunner, address: str, port: int, what: str, setting: str) -> int:
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         try:
