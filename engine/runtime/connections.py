@@ -6,8 +6,9 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jsonschema
 
@@ -30,8 +31,7 @@ from engine.sdk.modules import Config, Json, RunInfo
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class OpenConnection:
+class OpenConnection(NamedTuple):
     """A connection in use.
 
     :param public: its fields without secrets.
@@ -71,6 +71,7 @@ class Connections:
         self._overrides = overrides
         self._pools = Pools(keep_alive=self._http.keep_alive, allowed_addresses=self._http.allow_hosts or ())
         self._ready: dict[str, _Ready] = {}
+        self._sources: dict[tuple[str | None, str | None], _Source] = {}
         self._paces: dict[str, Pace] = {}
 
     def open(
@@ -91,16 +92,13 @@ class Connections:
             set. Nothing was sent. Secrets are looked up only when they are needed.
         """
         source = self._source(name, type_name)
-
-        async def fields() -> Mapping[str, Json]:
-            return await self._resolve(source)
-
-        async def bind() -> Http:
-            return self._client(source, await self._resolve(source), warn)
-
         # a step without a connection sees none under simulation either; its whole URLs lead to the stand-in
         public = _NOTHING if source.name is None else self._public(source)
-        return OpenConnection(public, _LateHttp(bind, self._pace(source), admitted=admitted), fields)
+        return OpenConnection(
+            public,
+            _LateHttp(self, source, warn, self._pace(source), admitted=admitted),
+            partial(self._resolve, source),
+        )
 
     def pace(self, name: str | None, type_name: str | None) -> Pace | None:
         """Who gives turns for requests over a connection; None: they need none.
@@ -148,6 +146,12 @@ class Connections:
     # ------------------------------------------------------------------ fields
 
     def _source(self, name: str | None, type_name: str | None) -> _Source:
+        source = self._sources.get((name, type_name))
+        if source is None:
+            source = self._sources[name, type_name] = self._find(name, type_name)
+        return source
+
+    def _find(self, name: str | None, type_name: str | None) -> _Source:
         entry = self._entries.get(name) if name is not None else None
         wanted = type_name or (entry.type if entry else None)
         kind = self._registry.connection_types.get(wanted) if wanted is not None else None
@@ -170,6 +174,8 @@ class Connections:
         return _Source(name, wanted, kind, entry.fields)
 
     def _public(self, source: _Source) -> Mapping[str, Json]:
+        if source.constant is not None:
+            return source.constant
         hidden = source.kind.secrets if source.kind else frozenset()
         public = {
             name: self._environment(source, name, given) if isinstance(given, SecretRef) else given
@@ -187,7 +193,7 @@ class Connections:
                 except ConfigError as error:
                     raise _unset(source, name, error) from None
         ready = self._ready.get(source.slot)
-        unchanged = ready is not None and ready.target.fields == fields
+        unchanged = ready is not None and ready.fields == fields
         if source.kind is not None and source.name is not None and not (unchanged or source.absent):
             self._validate(source, source.kind, fields)
         return fields
@@ -218,7 +224,18 @@ class Connections:
                 hint="correct connections.yaml, or the environment variable that the field comes from",
             )
 
+    def _current(self, source: _Source) -> tuple[str | None, ...]:
+        """What a connection's references name now, as far as that is known without asking the store."""
+        return tuple(self._secrets.known(reference) for reference in source.references)
+
     # ------------------------------------------------------------------ calls
+
+    async def client(self, source: _Source) -> ConnectionHttp:
+        """The client for the next request over a connection. Raises ``AuthError``, ``DataError``."""
+        ready = self._ready.get(source.slot)
+        if ready is not None and (not source.references or self._current(source) == ready.seen):
+            return ready.client
+        return self._client(source, await self._resolve(source))
 
     def _pace(self, source: _Source) -> Pace | None:
         limit = source.kind.rate if source.kind is not None else None
@@ -236,7 +253,7 @@ class Connections:
             pace.set(wanted)
         return pace
 
-    def _client(self, source: _Source, fields: Mapping[str, Json], warn: Callable[[str], None]) -> Http:
+    def _client(self, source: _Source, fields: Mapping[str, Json]) -> ConnectionHttp:
         if source.absent:
             raise DataError(
                 f"connection type '{source.type_name}' has no simulator; nothing is sent while simulating"
@@ -247,17 +264,10 @@ class Connections:
             )
         ready = self._ready.get(source.slot)
         # other fields, as after a renewal, are not served with the token of the old ones
-        if ready is None or ready.target.fields != fields:
+        if ready is None or ready.fields != fields:
             ready = self._ready[source.slot] = self._make_ready(source, fields)
-        return ConnectionHttp(
-            ready.target,
-            self._pools,
-            self._clock,
-            tokens=ready.tokens,
-            redactor=ready.redactor,
-            warn=warn,
-            pace=self._paces.get(source.slot),
-        )
+        ready.seen = self._current(source)
+        return ready.client
 
     def _make_ready(self, source: _Source, fields: Mapping[str, Json]) -> _Ready:
         kind = source.kind or ConnectionType("", "", {})
@@ -271,16 +281,28 @@ class Connections:
             stand_in=source.simulated,
         )
         tokens = tuple(TokenSource(auth, self._clock) for auth in target.auth if isinstance(auth, TokenAuth))
-        return _Ready(target, tokens, _redactor(kind, fields))
+        client = ConnectionHttp(
+            target,
+            self._pools,
+            self._clock,
+            tokens=tokens,
+            redactor=_redactor(kind, fields),
+            pace=self._paces.get(source.slot),
+        )
+        return _Ready(fields, tokens, client)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Ready:
-    """What the calls over a connection share while its fields stay the same."""
+    """What the calls over a connection share while its fields stay the same.
 
-    target: Target
+    :param seen: the values of its references when they were looked at last.
+    """
+
+    fields: Mapping[str, Json]
     tokens: tuple[TokenSource, ...]
-    redactor: Redactor
+    client: ConnectionHttp
+    seen: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +310,8 @@ class _Source:
     """What a connection's fields come from.
 
     :param absent: simulating, and nothing stands in for it.
+    :param references: what its fields name elsewhere.
+    :param constant: its fields without secrets, unless one of them comes from elsewhere.
     """
 
     name: str | None
@@ -296,10 +320,18 @@ class _Source:
     fields: Mapping[str, Json | SecretRef]
     simulated: bool = False
     absent: bool = False
+    slot: str = field(init=False)
+    references: tuple[SecretRef, ...] = field(init=False)
+    constant: Mapping[str, Json] | None = field(init=False)
 
-    @property
-    def slot(self) -> str:
-        return f"{self.type_name}/{self.name or ''}"
+    def __post_init__(self) -> None:
+        hidden = self.kind.secrets if self.kind else frozenset()
+        public = {name: given for name, given in self.fields.items() if name not in hidden}
+        fixed = not any(isinstance(given, SecretRef) for given in public.values())
+        # frozen for everybody else
+        object.__setattr__(self, "slot", f"{self.type_name}/{self.name or ''}")
+        object.__setattr__(self, "references", tuple(v for v in self.fields.values() if isinstance(v, SecretRef)))
+        object.__setattr__(self, "constant", MappingProxyType(public) if fixed else None)
 
 
 def _redactor(kind: ConnectionType, fields: Mapping[str, Json]) -> Redactor:
@@ -315,14 +347,26 @@ def _unset(source: _Source, field: str, error: EngineError) -> AuthError:
 
 
 class _LateHttp:
-    """Makes the client at each request, so that a secret which was renewed is used at once.
+    """Looks for the client at each request, so that a secret which was renewed is used.
 
     :param pace: gives each request its turn before anything else happens.
     :param admitted: the first request has its turn.
     """
 
-    def __init__(self, bind: Callable[[], Awaitable[Http]], pace: Pace | None, *, admitted: bool) -> None:
-        self._bind = bind
+    __slots__ = ("_admitted", "_connections", "_pace", "_source", "_warn")
+
+    def __init__(
+        self,
+        connections: Connections,
+        source: _Source,
+        warn: Callable[[str], None],
+        pace: Pace | None,
+        *,
+        admitted: bool,
+    ) -> None:
+        self._connections = connections
+        self._source = source
+        self._warn = warn
         self._pace = pace
         self._admitted = admitted
 
@@ -342,7 +386,7 @@ class _LateHttp:
         if self._pace is not None and not self._admitted:
             await self._pace.take(f"{method.upper()} {path.partition('?')[0]}")
         self._admitted = False
-        client = await self._bind()
+        client = await self._connections.client(self._source)
         return await client.request(
             method,
             path,
@@ -352,6 +396,7 @@ class _LateHttp:
             data=data,
             errors=errors,
             raise_for_status=raise_for_status,
+            warn=self._warn,
         )
 
 

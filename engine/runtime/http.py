@@ -15,16 +15,15 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from types import SimpleNamespace
 from typing import Any
 
-import aiohttp
 from yarl import URL
 
 from engine.runtime import urls
 from engine.runtime.auth import TokenSource, put_on, token_body
 from engine.runtime.pacing import Pace
 from engine.runtime.redact import Redactor
+from engine.runtime.wire import KEEP_ALIVE, KEEP_ALIVE_WRITES, READS, BrokenAnswer, Progress, Wires
 from engine.sdk import errors as kinds
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
@@ -33,14 +32,7 @@ from engine.sdk.http import ErrorTable, Response
 
 #: bytes of an answer that are read
 MAX_ANSWER = 10_000_000
-#: seconds after which an unused connection is closed
-KEEP_ALIVE = 10.0
-#: the same for connections that carry writes: few servers close so early, and a write that meets a connection which
-#: the server is closing has an outcome that nobody knows
-KEEP_ALIVE_WRITES = 2.0
-
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
-_METHODS = _READS | {"POST", "PUT", "PATCH", "DELETE"}
+_METHODS = READS | {"POST", "PUT", "PATCH", "DELETE"}
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 #: the client's own: they say where a request ends
@@ -54,20 +46,11 @@ def user_agent() -> str:
     return f"scenario-engine/{importlib.metadata.version('scenario-engine')}"
 
 
-@dataclass(slots=True)
-class _Progress:
-    """How far a request came. ``sent``: its head was handed to a connection."""
-
-    sent: bool = False
-
-
 class Pools:
-    """Kept-alive connections, shared by all connections of a process; a pair of pools per event loop.
-
-    Reads and writes have pools of their own, because writes only go over connections that are new or were used just
-    now (``KEEP_ALIVE_WRITES``).
+    """Kept-alive connections, shared by all connections of a process; a pool per event loop.
 
     :param keep_alive: seconds after which an unused connection is closed.
+    :param keep_alive_writes: the same for one that is to carry a write.
     :param allowed_addresses: link-local addresses that may be called nevertheless.
     """
 
@@ -80,56 +63,23 @@ class Pools:
     ) -> None:
         self._keep_alive = (keep_alive, min(keep_alive, keep_alive_writes))
         self._allowed = frozenset(allowed_addresses)
-        self._sessions: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, aiohttp.ClientSession]] = {}
+        self._wires: dict[asyncio.AbstractEventLoop, Wires] = {}
 
-    def session(self, method: str) -> aiohttp.ClientSession:
-        """The session for this method on the running event loop."""
+    def wires(self) -> Wires:
+        """The connections of the running event loop."""
         loop = asyncio.get_running_loop()
-        if loop not in self._sessions:
+        wires = self._wires.get(loop)
+        if wires is None:
             reads, writes = self._keep_alive
-            self._sessions[loop] = (self._new(reads), self._new(writes))
-        return self._sessions[loop][0 if method in _READS else 1]
+            wires = self._wires[loop] = Wires(
+                keep_alive=reads, keep_alive_writes=writes, allowed_addresses=self._allowed, agent=user_agent()
+            )
+        return wires
 
     async def close(self) -> None:
         """Close the connections of the running event loop."""
-        for session in self._sessions.pop(asyncio.get_running_loop(), ()):
-            await session.close()
-
-    def _new(self, keep_alive: float) -> aiohttp.ClientSession:
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,  # the engine limits runs; a queue in here would eat into a request's timeout
-                keepalive_timeout=keep_alive,
-                socket_factory=self._socket,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            trace_configs=[_tracing()],
-            headers={"User-Agent": user_agent()},
-        )
-        # aiohttp sends GET, HEAD, OPTIONS, PUT and DELETE again when a kept-alive connection drops; a PUT or DELETE
-        # that some vendor does not treat as idempotent would be applied twice. The library has no public switch.
-        session._retry_connection = False  # noqa: SLF001 - see above; tests/runtime/test_http_once.py guards it
-        return session
-
-    def _socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
-        # here, not at the name: this is the address that is connected to, whatever a name resolved to before
-        family, kind, protocol, _, address = info
-        if urls.refused_address(str(address[0]), self._allowed):
-            raise OSError(f"{address[0]} is a link-local or metadata address, which is never called")
-        return socket.socket(family, kind, protocol)
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    async def sent(
-        _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
-    ) -> None:
-        progress: _Progress = context.trace_request_ctx
-        progress.sent = True
-
-    config = aiohttp.TraceConfig()
-    config.on_request_headers_sent.append(sent)
-    return config
+        if wires := self._wires.pop(asyncio.get_running_loop(), None):
+            wires.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +155,7 @@ class ConnectionHttp:
         data: bytes | str | None = None,
         errors: ErrorTable | None = None,
         raise_for_status: bool = True,
+        warn: Callable[[str], None] | None = None,
     ) -> Response:
         """Send one request. See ``engine.sdk.http.Http.request``.
 
@@ -212,20 +163,20 @@ class ConnectionHttp:
         that of a GET, which can be repeated, is a ``DataError``.
         """
         prepared = _prepare(method, path, query, headers, json, data)
-        response = await self._authorised(prepared)
+        response = await self._authorised(prepared, warn or self._warn)
         if response.status < 300 or not raise_for_status:
             return response
         raise self._refusal(errors or self._target.errors, response, prepared)
 
-    async def _authorised(self, prepared: _Prepared) -> Response:
+    async def _authorised(self, prepared: _Prepared, warn: Callable[[str], None]) -> Response:
         tokens = [await source.get(self._fetch_token) for source in self._tokens]
-        response = await self._exchange(prepared, tokens)
+        response = await self._exchange(prepared, tokens, warn)
         if response.status in (401, 403) and self._tokens:
             for source, token in zip(self._tokens, tokens, strict=True):
                 source.reject(token)
             tokens = [await source.get(self._fetch_token) for source in self._tokens]
             self._count()
-            response = await self._exchange(prepared, tokens)
+            response = await self._exchange(prepared, tokens, warn)
         return response
 
     async def _fetch_token(self, auth: TokenAuth) -> str:
@@ -234,7 +185,7 @@ class ConnectionHttp:
         prepared = _prepare("POST", path, None, None, token_body(auth, self._target.fields), None)
         self._count()
         try:
-            response = await self._exchange(prepared, None)
+            response = await self._exchange(prepared, None, self._warn)
             if response.status >= 300:
                 raise self._refusal(self._target.errors, response, prepared)
             answer = response.json()
@@ -250,41 +201,33 @@ class ConnectionHttp:
             )
         return token
 
-    async def _exchange(self, prepared: _Prepared, tokens: Sequence[str] | None) -> Response:
+    async def _exchange(
+        self, prepared: _Prepared, tokens: Sequence[str] | None, warn: Callable[[str], None]
+    ) -> Response:
         """Send and read. ``tokens`` None: a request for a token, which carries no auth."""
         url, headers = self._address(prepared, tokens)
-        progress = _Progress()
+        progress = Progress()
         try:
-            async with (
-                self._clock.timeout(self._target.timeout),
-                self._pools.session(prepared.method).request(
-                    prepared.method,
-                    url,
-                    headers=headers,
-                    data=prepared.body,
-                    allow_redirects=False,
-                    trace_request_ctx=progress,
-                ) as answer,
-            ):
-                body, whole = await _read(answer.content, self._max_answer)
+            async with self._clock.timeout(self._target.timeout):
+                answer = await self._pools.wires().exchange(
+                    prepared.method, url, headers, prepared.body, self._max_answer, progress
+                )
         except TimeoutError:
             raise kinds.TimeoutError(
                 f"{self._name(prepared)} was not answered within {self._target.timeout:g} s"
                 + ("" if progress.sent else ": no connection came about; nothing was sent"),
                 refused=not progress.sent,
             ) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (BrokenAnswer, OSError) as error:
             raise self._broken(prepared, error, progress) from None
-        said = {k.lower(): v for k, v in _joined(answer.headers).items()}
-        if "retry-after" in said:
+        if "retry-after" in answer.headers:
             # RFC 9110, 6.6.1: an answer without its date is given the time at which it came
-            said.setdefault("date", formatdate(self._clock.time(), usegmt=True))
-        response = Response(answer.status, said, body)
+            answer.headers.setdefault("date", formatdate(self._clock.time(), usegmt=True))
         if self._pace is not None:
-            self._pace.heard(response.status, response.headers)
-        if not whole and answer.status < 300:
-            self._too_large(prepared)
-        return response
+            self._pace.heard(answer.status, answer.headers)
+        if not answer.whole and answer.status < 300:
+            self._too_large(prepared, warn)
+        return Response(answer.status, answer.headers, answer.body)
 
     def _count(self) -> None:
         """Count a request for which nobody waits: it serves one that has its turn."""
@@ -321,7 +264,7 @@ class ConnectionHttp:
             error.hint = "redirects are not followed; use the address where the vendor serves this"
         return error
 
-    def _broken(self, prepared: _Prepared, error: Exception, progress: _Progress) -> kinds.ModuleError:
+    def _broken(self, prepared: _Prepared, error: Exception, progress: Progress) -> kinds.ModuleError:
         why = self._redactor.text(_reason(error))
         if progress.sent:
             return kinds.ConnectionError(
@@ -329,11 +272,11 @@ class ConnectionHttp:
             )
         return kinds.ConnectionError(f"{self._name(prepared)}: nothing was sent: {why}", refused=True)
 
-    def _too_large(self, prepared: _Prepared) -> None:
+    def _too_large(self, prepared: _Prepared, warn: Callable[[str], None]) -> None:
         message = f"{self._name(prepared)} answered more than {self._max_answer:,} bytes"
-        if prepared.method in _READS:
+        if prepared.method in READS:
             raise kinds.DataError(message, hint="ask for less: a smaller page, fewer fields")
-        self._warn(f"{message}; the rest of the answer is not kept")
+        warn(f"{message}; the rest of the answer is not kept")
 
     def _name(self, prepared: _Prepared) -> str:
         """The request for people: no query, because keys and personal data travel there."""
@@ -380,31 +323,7 @@ def _listed(words: Collection[str]) -> str:
     return ", ".join(sorted(words))
 
 
-async def _read(content: aiohttp.StreamReader, limit: int) -> tuple[bytes, bool]:
-    """The body up to so many bytes, and whether that is all of it."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in content.iter_chunked(65_536):
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            return b"".join(parts)[:limit], False
-    return b"".join(parts), True
-
-
-def _joined(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers by name; one that came several times is joined by commas (RFC 9110, 5.2)."""
-    joined: dict[str, str] = {}
-    for name, value in headers.items():
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
-
-
 def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"the host name '{error.host}' cannot be resolved"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return str(error.os_error)
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the server closed it"
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, BrokenAnswer | socket.gaierror) or not str(error):
+        return str(error) or type(error).__name__
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

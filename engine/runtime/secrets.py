@@ -19,6 +19,8 @@ from engine.store.interface import Store
 #: environment variable with the key: 32 random bytes in URL-safe base64. Several are separated by commas: the first
 #: encrypts, all decrypt
 KEY_VARIABLE = "ENGINE_SECRET_KEY"
+#: seconds for which a value is used without asking the store again, where one is wanted for each event or request
+REMEMBER = 1.0
 _NEW_KEY = "a key is 32 random bytes in URL-safe base64, such as `openssl rand -base64 32 | tr '+/' '-_'` prints"
 
 
@@ -106,13 +108,21 @@ class SecretBox:
         self._store = store
         self._keys = keys
         self._clock = clock
+        self._read: dict[str, tuple[float, str]] = {}
+
+    def known(self, name: str) -> str | None:
+        """A secret's value as it was read a moment ago (``REMEMBER``); None: it must be read."""
+        at, value = self._read.get(name, (0.0, None))
+        return value if 0 <= self._clock.time() - at < REMEMBER else None
 
     async def get(self, name: str) -> str:
         """A secret's value. Raises ``ConfigError``: there is none, or the key is another one."""
         encrypted = (await self._store.secrets()).get(name)
         if encrypted is None:
             raise ConfigError(f"the store has no secret '{name}'", hint="`engine connections add NAME` stores it")
-        return self._decrypt(name, encrypted)
+        value = self._decrypt(name, encrypted)
+        self._read[name] = (self._clock.time(), value)
+        return value
 
     async def names(self) -> list[str]:
         """The names of all secrets, sorted."""
@@ -134,12 +144,14 @@ class SecretBox:
             self._decrypt(other, encrypted)
             break
         await self._store.put(PutSecret(name, keys.encrypt(jsontext.dumps([name, value])), self._clock.time()))
+        self._read.pop(name, None)
 
     async def remove(self, name: str) -> bool:
         """Forget a secret, durably; False when there was none."""
         if name not in await self._store.secrets():
             return False
         await self._store.put(PutSecret(name, None, self._clock.time()))
+        self._read.pop(name, None)
         return True
 
     def _existing(self) -> MultiFernet:
@@ -184,6 +196,12 @@ class Secrets:
         if not value:
             raise ConfigError(f"environment variable {name} is not set", hint=f"set {name} and start again")
         return value
+
+    def known(self, reference: SecretRef) -> str | None:
+        """The value that a reference names, where it need not be read from the store; None: it must be resolved."""
+        if reference.kind == "env":
+            return self._environment.get(reference.name) or None
+        return self._box.known(reference.name) if self._box is not None else None
 
     async def resolve(self, reference: SecretRef) -> str:
         """The value that a reference names. Raises ``ConfigError``."""
