@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine import App, Page
+from engine.plugins import Registry
 from engine.runtime import polling
+from engine.runtime.callers import PluginFault
+from engine.runtime.connections import Connections
 from engine.runtime.intake import Intake
-from engine.runtime.polling import ROOM_EVERY, pause
+from engine.runtime.polling import ROOM_EVERY, ModulePages, pause
+from engine.runtime.secrets import KeyRing, SecretBox, Secrets
 from engine.runtime.sweep import FORGET_AFTER
 from engine.sdk.errors import AuthError, DataError, NotFound, RateLimitError, VendorError
+from engine.store.memory import MemoryStore
 from engine.store.records import DeliveryState
 from engine.testing import CrashAt, Harness, VirtualClock
-from tests.runtime.polls import NewHarness, Vendor, events, harness_maker, scenario, told
+from tests.runtime.polls import NewHarness, Vendor, events, harness_maker, registry, scenario, told
 
 DAY = "2024-03-0"
 
@@ -182,6 +189,42 @@ async def test_where_the_vendor_can_filter_only_what_is_at_or_beyond_the_mark_is
         assert vendor.asked == [{"from": f"{DAY}6", "offset": 0}]
 
 
+async def test_a_filter_begins_at_since(new_harness: NewHarness) -> None:
+    vendor = Vendor()
+    vendor.put("before", "2024-03-03T08:00:00.000Z")
+    vendor.put("there", "2024-03-03T09:00:00.000Z")
+    async with new_harness(vendor, scenario("by_filter", start="{since: 2024-03-03T09:00:00Z}")) as harness:
+        await harness.poll()
+        assert vendor.asked == [{"from": "2024-03-03T09:00:00.000Z", "offset": 0}]
+        assert await told(harness) == ["there"]
+
+
+async def test_a_double_of_the_trigger_gives_its_items(tmp_path: Path) -> None:
+    customers = [{"id": "c1", "at": f"{DAY}1"}]
+    harness = Harness([scenario(start="all")], registry=registry(), doubles={"polled.by_time": lambda _: customers})
+    async with harness:
+        await harness.poll()
+        customers.append({"id": "c2", "at": f"{DAY}2"})
+        [accepted] = await harness.poll("s")
+        assert len(accepted.runs) == 1
+        assert await told(harness) == ["c1", "c2"]
+        assert [call.module for call in harness.calls] == ["polled.by_time"] * 2
+
+
+async def test_a_plugin_mistake_in_a_page_is_told_as_one(tmp_path: Path) -> None:
+    async def broken(_call: Any, _cursor: Any) -> Page:
+        return Page([{1, 2}])
+
+    found = Registry()
+    module = replace(registry().modules["polled.by_time"], page=broken)  # type: ignore[type-var]  # of whichever kind
+    found.add(App(name="polled", title="Polled", modules=[module]), "the tests")
+    secrets = Secrets({}, SecretBox(MemoryStore(clock=VirtualClock()), KeyRing(tmp_path, {}), VirtualClock()))
+    pages = ModulePages(Connections({}, found, secrets, VirtualClock()), VirtualClock())
+    async with Harness([scenario()], registry=found, pages=pages) as harness:
+        with pytest.raises(PluginFault, match=r"polled.by_time raised TypeError: .*set.* at "):
+            await harness.poll()
+
+
 async def test_a_poll_without_news_writes_nothing(new_harness: NewHarness) -> None:
     for module in ("by_time", "by_content"):
         vendor = five()
@@ -223,8 +266,10 @@ async def test_a_record_that_vanishes_is_known_for_a_week(new_harness: NewHarnes
     harness = new_harness(vendor, scenario("by_content", start="all"))
     async with harness:
         await harness.poll()
-        there, vendor.records = vendor.records, {}  # a vendor's bad minute
-        await harness.poll()
+        there, vendor.records = vendor.records, {}  # a vendor's bad minutes
+        for _ in range(3):
+            harness.clock.jump(60)
+            await harness.poll()
         vendor.records = there
         await harness.poll()
         assert await told(harness) == ["a", "b"]
