@@ -30,6 +30,7 @@ QUICK = Plan(
     seconds=3.0,
     windows=(64,),
     window_seconds=1.0,
+    window_tries=1,
     latency_rounds=1,
     light_seconds=3.0,
     busy_seconds=3.0,

@@ -13,6 +13,9 @@ from benchmarks.figures import middle, ratios
 PAGE = Path(__file__).parent.parent / "docs" / "benchmark-report.md"
 REPORTED = Path(__file__).parent / "results" / "report.json"
 
+#: load average from which other work surely took its share; the benchmark itself has not begun when it is read
+BUSY_MACHINE = 0.5
+
 Results = dict[str, Any]
 Figure = Callable[[Any], float]
 
@@ -21,6 +24,10 @@ _HEAD = """\
 
 Made by `python -m benchmarks`; every figure comes from `benchmarks/results/report.json`. What is measured, and how, is
 in [performance.md](performance.md). A figure is a median; in brackets stands the range that it comes from.
+"""
+
+_BUSY = """
+**The machine was busy with other work.** Take these figures as an order of magnitude; ratios, and CPU rather than time.
 """
 
 
@@ -67,7 +74,8 @@ def _machine(results: Results) -> str:
         ("load average at the start", f"{at['load_average']:.2f}"),
         ("took", f"{results['minutes']:.1f} minutes"),
     ]
-    return table(("", ""), rows)
+    busy = "" if at["load_average"] <= BUSY_MACHINE else _BUSY
+    return table(("", ""), rows) + busy
 
 
 def _check(results: Results) -> str:

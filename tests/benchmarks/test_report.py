@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def load(per_second: float, cpu_us: float) -> dict[str, object]:
     }
 
 
-RESULTS = {
+RESULTS: dict[str, Any] = {
     "machine": {
         "date": "2026-01-02 03:04 UTC",
         "commit": "0123456789ab",
@@ -78,6 +79,12 @@ def test_the_report_says_where_its_figures_come_from() -> None:
     found = page(RESULTS)
     assert "| commit | `0123456789ab`, with uncommitted changes |" in rows(found)
     assert "| versions | Python 3.11.0, SQLite 3.40.0, aiohttp 3.14.0 |" in rows(found)
+
+
+@pytest.mark.parametrize(("load_average", "warns"), [(0.1, False), (2.8, True)])
+def test_a_report_from_a_busy_machine_says_so(load_average: float, warns: bool) -> None:
+    machine = {**RESULTS["machine"], "load_average": load_average}
+    assert ("busy with other work" in page({**RESULTS, "machine": machine})) is warns
 
 
 def test_what_was_not_measured_is_left_out() -> None:
