@@ -321,7 +321,11 @@ class _Loader:
         others = [other for other in self._manager.get_plugins() if other is not plugin]
         caller = self._manager.subset_hook_caller("engine_apps", remove_plugins=others)
         if not any(implementation.plugin is plugin for implementation in caller.get_hookimpls()):
-            hint = "a local file that is no plugin has a name that begins with `_`" if not origin.distribution else None
+            if hasattr(plugin, "engine_apps"):
+                hint: str | None = "write `@hookimpl` above it"
+            else:
+                local = "a local file that is no plugin has a name that begins with `_`"
+                hint = None if origin.distribution else local
             message = "it has no function `engine_apps` that is marked with `@hookimpl`"
             problems.append(_not_loaded(origin, message, hint=hint))
             return

@@ -120,7 +120,9 @@ class Happened:
 class ProbeResult(enum.Enum):
     """A probe's other answers."""
 
+    #: the vendor does not show the effect, and by now it would
     ABSENT = "absent"
+    #: the probe cannot tell
     UNKNOWN = "unknown"
 
 

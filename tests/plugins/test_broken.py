@@ -102,6 +102,7 @@ def test_a_broken_package_is_named_with_its_distribution_file_and_line(listed: t
 def test_nothing_else_is_taken_down(listed: tuple[int, Any, str]) -> None:
     code, document, stderr = listed
     assert code == 1
+    assert "  next: write `@hookimpl` above it" in stderr
     assert "Traceback" not in stderr
     apps = {one["name"]: one["origin"] for one in document["apps"]}
     assert {"http", "yotpo_loyalty", "crm", "doubtful", "inside"} <= apps.keys()
