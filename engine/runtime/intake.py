@@ -239,11 +239,10 @@ class _Sorter:
         if identify := trigger.module.identify:
             events = [identify(trigger.config, self._incoming, event) for event in events]
         return [
-            replace(
-                event,
-                body=self._storable(event.body),
-                id=None if event.id is None else self._intake.identity(str(event.id)),
-                subject=None if event.subject is None else str(event.subject),
+            Event(
+                self._storable(event.body),
+                None if event.id is None else self._intake.identity(str(event.id)),
+                None if event.subject is None else str(event.subject),
             )
             for event in events
         ]

@@ -79,6 +79,10 @@ class Applier:
         #: runs some record of which was not written: their owners are refused until somebody takes them up again
         self.let_go: set[int] = set()
         self._dropped: set[tuple[int, str, int]] = set()
+        #: the owners' epochs of runs that this connection saw running, and those among them without recoveries
+        self._running: dict[int, int] = {}
+        self._fresh: set[int] = set()
+        self._data_version = -1
         self._do: dict[type, Callable[[Any], object]] = {
             AddReceipt: self._add_receipt,
             AddDelivery: self._add_delivery,
@@ -108,6 +112,18 @@ class Applier:
         self._sql_add_effect = self._sql["add_effect"]
         self._sql_settle_effect = self._sql["settle_effect"]
 
+    def begin(self) -> None:
+        """At the beginning of a batch, in its transaction: forget what another process may have changed."""
+        (version,) = self._run("pragma data_version").fetchone()
+        if version != self._data_version:
+            self._data_version = version
+            self.forget()
+
+    def forget(self) -> None:
+        """What was applied was rolled back: the file is looked at anew."""
+        self._running.clear()
+        self._fresh.clear()
+
     def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> None:
         """Apply one transaction. Raises ``LostOwnership`` or ``StoreError`` when it is refused."""
         self._check(changes, owner)
@@ -128,9 +144,11 @@ class Applier:
             run_id = owner.run_id
             if run_id in self.let_go:
                 raise lost(run_id, "has an earlier record that could not be written")
-            state, epoch = self._run(self._sql_run_state, (run_id,)).fetchone() or (None, None)
-            if state != RUNNING or epoch != owner.epoch:
-                raise lost(run_id, "belongs to another owner now" if state == RUNNING else f"is {state or 'gone'}")
+            if self._running.get(run_id) != owner.epoch:
+                state, epoch = self._run(self._sql_run_state, (run_id,)).fetchone() or (None, None)
+                if state != RUNNING or epoch != owner.epoch:
+                    raise lost(run_id, "belongs to another owner now" if state == RUNNING else f"is {state or 'gone'}")
+                self._running[run_id] = owner.epoch
             states[run_id] = RUNNING
         for change in changes:
             kind = type(change)
@@ -181,8 +199,15 @@ class Applier:
         if self._dropped and (run.receipt_id, run.scenario, run.number) in self._dropped:
             return
         self._run(self._sql_add_run, _RUN(run))
+        if run.state == RUNNING:
+            self._running[run.id] = run.epoch
+            if run.recoveries == 0:
+                self._fresh.add(run.id)
 
     def _move_run(self, m: MoveRun) -> None:
+        # the next owner is looked up in the file
+        self._running.pop(m.run_id, None)
+        self._fresh.discard(m.run_id)
         started = m.at if m.state == RUNNING else None
         ended = m.at if m.ended else None
         row = (m.state, m.epoch, m.due_at, m.hold, m.result, m.notes, 1 if m.recovered else 0, started, ended, m.run_id)
@@ -190,7 +215,7 @@ class Applier:
 
     def _add_record(self, change: AddRecord) -> None:
         self._run(self._sql_add_record, _RECORD(change.record))
-        self._run(self._sql_progress_run, (change.record.run_id,))
+        self._progress(change.record.run_id)
 
     def _add_effect(self, change: AddEffect) -> None:
         self._run(self._sql_add_effect, _EFFECT(change.effect))
@@ -198,7 +223,13 @@ class Applier:
     def _settle_effect(self, change: SettleEffect) -> None:
         self._run(self._sql_settle_effect, _SETTLED(change))
         if change.state is EffectState.DONE:
-            self._run(self._sql_progress_run, (change.run_id,))
+            self._progress(change.run_id)
+
+    def _progress(self, run_id: int) -> None:
+        if run_id not in self._fresh:
+            self._run(self._sql_progress_run, (run_id,))
+            if run_id in self._running:
+                self._fresh.add(run_id)
 
     def _add_version(self, change: AddVersion) -> None:
         self._run(self._sql["add_version"], (change.version, change.scenario, change.source, change.at))

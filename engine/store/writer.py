@@ -14,7 +14,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from engine.sdk.errors import LostOwnership, StoreError
 from engine.sdk.faults import Faults, SimulatedCrash
 from engine.store.apply import Applier
 from engine.store.changes import Change, Owner
+from engine.store.thread import Thread
 from engine.store.trouble import explain, is_of_values, refuse
 
 #: changes, who writes them, who waits for them
@@ -43,7 +44,7 @@ class Writer:
         self._path = path
         self._connect = connect
         self._faults = faults
-        self._thread = ThreadPoolExecutor(1, "store-writer")
+        self._thread = Thread("store-writer")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[Waiting] = []
         self._busy = False
@@ -92,7 +93,7 @@ class Writer:
                 self._roll_back()
                 raise explain(self._path, error) from error
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
+        return await self._thread.call(guarded)
 
     async def quiet(self) -> None:
         """Return when everything that waited is committed or has failed."""
@@ -103,7 +104,7 @@ class Writer:
 
     async def mend(self, prove: Callable[[sqlite3.Connection], None]) -> None:
         """Open the file anew and write again, if ``prove`` succeeds. Raises ``StoreError``."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close_file)
+        await self._thread.call(self._close_file)
         await self.job(prove)
         self.broken = None
 
@@ -111,12 +112,12 @@ class Writer:
         """Close the file and end the thread."""
         self._loop = None
         if self.crash is None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._close_file)
-        self._thread.shutdown(wait=False)
+            await self._thread.call(self._close_file)
+        self._thread.stop()
 
     def _hand_over(self) -> None:
         batch, self._waiting = self._waiting, []
-        self._thread.submit(self._write, batch)
+        self._thread.submit(partial(self._write, batch))
 
     def _committed(self, batch: list[Waiting], refused: Refused) -> None:
         for (_, owner, future), error in refused:
@@ -182,6 +183,7 @@ class Writer:
         before = frozenset(applier.let_go)
         try:
             db.execute("begin immediate")
+            applier.begin()
             refused: Refused = []
             for waiting in batch:
                 try:
@@ -193,6 +195,7 @@ class Writer:
                         raise
                     # what it changed before it failed must go, and nothing else: all again, each with a savepoint
                     applier.let_go.update(before)
+                    applier.forget()
                     db.execute("rollback")
                     refused = self._commit_each(db, applier, batch)
                     break
@@ -200,6 +203,7 @@ class Writer:
             db.execute("commit")
         except BaseException:
             applier.let_go.update(before)
+            applier.forget()
             raise
         self._faults.hit("store.committed")
         return refused
@@ -217,6 +221,7 @@ class Writer:
             except Exception as error:
                 if not is_of_values(error):
                     raise
+                applier.forget()
                 db.execute("rollback to one")
                 if owner is not None:
                     applier.let_go.add(owner.run_id)

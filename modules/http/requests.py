@@ -13,6 +13,9 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: RFC 9110, 9.2.2: with these, twice is once
 IDEMPOTENT = frozenset({"PUT", "DELETE"})
 
+#: what is applied when the author says nothing else
+_ERRORS = ErrorTable(refused=CLIENT_ERRORS)
+
 _PLAIN: Schema = {"type": ["string", "number", "boolean", "null"]}
 
 CONFIG: Schema = {
@@ -139,7 +142,7 @@ async def run(call: Call) -> Json:
         target(config["url"], call.connection),
         query=config.get("query"),
         headers=headers,
-        errors=ErrorTable(refused=frozenset(config.get("refused", CLIENT_ERRORS))),
+        errors=ErrorTable(refused=frozenset(config["refused"])) if "refused" in config else _ERRORS,
         raise_for_status=config.get("fail_on_status", True),
         **given,
     )
