@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,19 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from engine.runtime.callers import ModuleCaller
+from engine.runtime.callers import Attempt, ModuleCaller
 from engine.runtime.connections import Connections
 from engine.runtime.secrets import KeyRing, SecretBox, Secrets
 from engine.runtime.simulation import Simulators
+from engine.scenario.plan import ModuleStep
 from engine.sdk.apps import App, Simulator
 from engine.sdk.clock import Clock
+from engine.sdk.modules import Config, Happened, Json, ProbeResult
 from engine.store.memory import MemoryStore
 from engine.testing.harness import Harness
+
+#: real seconds for which a request that waits for nobody's clock may take, before virtual time goes on without it
+PATIENCE = 2.0
 
 
 class SimulatedHarness(Harness):
@@ -34,6 +41,7 @@ class SimulatedHarness(Harness):
         self._simulators: Simulators | None = None
         self._connections: Connections | None = None
         self._losses: Counter[str] = Counter()
+        self._traffic = _Traffic()
 
     def simulator(self, app: str) -> Any:
         """The running simulator of an app, for looking at what it has received. From ``start`` on."""
@@ -59,7 +67,7 @@ class SimulatedHarness(Harness):
             # the overrides stand in for every connection, so that no secret is ever looked up
             secrets = Secrets({}, SecretBox(MemoryStore(clock=self.clock), KeyRing(Path(), {}), self.clock))
             self._connections = Connections({}, registry, secrets, self.clock, overrides=self._simulators.overrides)
-            self._caller = ModuleCaller(self._connections)
+            self._caller = _Counting(self._connections, self._traffic)
         await super().start()
 
     async def stop(self) -> None:
@@ -69,15 +77,90 @@ class SimulatedHarness(Harness):
             await self._simulators.close()
             self._simulators = self._connections = None
 
+    async def _written(self) -> None:
+        await super()._written()
+        # HTTP takes real time, and the run must not lose virtual time to that
+        await self._traffic.rest()
+        await super()._written()
+
     def _unreliable(self, app: App) -> App:
         make = app.simulator
         if make is None:
             return app
 
         def wrapped(clock: Clock) -> Simulator:
-            return _Unreliable(make(clock), app.name, self._losses)
+            return _Unreliable(make(_Waiting(clock, self._traffic)), app.name, self._losses)
 
         return replace(app, simulator=wrapped)
+
+
+class _Traffic:
+    """Counts calls under way, and simulators that wait for time before they answer."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.sleepers = 0
+        self._changed = asyncio.Event()
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        self.calls += 1
+        try:
+            yield
+        finally:
+            self.calls -= 1
+            self._changed.set()
+
+    @contextmanager
+    def sleeper(self) -> Iterator[None]:
+        self.sleepers += 1
+        self._changed.set()
+        try:
+            yield
+        finally:
+            self.sleepers -= 1
+
+    async def rest(self) -> None:
+        """Return when no call goes on that could go on without time; at the latest after ``PATIENCE``."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while self.calls > self.sleepers:
+                    self._changed.clear()
+                    await self._changed.wait()
+
+
+class _Counting(ModuleCaller):
+    """Calls modules, and counts."""
+
+    def __init__(self, connections: Connections, traffic: _Traffic) -> None:
+        super().__init__(connections)
+        self._traffic = traffic
+
+    async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
+        with self._traffic.call():
+            return await super().call(step, config, attempt)
+
+    async def probe(self, step: ModuleStep, config: Config, attempt: Attempt) -> Happened | ProbeResult:
+        with self._traffic.call():
+            return await super().probe(step, config, attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """The clock as simulators have it: it is known when they wait."""
+
+    clock: Clock
+    traffic: _Traffic
+
+    def time(self) -> float:
+        return self.clock.time()
+
+    async def sleep(self, seconds: float) -> None:
+        with self.traffic.sleeper():
+            await self.clock.sleep(seconds)
+
+    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        return self.clock.timeout(seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,16 @@ async def test_the_simulators_do_not_die_with_the_engine(point: str) -> None:
         await harness.stop()
 
 
+async def test_time_does_not_pass_while_a_request_is_under_way_unless_the_vendor_waits_for_it() -> None:
+    for latency in (0.0, 3.0):
+        async with SimulatedHarness([SCENARIO]) as harness:
+            begun = harness.clock.time()
+            harness.simulator("http").latency = latency
+            [run] = (await harness.send(ANA)).runs
+            result = await harness.result(run, advance=20)
+            assert (result.state, harness.clock.time() - begun) == ("succeeded", latency)
+
+
 async def test_it_says_that_it_is_not_started() -> None:
     with pytest.raises(AssertionError, match="not started"):
         SimulatedHarness([SCENARIO]).simulator("http")
