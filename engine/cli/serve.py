@@ -26,7 +26,6 @@ from engine.server.service import Service
 from engine.store.ids import show
 from engine.store.records import Run
 
-
 #: new objects, and collections of the younger generation, after which the garbage collector looks: Python's own
 #: numbers are for programs that hold less for a moment than a few hundred runs do
 COLLECT_AFTER = (10_000, 20, 20)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from engine.runtime.connections import Connections
 from engine.runtime.declared import DeclaredRequest
@@ -26,8 +25,7 @@ KEY_SPACE = uuid.UUID("5f0c4b0e-3a53-5c0a-9d5c-7d1f5c2f7a11")
 SEARCH_LIMIT = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What an attempt is about, for whoever carries it out.
 
     :param effect_key: the same for the same step of the same event in every run of it.
@@ -66,8 +64,7 @@ class Caller(Protocol):
     async def probe(self, step: ModuleStep, config: Config, attempt: Attempt) -> Happened | ProbeResult: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleCall:
+class ModuleCall(NamedTuple):
     """The module's view of an attempt: ``engine.Call``."""
 
     config: Config
@@ -137,7 +134,7 @@ class ModuleCaller:
             return await self._guard(step, module.run(call))
         watched = WatchedHttp(call.http)
         try:
-            return await self._guard(step, module.run(replace(call, http=watched)))
+            return await self._guard(step, module.run(call._replace(http=watched)))
         except ModuleError as error:
             if error.refused or not watched.accepted:
                 raise

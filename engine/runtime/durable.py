@@ -14,7 +14,6 @@ import hashlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 from engine.runtime.callers import KEY_SPACE, Attempt, Caller, PluginFault, plugin_fault
@@ -367,8 +366,8 @@ class DurableEffects:
             _error_text(error) if error else None,
             notes=notes if notes is not effect.notes else None,
         )
-        result = self._journal.effects[effect.key] = replace(
-            effect, state=state, settled_at=settled.at, settled_by=by, output=output, error=settled.error, notes=notes
+        result = self._journal.effects[effect.key] = effect._replace(
+            state=state, settled_at=settled.at, settled_by=by, output=output, error=settled.error, notes=notes
         )
         self.unconfirmed.append(settled)
         # an answer comes without an owner: what is known of an effect counts even if the run has gone to somebody else
@@ -416,7 +415,7 @@ class DurableEffects:
         await self.sleep_until((effect.settled_at or self._clock.time()) + settle_after)
         await self._turn(step, jsontext.loads(effect.request))
         info = self._attempt(path, _number(effect.key))
-        asked = replace(info, now=utc(effect.intended_at))
+        asked = info._replace(now=utc(effect.intended_at))
         try:
             answer = await self._caller.probe(step, jsontext.loads(effect.request), asked)
         except ModuleError as failure:

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import Any
+from typing import Any, NamedTuple
 
 from yarl import URL
 
@@ -102,8 +102,7 @@ class Target:
     stand_in: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     """A request without its auth."""
 
     method: str

@@ -328,4 +328,4 @@ class _Sorter:
 
 
 def _held(run: Run, trouble: Hold) -> Run:
-    return replace(run, state=State.HELD, started_at=None, hold=jsontext.dumps(Held((trouble,)).to_json()))
+    return run._replace(state=State.HELD, started_at=None, hold=jsontext.dumps(Held((trouble,)).to_json()))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from dataclasses import replace
 from typing import Any
 
 from engine.runtime.callers import Caller
@@ -305,7 +304,7 @@ class Runner:
             await self._store.put(MoveRun(run.id, sources(Event.CLAIM), State.RUNNING, now, epoch=self.epoch))
         except LostOwnership:
             return
-        run = replace(run, state=State.RUNNING, epoch=self.epoch, due_at=None)
+        run = run._replace(state=State.RUNNING, epoch=self.epoch, due_at=None)
         try:
             plan = await self._catalog.plan(run.scenario, run.version)
             data = await run_data(self._store, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.store.records import (
     Delivery,
@@ -18,33 +19,28 @@ from engine.store.records import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AddReceipt:
+class AddReceipt(NamedTuple):
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class AddDelivery:
+class AddDelivery(NamedTuple):
     """Adds a delivery. With an ``event_id`` that a delivery to this scenario has already, it is stored as
     ``duplicate`` of that one instead, and the ``AddRun`` that follows in the same transaction for it adds nothing."""
 
     delivery: Delivery
 
 
-@dataclass(frozen=True, slots=True)
-class SetDelivery:
+class SetDelivery(NamedTuple):
     """Gives a parked or rejected delivery another state, by command; ``StoreError`` for one in any other state."""
 
     delivery: Delivery
 
 
-@dataclass(frozen=True, slots=True)
-class AddRun:
+class AddRun(NamedTuple):
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class MoveRun:
+class MoveRun(NamedTuple):
     """Moves a run from one of ``sources`` to ``state``; raises ``LostOwnership`` when it is in none of them.
 
     None leaves a column as it is, but ``due_at`` and ``hold`` are always written. ``started_at`` becomes ``at`` when
@@ -66,22 +62,19 @@ class MoveRun:
     """sets ``ended_at`` to ``at``"""
 
 
-@dataclass(frozen=True, slots=True)
-class AddRecord:
+class AddRecord(NamedTuple):
     """Adds or replaces a journal row, and sets the run's ``recoveries`` to 0: it made progress."""
 
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class AddEffect:
+class AddEffect(NamedTuple):
     """Adds a write's intent."""
 
     effect: EffectRecord
 
 
-@dataclass(frozen=True, slots=True)
-class SettleEffect:
+class SettleEffect(NamedTuple):
     """Says how a write attempt ended. Only ``intended`` and ``unknown`` ones change; others stay as they are.
 
     A ``done`` sets the run's ``recoveries`` to 0: it made progress.
@@ -186,8 +179,7 @@ Change = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """Who writes for a run: refused with ``LostOwnership`` unless the run is running in this epoch."""
 
     run_id: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class DeliveryState(StrEnum):
@@ -38,8 +39,7 @@ class EffectState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """A request that was taken. ``source`` is the webhook's name, or ``cli`` for an event given by hand."""
 
     id: int
@@ -52,8 +52,7 @@ class Receipt:
     subject: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One event of a receipt for one scenario. ``event`` is None where it equals the receipt's JSON body."""
 
     receipt_id: int
@@ -66,8 +65,7 @@ class Delivery:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """One run of a scenario.
 
     :param origin: what the run answers to, the base of its effects' keys: ``receipt:number``, or a dedupe key.
@@ -101,8 +99,7 @@ class Run:
     notes: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One journal row of a run: something that touched the outside world and wrote nothing there, or a wait.
 
     :param key: path of step ids, loop item, scope and attempt; unique in the run.
@@ -126,8 +123,7 @@ class Record:
     notes: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EffectRecord:
+class EffectRecord(NamedTuple):
     """One write attempt: the journal's row of a step that writes.
 
     :param effect_key: scenario, origin, path and loop key: the same in replays and re-runs.

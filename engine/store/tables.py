@@ -157,7 +157,7 @@ class Transaction:
         key = (d.receipt_id, d.scenario, d.number)
         if d.state is not DeliveryState.DUPLICATE and (original := self._tables.original(d)):
             self._dropped.add(key)
-            d = replace(d, state=DeliveryState.DUPLICATE, run_id=None, reason=show(original.receipt_id))
+            d = d._replace(state=DeliveryState.DUPLICATE, run_id=None, reason=show(original.receipt_id))
         self._add(self._tables.deliveries, key, d)
         if d.event_id is not None and d.state is not DeliveryState.DUPLICATE:
             self._set(self._tables.events, (d.scenario, d.event_id), key)
@@ -181,8 +181,7 @@ class Transaction:
         run = self._tables.runs.get(move.run_id)
         if run is None:
             return  # the move of a run that was dropped with its duplicate delivery
-        moved = replace(
-            run,
+        moved = run._replace(
             state=move.state,
             epoch=run.epoch if move.epoch is None else move.epoch,
             due_at=move.due_at,
@@ -199,7 +198,7 @@ class Transaction:
         record = change.record
         self._set(self._tables.journal, (record.run_id, record.key), record)
         if run := self._tables.runs.get(record.run_id):
-            self._set(self._tables.runs, run.id, replace(run, recoveries=0))
+            self._set(self._tables.runs, run.id, run._replace(recoveries=0))
 
     def _add_effect(self, change: AddEffect) -> None:
         self._add(self._tables.effects, (change.effect.run_id, change.effect.key), change.effect)
@@ -207,8 +206,7 @@ class Transaction:
     def _settle_effect(self, s: SettleEffect) -> None:
         effect = self._tables.effects.get((s.run_id, s.key))
         if effect is not None and effect.state in _OPEN:
-            settled = replace(
-                effect,
+            settled = effect._replace(
                 state=s.state,
                 settled_at=s.at,
                 settled_by=s.by,
@@ -220,7 +218,7 @@ class Transaction:
             self._set(self._tables.effects, (s.run_id, s.key), settled)
         run = self._tables.runs.get(s.run_id)
         if s.state is EffectState.DONE and run is not None:
-            self._set(self._tables.runs, run.id, replace(run, recoveries=0))
+            self._set(self._tables.runs, run.id, run._replace(recoveries=0))
 
     def _add_version(self, change: AddVersion) -> None:
         if change.version not in self._tables.versions:

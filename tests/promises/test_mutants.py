@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,7 +69,7 @@ def no_claim() -> Iterator[None]:
     put, ride = MemoryStore.put, MemoryStore.ride
 
     def anyhow(changes: Any) -> list[Any]:
-        return [replace(c, sources=tuple(State)) if isinstance(c, MoveRun) else c for c in changes]
+        return [c._replace(sources=tuple(State)) if isinstance(c, MoveRun) else c for c in changes]
 
     def put_any(self: MemoryStore, *changes: Any, owner: Any = None) -> Any:
         return put(self, *anyhow(changes))

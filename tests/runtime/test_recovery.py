@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,7 +58,7 @@ async def test_a_journal_that_holds_another_call_holds_the_run_as_diverged(what:
         [record] = (await harness.look(run_id)).records[:1]
         assert record.key == "got#1"
         doctored = (
-            replace(record, request_hash="0" * 32) if what == "request" else replace(record, module="shop.another")
+            record._replace(request_hash="0" * 32) if what == "request" else record._replace(module="shop.another")
         )
         await harness.store.put(AddRecord(doctored))
         result = await awake(harness, run_id)

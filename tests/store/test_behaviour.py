@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -103,7 +102,7 @@ async def test_a_parked_delivery_gets_a_run_by_command_once(store: AnyStore) -> 
     await store.put(SetDelivery(now), AddRun(run(1001)))
     assert await store.deliveries([1]) == [now]
     with pytest.raises(StoreError, match="only a parked or rejected one"):
-        await store.put(SetDelivery(replace(now, run_id=1002)), AddRun(run(1002)))
+        await store.put(SetDelivery(now._replace(run_id=1002)), AddRun(run(1002)))
     assert await store.run(1002) is None
     with pytest.raises(StoreError, match="does not exist"):
         await store.put(SetDelivery(delivery(9)))
@@ -278,12 +277,11 @@ async def test_an_effect_is_settled_once(store: AnyStore) -> None:
     await store.put(AddEffect(intent), owner=owner)
     await store.put(SettleEffect(1001, "send", EffectState.UNKNOWN, NOW + 1, "vendor", error=b"{}"))
     (unknown,) = await store.effects_by_key(intent.effect_key)
-    assert unknown == replace(intent, state=EffectState.UNKNOWN, settled_at=NOW + 1, settled_by="vendor", error=b"{}")
+    assert unknown == intent._replace(state=EffectState.UNKNOWN, settled_at=NOW + 1, settled_by="vendor", error=b"{}")
     await store.put(SettleEffect(1001, "send", EffectState.DONE, NOW + 2, "ana", output=b"1", reason="seen there"))
     await store.put(SettleEffect(1001, "send", EffectState.REFUSED, NOW + 3, "vendor"))
     assert await store.effects(EffectFilter(run_id=1001)) == [
-        replace(
-            intent,
+        intent._replace(
             state=EffectState.DONE,
             settled_at=NOW + 2,
             settled_by="ana",
