@@ -165,7 +165,7 @@ class Intake:
             if start.run.state == State.RUNNING:
                 self._runner.begin(start.run, start.plan, start.data)
             elif start.run.state == State.QUEUED:
-                self._runner.wake()
+                self._runner.queue(start.run, start.plan, start.data)
 
     def identity(self, event_id: str) -> str:
         """An event's identity in the store: what is simulated is no duplicate of what is real, nor the other way."""

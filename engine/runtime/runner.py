@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 MAX_RUNNING = 200
 #: a run that was recovered so often without a new record is held as ``poison``
 MAX_RECOVERIES = 5
+#: queued runs whose plan and data are kept at hand; those of more are read from the store when their turn comes
+AT_HAND = 1000
 #: seconds after which due times are looked at again, whatever the timer says: a clock may jump
 LOOK_AGAIN = 5.0
 #: seconds between two tries to mend a broken store
@@ -83,6 +85,10 @@ class Runner:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._effects: dict[int, DurableEffects] = {}
         self._wake = asyncio.Event()
+        #: whether runs wait in the store, as far as is known; and whether some were put there since it was read last
+        self._backlog = False
+        self._unread = False
+        self._at_hand: dict[int, tuple[Scenario, dict[str, Any]]] = {}
         self._pump_task: asyncio.Task[None] | None = None
         self._mend_task: asyncio.Task[None] | None = None
         self._late: list[SettleEffect] = []
@@ -117,11 +123,20 @@ class Runner:
             await asyncio.wait(tasks)
 
     def has_room(self) -> bool:
-        """Whether a new run may be in memory at once. Otherwise it is stored as queued."""
-        return len(self._tasks) < self._max_running and not self._stopping and self._mend_task is None
+        """Whether a new run may be in memory at once. Otherwise it is stored as queued, behind those that wait."""
+        full = len(self._tasks) >= self._max_running
+        return not (full or self._backlog or self._stopping or self._mend_task is not None)
+
+    def queue(self, run: Run, plan: Scenario, data: dict[str, Any]) -> None:
+        """A new run was stored as queued."""
+        self._at_hand[run.id] = (plan, data)
+        if len(self._at_hand) > AT_HAND:
+            del self._at_hand[next(iter(self._at_hand))]
+        self.wake()
 
     def wake(self) -> None:
         """Look at the queue: something was put there."""
+        self._backlog = self._unread = True
         self._wake.set()
 
     # ------------------------------------------------------------------ one run
@@ -141,8 +156,8 @@ class Runner:
         self._effects.pop(run_id, None)
         if not task.cancelled() and isinstance(error := task.exception(), SimulatedCrash):
             self._crash(error)
-        elif self._wake is not None and len(self._tasks) == self._max_running - 1:
-            self.wake()
+        elif len(self._tasks) == self._max_running - 1:
+            self._wake.set()
 
     def _crash(self, error: BaseException) -> None:
         self._stopping = True
@@ -290,10 +305,14 @@ class Runner:
         """Claim what is queued or due while there is room; gives the next due time."""
         claimable = sources(Event.CLAIM)
         while (room := self._max_running - len(self._tasks)) > 0:
-            now = self._clock.time()
-            waiting = await self._store.next_runs(claimable, self.simulated, now, room)
-            for run in waiting:
-                await self._claim(run)
+            self._unread = False
+            waiting = await self._store.next_runs(claimable, self.simulated, self._clock.time(), room)
+            if len(waiting) < room and not self._unread:
+                self._backlog = False
+            # side by side, so that they share commits
+            for result in await asyncio.gather(*map(self._claim, waiting), return_exceptions=True):
+                if result is not None:
+                    raise result
             if len(waiting) < room:
                 break
         return await self._store.next_due((State.SLEEPING,), self.simulated)
@@ -306,11 +325,7 @@ class Runner:
             return
         run = run._replace(state=State.RUNNING, epoch=self.epoch, due_at=None)
         try:
-            plan = await self._catalog.plan(run.scenario, run.version)
-            data = await run_data(self._store, run)
-            records = await self._store.records(run.id)
-            effects = await self._store.effects(EffectFilter(run_id=run.id))
-            journal = Journal.of(records, effects, run.notes)
+            plan, data, journal = await self._memory(run)
         except (VersionUnavailable, EventGone) as error:
             await self._hold(run.id, Hold(error.code, error.message, "", 0, error.to_json()))
             return
@@ -322,6 +337,18 @@ class Runner:
             await self._hold(run.id, _mistake(error))
             return
         self.begin(run, plan, data, journal)
+
+    async def _memory(self, run: Run) -> tuple[Scenario, dict[str, Any], Journal]:
+        """What a run needs to be walked, from the store, or as it was left at hand by whoever queued it."""
+        at_hand = self._at_hand.pop(run.id, None)
+        if at_hand is not None and run.started_at is None:
+            # it never ran, so that there is nothing to remember
+            return *at_hand, Journal()
+        plan = await self._catalog.plan(run.scenario, run.version)
+        data = await run_data(self._store, run)
+        records = await self._store.records(run.id)
+        effects = await self._store.effects(EffectFilter(run_id=run.id))
+        return plan, data, Journal.of(records, effects, run.notes)
 
     async def _recover(self, *, died: bool = True) -> None:
         """Put runs without an owner back into the queue.
@@ -365,6 +392,7 @@ class Runner:
         if self._pump_task is not None:
             self._pump_task.cancel()
         known = list(self._effects.values())
+        self._at_hand.clear()
         await self._wind_down(GRACE)
         self._late += [settled for effects in known for settled in effects.unconfirmed]
         while True:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.plugins import Registry
+from engine.runtime import runner
 from engine.sdk.apps import App
 from engine.sdk.errors import StoreError
 from engine.sdk.modules import Delivery, Event, WebhookTrigger
@@ -159,6 +160,70 @@ async def test_what_has_no_room_is_queued_and_runs_in_order() -> None:
         for one in accepted:
             assert (await harness.result(one.runs[0], advance=60)).state == "succeeded"
         assert order == [str(n) for n in range(6)]
+
+
+async def test_what_comes_later_does_not_overtake_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    gates = [asyncio.Event() for _ in range(4)]
+    order: list[int] = []
+
+    async def charge(config: Any) -> Any:
+        order.append(int(config["email"]))
+        await gates[int(config["email"])].wait()
+        return {}
+
+    steps = '- id: charge\n  module: shop.charge\n  with: {email: "${{ trigger.email }}"}'
+    async with Harness(
+        [scenario(steps)], doubles={"shop.charge": charge}, registry=registry(), max_running=1
+    ) as harness:
+        store, reading, read = harness.store, asyncio.Event(), asyncio.Event()
+        look = store.next_runs
+
+        async def slowly(*arguments: Any) -> Any:
+            found = await look(*arguments)
+            reading.set()
+            await read.wait()
+            return found
+
+        for n in range(3):
+            await harness.send({"email": str(n)})
+        await harness.clock.settle()
+        assert order == [0]
+        monkeypatch.setattr(store, "next_runs", slowly)
+        gates[0].set()
+        await reading.wait()
+        # there is room, and two are waiting for it
+        late = await harness.send({"email": "3"})
+        assert (await harness.look(late.runs[0])).state == "queued"
+        read.set()
+        for gate in gates:
+            gate.set()
+        assert (await harness.result(late.runs[0], advance=60)).state == "succeeded"
+        assert order == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 1000])
+async def test_what_was_queued_runs_the_same_from_memory_and_from_the_store(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "AT_HAND", kept)
+    gate = asyncio.Event()
+    seen: list[Any] = []
+
+    async def charge(config: Any) -> Any:
+        seen.append(config)
+        await gate.wait()
+        return {}
+
+    steps = "- id: charge\n  module: shop.charge\n  with: {email: a, note: '${{ {t: trigger, q: request.method} }}'}"
+    async with Harness(
+        [scenario(steps)], doubles={"shop.charge": charge}, registry=registry(), max_running=1
+    ) as harness:
+        accepted = [await harness.send({"email": "a", "n": n}) for n in range(4)]
+        gate.set()
+        for one in accepted:
+            assert (await harness.result(one.runs[0], advance=60)).state == "succeeded"
+        assert [config["note"]["t"]["n"] for config in seen] == [0, 1, 2, 3]
+        assert len(harness.runner._at_hand) == 0
 
 
 async def test_what_the_store_does_not_take_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
