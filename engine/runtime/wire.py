@@ -1,55 +1,26 @@
-"""HTTP/1.1 connections to vendors: one request at a time over each, and exact knowledge of whether it left.
+"""One HTTP/1.1 connection to a vendor: one request at a time, and exact knowledge of how its answer ended.
 
-httptools parses and aiohappyeyeballs connects. What stands here is what the promise about unknown outcomes rests on,
-and what general clients do not offer: nothing is ever sent a second time, not even by a retry of the library's own,
-and ``Progress.sent`` turns true at the moment at which the request is handed to an open connection. It is also where
-a run spends most of its time: a request costs a third of what it costs through a general client (docs/performance.md).
+httptools parses. What stands here is what the promise about unknown outcomes rests on: an answer is whole, or it is
+said why not; and a connection over which anything unexpected came carries no other request. ``runtime/wires.py`` keeps
+connections open between requests.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 import zlib
-from collections import defaultdict, deque
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-import aiohappyeyeballs
 import httptools
-from yarl import URL
 
-from engine.runtime import urls
-
-#: seconds after which an unused connection is closed
-KEEP_ALIVE = 10.0
-#: the same for one that is to carry a write: few servers close so early, and a write that meets a connection which
-#: the server is closing has an outcome that nobody knows
-KEEP_ALIVE_WRITES = 2.0
-#: bytes of an answer's head
+#: bytes of an answer's head, or between two pieces of its body, after which no more is waited for
 MAX_HEAD = 65_536
-#: seconds after which another address of a host is tried beside the one that does not answer (RFC 8305)
-NEXT_ADDRESS_AFTER = 0.25
 
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
-#: methods whose requests say the length of their body even without one (RFC 9110, 8.6)
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-#: headers that the client sends unless the caller does
-_OWN = frozenset({"user-agent", "accept", "accept-encoding"})
 _ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 class BrokenAnswer(Exception):
     """The connection ended, or what came over it is no HTTP answer."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a request came. ``sent``: it was handed to a connection."""
-
-    sent: bool = False
 
 
 class Answer(NamedTuple):
@@ -65,8 +36,11 @@ class Answer(NamedTuple):
     whole: bool
 
 
-class _Wire(asyncio.Protocol):
-    """One connection. Feeds the parser, whose callbacks (``on_…``) put an answer together."""
+class Wire(asyncio.Protocol):
+    """One connection. Feeds the parser, whose callbacks (``on_…``) put an answer together.
+
+    ``reusable``: the last answer came whole, and another request may follow. ``idle_since`` is the pool's.
+    """
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -85,11 +59,12 @@ class _Wire(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._method = method
         self._limit = limit
-        self._status = 0
+        self._status = 0  # until the end of a head
         self._headers: dict[str, str] = {}
-        self._head = 0
         self._body: list[bytes] = []
         self._size = 0
+        self._unread = 0  # bytes since the last piece of the body
+        self._packed = False
         self._inflate: zlib._Decompress | None = None
         self._until_end = False
         self.reusable = False
@@ -99,9 +74,11 @@ class _Wire(asyncio.Protocol):
 
     @property
     def open(self) -> bool:
+        """Whether a request can be handed to it, as far as is known."""
         return self._transport is not None and not self._transport.is_closing()
 
     def close(self) -> None:
+        """Close at once, whatever is under way."""
         self.reusable = False
         if self._transport is not None:
             self._transport.abort()
@@ -117,6 +94,7 @@ class _Wire(asyncio.Protocol):
             # nobody asked: what a server says between two requests belongs to neither
             self.close()
             return
+        self._unread += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -124,49 +102,70 @@ class _Wire(asyncio.Protocol):
         except httptools.HttpParserError as error:
             cause = error.__context__ if isinstance(error.__context__, BrokenAnswer) else None
             self._fail(cause or BrokenAnswer(f"this is no HTTP answer: {error}"))
+        else:
+            if self._unread > MAX_HEAD and self._waiter is not None:
+                self._fail(BrokenAnswer(f"the answer has more than {MAX_HEAD:,} bytes that are no body"))
+
+    def eof_received(self) -> None:
+        # asyncio would go on sending first, and a server that hung up may never take the rest of a request
+        self._end(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._end(exc)
+
+    def _end(self, error: Exception | None) -> None:
         self.reusable = False
         if self._waiter is None:
             return
-        if self._until_end and exc is None:
+        if self._until_end and error is None:
             self._finish(whole=True)
         else:
-            self._fail(exc if isinstance(exc, OSError) else BrokenAnswer("the server closed it"))
+            self._fail(error if isinstance(error, OSError) else BrokenAnswer("the server closed it"))
 
     # ------------------------------------------------------------------ httptools
 
+    def on_message_begin(self) -> None:
+        if self._waiter is None:
+            # another answer behind the one that was asked for
+            self.close()
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head += len(name) + len(value)
-        if self._head > MAX_HEAD:
-            raise BrokenAnswer(f"the head of the answer has more than {MAX_HEAD:,} bytes")
+        if self._status:
+            # behind the body, where it must not take the place of what the head said (RFC 9110, 6.5.1)
+            return
         key, text = _text(name).lower(), _text(value)
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:
+        if self._waiter is None:
+            return
         self._status = self._parser.get_status_code()
         if self._status < 200:
             return
         headers = self._headers
+        coding = headers.get("transfer-encoding", "identity").lower()
         if self._method == "HEAD":
-            # the parser would wait for the body that the head announces
-            self.reusable = self._parser.should_keep_alive()
+            # the parser waits for the body that the head announces; should one come after all, it closes the connection
+            self.reusable = coding == "identity" and self._parser.should_keep_alive()
             self._finish(whole=True)
-        elif "content-length" not in headers and "transfer-encoding" not in headers:
-            self._until_end = self._status not in (204, 304)
-        if headers.get("content-encoding", "").lower() in _ENCODINGS:
-            # 32: gzip and zlib are told apart by their first bytes
-            self._inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
+        elif coding == "identity":
+            self._until_end = "content-length" not in headers and self._status not in (204, 304)
+        elif coding != "chunked":
+            raise BrokenAnswer(f"it is coded as '{coding[:40]}', which nobody asked for")
+        self._packed = headers.get("content-encoding", "").lower() in _ENCODINGS
 
     def on_body(self, data: bytes) -> None:
         if self._waiter is None:
+            self.close()
             return
-        if self._inflate is not None:
-            try:
-                data = self._inflate.decompress(data, self._limit - self._size + 1)
-            except zlib.error as error:
-                raise BrokenAnswer(f"the body cannot be unpacked: {error}") from None
+        if self._status < 200:
+            raise BrokenAnswer(f"an interim answer ({self._status}) has a body")
+        self._unread = 0
+        if self._packed:
+            data = self._unpack(data)
+            if not data:
+                return
         self._body.append(data)
         self._size += len(data)
         if self._size > self._limit:
@@ -174,16 +173,40 @@ class _Wire(asyncio.Protocol):
             self.close()
 
     def on_message_complete(self) -> None:
+        if self._waiter is None:
+            return
         if self._status < 200:
             # an interim answer (RFC 9110, 15.2); the final one follows
-            self._headers = {}
-        elif self._waiter is not None:
-            self.reusable = self._parser.should_keep_alive()
-            self._finish(whole=True)
+            self._status, self._headers = 0, {}
+            return
+        assert self._transport is not None
+        # an answer that came before the whole request had left says nothing of the rest
+        self.reusable = self._parser.should_keep_alive() and not self._transport.get_write_buffer_size()
+        self._finish(whole=True)
+
+    def _unpack(self, data: bytes) -> bytes:
+        unpacked = b""
+        room = self._limit - self._size + 1
+        while data and room > 0:
+            if self._inflate is None or self._inflate.eof:
+                # several may stand one after the other (RFC 1952, 2.2). 32: gzip and zlib are told apart by their first
+                # bytes
+                self._inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
+            try:
+                piece = self._inflate.decompress(data, room)
+            except zlib.error as error:
+                raise BrokenAnswer(f"the body cannot be unpacked: {error}") from None
+            unpacked += piece
+            room -= len(piece)
+            data = self._inflate.unused_data
+        return unpacked
 
     # ------------------------------------------------------------------ how it ends
 
     def _finish(self, *, whole: bool) -> None:
+        if whole and self._inflate is not None and not self._inflate.eof:
+            self._fail(BrokenAnswer("the packed body is not complete"))
+            return
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
@@ -194,150 +217,6 @@ class _Wire(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
         self.close()
-
-
-class Wires:
-    """The connections of one event loop, kept open between requests.
-
-    :param keep_alive: seconds after which an unused connection is closed.
-    :param keep_alive_writes: seconds after which it carries no write any more.
-    :param allowed_addresses: link-local addresses that may be called nevertheless.
-    :param agent: what the client calls itself.
-    """
-
-    def __init__(
-        self, *, keep_alive: float, keep_alive_writes: float, allowed_addresses: Collection[str], agent: str
-    ) -> None:
-        self._keep_alive = keep_alive
-        self._keep_alive_writes = keep_alive_writes
-        self._allowed = allowed_addresses
-        self._common = f"User-Agent: {agent}\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n"
-        self._idle: defaultdict[tuple[str, str | None, int | None], deque[_Wire]] = defaultdict(deque)
-        self._loop = asyncio.get_running_loop()
-        self._tls: ssl.SSLContext | None = None
-        self._sweep: asyncio.TimerHandle | None = None
-
-    async def exchange(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, limit: int, progress: Progress
-    ) -> Answer:
-        """Send one request, once, and read its answer.
-
-        :param headers: names in lower case; where the request ends is said here.
-        :param limit: bytes of the body that are wanted; more are not read.
-        :raises OSError: no connection, or it broke.
-        :raises BrokenAnswer: it ended too early, or this is no HTTP.
-        """
-        place = (url.scheme, url.raw_host, url.port)
-        request = self._request(method, url, headers, body)
-        wire = self._take(place, self._keep_alive if method in READS else self._keep_alive_writes)
-        if wire is None:
-            wire = await self._connect(url)
-        try:
-            progress.sent = True
-            answer = await wire.send(method, request, limit)
-        except BaseException:
-            wire.close()
-            raise
-        if wire.reusable and wire.open:
-            self._give_back(place, wire)
-        else:
-            wire.close()
-        return answer
-
-    def close(self) -> None:
-        """Close all that are idle."""
-        for wires in self._idle.values():
-            for wire in wires:
-                wire.close()
-        self._idle.clear()
-        if self._sweep is not None:
-            self._sweep.cancel()
-
-    def _request(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> bytes:
-        lines = [f"{method} {url.raw_path_qs} HTTP/1.1\r\nHost: {url.host_port_subcomponent}\r\n"]
-        lines.append(
-            self._common if "user-agent" not in headers and "accept" not in headers else self._missing(headers)
-        )
-        lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
-        if body is not None:
-            lines.append(f"Content-Length: {len(body)}\r\n\r\n")
-            return "".join(lines).encode("utf-8", "surrogateescape") + body
-        lines.append("Content-Length: 0\r\n\r\n" if method in _WITH_BODY else "\r\n")
-        return "".join(lines).encode("utf-8", "surrogateescape")
-
-    def _missing(self, headers: Mapping[str, str]) -> str:
-        """The common headers without those that the caller sets."""
-        lines = self._common.splitlines(keepends=True)
-        return "".join(line for line in lines if line.partition(":")[0].lower() not in headers)
-
-    # ------------------------------------------------------------------ keeping them open
-
-    def _take(self, place: tuple[str, str | None, int | None], fresh: float) -> _Wire | None:
-        """The connection that was used last, if that was not too long ago."""
-        wires = self._idle.get(place)
-        while wires:
-            wire = wires.pop()
-            if wire.open and self._loop.time() - wire.idle_since < fresh:
-                return wire
-            if wire.open:
-                # too old for a write, and all others are older; reads may still use it
-                wires.append(wire)
-                return None
-        return None
-
-    def _give_back(self, place: tuple[str, str | None, int | None], wire: _Wire) -> None:
-        wire.idle_since = self._loop.time()
-        self._idle[place].append(wire)
-        if self._sweep is None:
-            self._sweep = self._loop.call_later(self._keep_alive, self._close_old)
-
-    def _close_old(self) -> None:
-        """Close what nobody has used for long; again as long as there is something to close."""
-        self._sweep = None
-        old = self._loop.time() - self._keep_alive
-        for place, wires in list(self._idle.items()):
-            while wires and (not wires[0].open or wires[0].idle_since <= old):
-                wires.popleft().close()
-            if not wires:
-                del self._idle[place]
-        if self._idle:
-            oldest = min(wires[0].idle_since for wires in self._idle.values())
-            self._sweep = self._loop.call_at(oldest + self._keep_alive, self._close_old)
-
-    # ------------------------------------------------------------------ connecting
-
-    async def _connect(self, url: URL) -> _Wire:
-        host, port = url.raw_host or "", url.port
-        try:
-            addresses = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            raise OSError(f"the host name '{url.host}' cannot be resolved") from error
-        connected = await aiohappyeyeballs.start_connection(
-            addresses, happy_eyeballs_delay=NEXT_ADDRESS_AFTER, interleave=1, socket_factory=self._socket
-        )
-        try:
-            secure = self._context() if url.scheme == "https" else None
-            _, wire = await self._loop.create_connection(
-                _Wire, sock=connected, ssl=secure, server_hostname=host if secure else None
-            )
-        except BaseException:
-            connected.close()
-            raise
-        return wire
-
-    def _socket(self, info: aiohappyeyeballs.AddrInfoType) -> socket.socket:
-        # here, not at the name: this is the address that is connected to, whatever a name resolved to before
-        family, kind, protocol, _, address = info
-        if urls.refused_address(str(address[0]), self._allowed):
-            raise OSError(f"{address[0]} is a link-local or metadata address, which is never called")
-        made = socket.socket(family, kind, protocol)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return made
-
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        return self._tls
 
 
 def _text(raw: bytes) -> str:
