@@ -23,7 +23,8 @@ from engine.runtime import urls
 from engine.runtime.auth import TokenSource, put_on, token_body
 from engine.runtime.pacing import Pace
 from engine.runtime.redact import Redactor
-from engine.runtime.wire import KEEP_ALIVE, KEEP_ALIVE_WRITES, READS, BrokenAnswer, Progress, Wires
+from engine.runtime.wire import BrokenAnswer
+from engine.runtime.wires import KEEP_ALIVE, KEEP_ALIVE_WRITES, READS, Progress, Wires
 from engine.sdk import errors as kinds
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
@@ -34,7 +35,7 @@ from engine.sdk.http import ErrorTable, Response
 MAX_ANSWER = 10_000_000
 _METHODS = READS | {"POST", "PUT", "PATCH", "DELETE"}
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 #: the client's own: they say where a request ends
 _FRAMING = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "transfer-encoding", "upgrade"}
@@ -79,7 +80,7 @@ class Pools:
     async def close(self) -> None:
         """Close the connections of the running event loop."""
         if wires := self._wires.pop(asyncio.get_running_loop(), None):
-            wires.close()
+            await wires.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,10 +243,11 @@ class ConnectionHttp:
             token = next(rest) if isinstance(auth, TokenAuth) else None
             put_on(auth, target.fields, headers, query, prepared.body or b"", token)
         for name, value in headers.items():
-            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            # printable is what nearly all are, and asked ten times as fast
+            if not _HEADER_NAME.fullmatch(name) or not (value.isprintable() or _HEADER_VALUE.fullmatch(value)):
                 raise kinds.DataError(
                     f"header '{self._redactor.text(name)[:100]!a}' is no HTTP header, or its value holds a control "
-                    "character; nothing was sent",
+                    "character or half of a character pair; nothing was sent",
                     refused=True,
                 )
         path = prepared.path
@@ -311,7 +313,10 @@ def _prepare(
             raise kinds.DataError(f"the body is no JSON: {error}; nothing was sent", refused=True) from None
         named.setdefault("content-type", "application/json")
     elif isinstance(data, str):
-        body = data.encode()
+        try:
+            body = data.encode()
+        except UnicodeEncodeError as error:
+            raise kinds.DataError(f"the body is no text: {error.reason}; nothing was sent", refused=True) from None
         named.setdefault("content-type", "text/plain; charset=utf-8")
     else:
         body = data

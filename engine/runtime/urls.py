@@ -21,6 +21,8 @@ _REFUSED = tuple(
 _EMBEDDING = tuple(ipaddress.ip_network(net) for net in ("::/96", "::ffff:0:0/96", "64:ff9b::/96"))
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: halves of a character pair, which JSON can write and no URL can carry: they would be left out without a word
+_HALF = re.compile(r"[\ud800-\udfff]")
 _WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 _HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -68,7 +70,7 @@ def fill(template: str, values: Mapping[str, Any], what: str) -> str:
         if value is None or value == "" or isinstance(value, dict | list):
             met = "is missing" if value is None else "is empty" if value == "" else "is no text or number"
             raise DataError(f"'{hole[1]}' of the {what} goes into the path and {met}", refused=True)
-        return quote(text_of(value), safe="")
+        return quote(_sendable(text_of(value), hole[1]), safe="")
 
     return _HOLE.sub(insert, template)
 
@@ -89,23 +91,25 @@ def build(base: str, path: str, query: Mapping[str, Any] | None, allow_hosts: Se
     """
     if _CONTROL.search(path):
         raise _bad(path, "holds a control character")
+    _sendable(path, "path")
     if "#" in path:
         raise _bad(path, "holds '#'", hint="a '#' that belongs to a value is written %23")
     text = _under(base, path) if base else _whole(path)
     try:
         url = URL(text)
-        port = url.port
+        # looked at here: a host that is no IDNA, or a port that is no number, is found only now
+        host, port = url.host, url.port
     except ValueError as error:
         raise _bad(path, f"is no URL: {error}") from None
-    if not url.host or port is None or " " in url.host:
+    if not host or port is None or " " in host:
         raise _bad(path, "names no host")
+    if "@" in text and (url.user is not None or url.password is not None):
+        raise _bad(str(url.origin()), "holds credentials", hint="put them into the fields of a connection")
     if not base:
-        if url.user is not None or url.password is not None:
-            raise _bad(url.with_user(None).human_repr(), "holds credentials", hint="put them into a connection")
-        if not host_allowed(url.host, allow_hosts):
-            raise _bad(url.host, "is no allowed host", hint="list it under http.allow_hosts in engine.yaml")
-        if refused_address(url.host, allow_hosts or ()):
-            raise _bad(url.host, "is a link-local or metadata address", hint="such addresses are never called")
+        if not host_allowed(host, allow_hosts):
+            raise _bad(host, "is no allowed host", hint="list it under http.allow_hosts in engine.yaml")
+        if refused_address(host, allow_hosts or ()):
+            raise _bad(host, "is a link-local or metadata address", hint="such addresses are never called")
     return url.extend_query(_pairs(query)) if query else url
 
 
@@ -137,8 +141,14 @@ def _pairs(query: Mapping[str, Any]) -> list[tuple[str, str]]:
             if isinstance(item, dict | list | tuple):
                 raise DataError(f"query parameter '{key}' is no text, number, boolean or list of them", refused=True)
             if item is not None:
-                pairs.append((key, text_of(item)))
+                pairs.append((_sendable(key, key), _sendable(text_of(item), key)))
     return pairs
+
+
+def _sendable(text: str, name: str) -> str:
+    if not text.isascii() and _HALF.search(text):
+        raise DataError(f"{name!a} holds half of a character pair, which is no text; nothing was sent", refused=True)
+    return text
 
 
 def _bad(path: str, what: str, *, hint: str | None = None) -> DataError:
