@@ -185,18 +185,27 @@ class Connections:
         return MappingProxyType(public)
 
     async def _resolve(self, source: _Source) -> Mapping[str, Json]:
+        return (await self._look_up(source))[0]
+
+    async def _look_up(self, source: _Source) -> tuple[Mapping[str, Json], tuple[str | None, ...]]:
+        """All fields, and the values of the source's references that they were made of."""
         fields = dict(self._public(source))
+        seen = {name: self._secrets.known(ref) for name, ref in source.fields.items() if isinstance(ref, SecretRef)}
         for name, given in source.fields.items():
-            if name not in fields:
-                try:
-                    fields[name] = await self._secrets.resolve(given) if isinstance(given, SecretRef) else given
-                except ConfigError as error:
-                    raise _unset(source, name, error) from None
+            if name in fields:
+                continue
+            if not isinstance(given, SecretRef):
+                fields[name] = given
+                continue
+            try:
+                fields[name] = seen[name] = await self._secrets.resolve(given)
+            except ConfigError as error:
+                raise _unset(source, name, error) from None
         ready = self._ready.get(source.slot)
         unchanged = ready is not None and ready.fields == fields
         if source.kind is not None and source.name is not None and not (unchanged or source.absent):
             self._validate(source, source.kind, fields)
-        return fields
+        return fields, tuple(seen.values())
 
     def _environment(self, source: _Source, name: str, reference: SecretRef) -> Json:
         try:
@@ -235,7 +244,7 @@ class Connections:
         ready = self._ready.get(source.slot)
         if ready is not None and (not source.references or self._current(source) == ready.seen):
             return ready.client
-        return self._client(source, await self._resolve(source))
+        return self._client(source, *await self._look_up(source))
 
     def _pace(self, source: _Source) -> Pace | None:
         limit = source.kind.rate if source.kind is not None else None
@@ -253,7 +262,7 @@ class Connections:
             pace.set(wanted)
         return pace
 
-    def _client(self, source: _Source, fields: Mapping[str, Json]) -> ConnectionHttp:
+    def _client(self, source: _Source, fields: Mapping[str, Json], seen: tuple[str | None, ...]) -> ConnectionHttp:
         if source.absent:
             raise DataError(
                 f"connection type '{source.type_name}' has no simulator; nothing is sent while simulating"
@@ -266,7 +275,8 @@ class Connections:
         # other fields, as after a renewal, are not served with the token of the old ones
         if ready is None or ready.fields != fields:
             ready = self._ready[source.slot] = self._make_ready(source, fields)
-        ready.seen = self._current(source)
+        # what these fields were made of: what is known by now may have been renewed while they were looked up
+        ready.seen = seen
         return ready.client
 
     def _make_ready(self, source: _Source, fields: Mapping[str, Json]) -> _Ready:

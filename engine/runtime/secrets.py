@@ -109,6 +109,7 @@ class SecretBox:
         self._keys = keys
         self._clock = clock
         self._read: dict[str, tuple[float, str]] = {}
+        self._changes = 0
 
     def known(self, name: str) -> str | None:
         """A secret's value as it was read a moment ago (``REMEMBER``); None: it must be read."""
@@ -117,11 +118,14 @@ class SecretBox:
 
     async def get(self, name: str) -> str:
         """A secret's value. Raises ``ConfigError``: there is none, or the key is another one."""
+        at, changes = self._clock.time(), self._changes
         encrypted = (await self._store.secrets()).get(name)
         if encrypted is None:
             raise ConfigError(f"the store has no secret '{name}'", hint="`engine connections add NAME` stores it")
         value = self._decrypt(name, encrypted)
-        self._read[name] = (self._clock.time(), value)
+        if changes == self._changes:
+            # else it was renewed while it was read, and this may be the old one
+            self._read[name] = (at, value)
         return value
 
     async def names(self) -> list[str]:
@@ -144,15 +148,19 @@ class SecretBox:
             self._decrypt(other, encrypted)
             break
         await self._store.put(PutSecret(name, keys.encrypt(jsontext.dumps([name, value])), self._clock.time()))
-        self._read.pop(name, None)
+        self._forget(name)
 
     async def remove(self, name: str) -> bool:
         """Forget a secret, durably; False when there was none."""
         if name not in await self._store.secrets():
             return False
         await self._store.put(PutSecret(name, None, self._clock.time()))
-        self._read.pop(name, None)
+        self._forget(name)
         return True
+
+    def _forget(self, name: str) -> None:
+        self._changes += 1
+        self._read.pop(name, None)
 
     def _existing(self) -> MultiFernet:
         keys = self._keys.existing()
