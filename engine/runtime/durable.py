@@ -283,7 +283,9 @@ class DurableEffects:
         """What is sent. A repeat sends what the attempt before it stored, not what would be computed now."""
         if before := self._journal.effects.get(attempt_key(path, attempt - 1)):
             return before.request
-        request = self._caller.prepare(step, config, self._attempt(path, attempt))
+        request = config
+        if getattr(step.module, "prepare", None) is not None:
+            request = self._caller.prepare(step, config, self._attempt(path, attempt))
         try:
             return jsontext.dumps(request)
         except TypeError as error:

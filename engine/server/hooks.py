@@ -239,6 +239,8 @@ class HookServer:
 
 def _readable(text: str) -> str:
     """A header's value as text: bytes that are no UTF-8 are read as Latin-1, which HTTP began with."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from engine.sdk.errors import EngineError
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
 _VALUES = {c: i for i, c in enumerate(_ALPHABET)}
 _COUNTER_BITS = 20
 
@@ -41,10 +42,9 @@ class IdSource:
 
 def show(number: int) -> str:
     """An id as people see it: 13 letters and digits that sort as the ids do."""
-    text = ""
-    for _ in range(13):
-        text = _ALPHABET[number & 31] + text
-        number >>= 5
+    text = _ALPHABET[number >> 60 & 31]
+    for shift in (50, 40, 30, 20, 10, 0):
+        text += _PAIRS[number >> shift & 1023]
     return text
 
 
