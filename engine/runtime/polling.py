@@ -39,6 +39,8 @@ LONGEST_PAUSE = 900.0
 LONGEST_ASKED = 3600.0
 #: no page is read while more runs of the scenario than this are queued or running
 MOST_WAITING = 1000
+#: pages in a row that bring nothing, or the same as the page before, after which a sweep is given up
+MOST_IDLE = 1000
 #: seconds after which it is looked again whether fewer wait
 ROOM_EVERY = 1.0
 
@@ -201,11 +203,10 @@ class Poller:
         kept = await self._store.poll_items(plan.name, simulated)
         sweep = Sweep(plan.name, simulated, trigger, own[0] if own else None, kept)
         cursor = sweep.cursor()
-        passed: set[str] = set()
+        way = _Way(trigger)
         while True:
             await self._room(plan)
-            passed.add(jsontext.fingerprint(cursor))
-            page = await self._page(plan, trigger, sweep, cursor, passed)
+            page = await self._page(plan, trigger, sweep, cursor, way)
             self._faults.hit("poll.page")
             now = self._clock.time()
             found = sweep.look(page, cursor, now, limit)
@@ -220,18 +221,17 @@ class Poller:
             cursor = page.cursor
         if sweep.unplaced:
             log.warning(
-                "polling for '%s': %d items show no position, and are told by their content",
+                "polling for '%s': %d items show no position that can be believed, and are told by their content",
                 plan.name,
                 sweep.unplaced,
                 extra={"action": "poll_unplaced"},
             )
         return sweep
 
-    async def _page(self, plan: Scenario, trigger: Polling, sweep: Sweep, cursor: Json, passed: set[str]) -> Page:
+    async def _page(self, plan: Scenario, trigger: Polling, sweep: Sweep, cursor: Json, way: _Way) -> Page:
         try:
             page = await self._pages.page(plan, trigger, cursor)
-            if page.cursor is not None and jsontext.fingerprint(page.cursor) in passed:
-                raise DataError(f"the pages of {trigger.module_name} lead in a circle: after the cursor {cursor!r}")
+            way.passed(cursor, page)
         except ModuleError as error:
             if not error.transient and not isinstance(error, AuthError):
                 # a cursor that was kept may have expired; what was taken is known, so nothing is repeated
@@ -243,7 +243,7 @@ class Poller:
         """Wait until not too many runs of the scenario wait."""
         wanted = RunFilter((State.QUEUED, State.RUNNING), plan.name, page=Rows(limit=MOST_WAITING + 1))
         said = False
-        while len(await self._store.runs(wanted)) > MOST_WAITING:
+        while sum(run.simulated == self._runner.simulated for run in await self._store.runs(wanted)) > MOST_WAITING:
             if not said:
                 log.warning(
                     "polling for '%s' waits: more than %d of its runs are queued or running",
@@ -263,6 +263,33 @@ class Poller:
             if self._store.broken:
                 self._runner.broke()
             raise
+
+
+class _Way:
+    """The pages of a sweep, as far as it matters whether they come to an end."""
+
+    def __init__(self, trigger: Polling) -> None:
+        self._name = trigger.module_name
+        self._cursors: set[str] = set()
+        self._last = ""
+        self._idle = 0
+
+    def passed(self, cursor: Json, page: Page) -> None:
+        """Take note of a page. Raises ``DataError`` when the way does not lead to an end."""
+        self._cursors.add(jsontext.fingerprint(cursor))
+        if page.cursor is None:
+            return
+        if jsontext.fingerprint(page.cursor) in self._cursors:
+            raise DataError(f"the pages of {self._name} lead in a circle: after the cursor {cursor!r}")
+        items = jsontext.fingerprint(list(page.items))
+        # a vendor that does not know the parameter by which it is asked for the next page gives the first for ever
+        self._idle = self._idle + 1 if not page.items or items == self._last else 0
+        self._last = items
+        if self._idle >= MOST_IDLE:
+            raise DataError(
+                f"{self._idle} pages in a row brought nothing, or the same again: {self._name} finds no last page",
+                hint="tell the author of the app; the sweep begins again at its first page",
+            )
 
 
 def pause(every: float, failures: int) -> float:

@@ -10,6 +10,9 @@ position so far), and each item that was taken, so that a sweep which is taken u
 An item without a position, because its trigger knows no order or this item shows none, is new when its id was not seen,
 or its content has changed. It is known as long as sweeps find it, and for ``FORGET_AFTER`` seconds after that: a vendor
 that answers with an empty list for once must not bring everything back as new.
+
+A position that cannot be is none: a mark that one record with a wrong date has driven to the year 9999 would hide all
+that comes after it. Records that share an identity, which is none then, are told apart by their content.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ from engine.store.records import Poll, PollItem
 
 #: seconds for which a record without a position is known after it has vanished
 FORGET_AFTER = 7 * 86_400.0
+#: seconds by which a position may lie ahead of the clock: vendors write local times without their zone
+AHEAD = 86_400.0
 
 Position = str | int | float
 
@@ -90,7 +95,9 @@ class Sweep:
         self._next: Json = state["cursor"] if state else None
         #: whether this sweep sees all pages
         self._whole = self._next is None
-        #: items that should have a position and have none
+        #: contents of records that share an identity, as far as this sweep has found them
+        self._shared: dict[str, list[str]] = {}
+        #: items that should have a position and have none that can be believed
         self.unplaced = 0
 
     # ------------------------------------------------------------------ cursors
@@ -121,15 +128,21 @@ class Sweep:
         :param limit: how many new items are wanted at most; None: all.
         :raises DataError: the trigger's ``since`` cannot be told from the items' positions.
         """
-        new = _oldest_first([seen for seen in map(self._identify, page.items) if self._is_new(seen)])
+        found = [self._identify(item, now + AHEAD) for item in page.items]
+        for seen in found:
+            if self._is_known(seen):
+                self._meet(seen)
+        new = _oldest_first([seen for seen in found if self._is_new(seen)])
         if self.silent:
             new = []
         cut = limit is not None and len(new) > limit
         if cut:
-            for seen in new[limit:]:
-                # it is found again when the page is read again
+            # the others are found again when the page is read again
+            for seen in new:
                 self._forget(seen.id)
             new = new[:limit]
+            for seen in new:
+                self._learn(seen)
         changes: list[Change] = [DropPollItems(*self._own)] if self._stored is None else []
         if page.cursor is None and not cut:
             changes += self._end(now)
@@ -137,7 +150,7 @@ class Sweep:
             changes += self._go_on(cursor if cut else page.cursor, now)
         return Found(tuple(seen.item for seen in new), tuple(changes), cut)
 
-    def _identify(self, item: Json) -> _Seen:
+    def _identify(self, item: Json, latest: float) -> _Seen:
         try:
             event = self._module.identify(self._trigger.config, item)
             content = jsontext.fingerprint(event.body)
@@ -146,9 +159,9 @@ class Sweep:
         if event is None or event.id is None or event.id == "":
             # its content alone tells it, and keeps it apart from what has an identity
             return _Seen(item, f"content:{content}", content, None)
-        return _Seen(item, str(event.id), content, self._position(item))
+        return _Seen(item, str(event.id), content, self._position(item, latest))
 
-    def _position(self, item: Json) -> Position | None:
+    def _position(self, item: Json, latest: float) -> Position | None:
         if self._module.order is None:
             return None
         try:
@@ -157,27 +170,69 @@ class Sweep:
             position = None
         other = self._high if self._mark is None else self._mark
         if _is_position(position) and (other is None or _alike(position, other)):
-            return position
+            # what lies behind needs no belief; if it did, a clock that stands wrong would bring it back as new
+            behind = self._mark is not None and not _before(self._mark, position)
+            if behind or not self._too_far(position, latest) or self._too_early(position):
+                return position
         self.unplaced += 1
         return None
 
+    def _too_far(self, position: Position, latest: float) -> bool:
+        """Whether a position stands for a moment after this one; where positions are no moments, none does."""
+        if self._module.moment is None:
+            at = _date(position)
+            return at is not None and at > latest
+        try:
+            return _before(self._module.moment(utc(latest)), position)
+        except Exception:  # noqa: BLE001 - a plugin's mistake; the scenario that asks for a moment is told of it
+            return False
+
+    def _is_known(self, seen: _Seen) -> bool:
+        """Whether an item of this id and content was seen."""
+        known = self._known.get(seen.id)
+        return known is not None and seen.content in known.content.split()
+
     def _is_new(self, seen: _Seen) -> bool:
         """Whether an item is new; if so, it is known from here on."""
-        known, position = self._known.get(seen.id), seen.position
+        known, position, same = self._known.get(seen.id), seen.position, self._is_known(seen)
         if position is None:
-            self._found.add(seen.id)
-            new = known is None or known.content != seen.content
+            new = not same
         else:
             if self._high is None or _before(self._high, position):
                 self._high = position
             last: Position | None = None if known is None else _loaded(known.position)
-            same = known is not None and known.content == seen.content and last == position
-            late = any(other is not None and _before(position, other) for other in (self._mark, last))
-            new = not same and not late and not self._too_early(position)
+            # what was told by its content may turn up behind the mark
+            mark = None if known is not None and last is None else self._mark
+            late = any(other is not None and _before(position, other) for other in (mark, last))
+            new = not (same and last in (None, position)) and not late and not self._too_early(position)
+            if known is not None and same and last is None:
+                # its content told it so far; from here on its position does
+                self._put(replace(known, position=_dumped(position), gone_at=None))
         if new:
-            self._known[seen.id] = PollItem(seen.id, seen.content, _dumped(position))
-            self._changed.add(seen.id)
+            self._learn(seen)
         return new
+
+    def _learn(self, seen: _Seen) -> None:
+        """A new item is known from here on."""
+        known, position = self._known.get(seen.id), _dumped(seen.position)
+        content = seen.content
+        if known is not None and known.position == position and (" " in known.content or seen.id in self._found):
+            # another record of this identity, or one of them has changed; which, is told when all were found
+            if " " not in known.content:
+                self._shared[seen.id] = [known.content]
+            content = f"{known.content} {content}"
+        self._put(PollItem(seen.id, content, position))
+        self._meet(seen)
+
+    def _meet(self, seen: _Seen) -> None:
+        """An item that is known was found."""
+        self._found.add(seen.id)
+        if " " in self._known[seen.id].content:
+            self._shared.setdefault(seen.id, []).append(seen.content)
+
+    def _put(self, item: PollItem) -> None:
+        self._known[item.id] = item
+        self._changed.add(item.id)
 
     def _forget(self, item_id: str) -> None:
         """Undo that an item is known."""
@@ -185,7 +240,7 @@ class Sweep:
         if item_id in self._kept:
             self._known[item_id] = self._kept[item_id]
         else:
-            del self._known[item_id]
+            self._known.pop(item_id, None)
 
     # ------------------------------------------------------------------ since
 
@@ -227,9 +282,10 @@ class Sweep:
 
     def _go_on(self, cursor: Json, now: float) -> list[Change]:
         """The sweep is not at its end."""
-        if self.silent:
+        if self.silent and self._module.order is not None:
             # nothing of it runs, so nothing of it can be repeated; only the mark needs its ties
             self._known = {item.id: item for item in self._known.values() if _stands_at(item, self._high)}
+            self._found &= self._known.keys()
         put = [self._known[item_id] for item_id in sorted(self._changed) if item_id in self._known]
         self._changed.clear()
         return [*self._items(put, ()), *self._stand(self._mark, self._under_way(cursor), now)]
@@ -241,15 +297,21 @@ class Sweep:
         if self._whole:
             self._miss(now)
         final = {item.id: item for item in self._known.values() if _stands_at(item, self._mark)}
-        put = [item for item_id, item in sorted(final.items()) if self._kept.get(item_id) != item]
+        # most are the same objects as before, and those of a vendor without order are many
+        put = [item for item in final.values() if (kept := self._kept.get(item.id)) is not item and kept != item]
+        put.sort(key=lambda item: item.id)
         gone = tuple(sorted(self._kept.keys() - final.keys()))
         return [*self._items(put, gone), *self._stand(self._mark, None, now)]
 
     def _miss(self, now: float) -> None:
         """Note which records without a position were not found, and forget those that have long been gone."""
+        for item_id, contents in self._shared.items():
+            if item_id in self._known:
+                self._known[item_id] = replace(self._known[item_id], content=" ".join(dict.fromkeys(contents)))
         for item in [item for item in self._known.values() if item.position is None]:
             if item.id in self._found:
-                self._known[item.id] = replace(item, gone_at=None)
+                if item.gone_at is not None:
+                    self._known[item.id] = replace(item, gone_at=None)
             elif item.gone_at is None:
                 self._known[item.id] = replace(item, gone_at=now)
             elif now - item.gone_at > FORGET_AFTER:
@@ -279,12 +341,12 @@ class Sweep:
 def _is_position(value: Any) -> TypeGuard[Position]:
     if isinstance(value, float):
         return math.isfinite(value)
-    return isinstance(value, str | int) and not isinstance(value, bool)
+    return value != "" and isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _alike(one: Position, other: Position) -> bool:
-    """Whether two positions can be compared."""
-    return isinstance(one, str) == isinstance(other, str)
+    """Whether two positions can be compared: numbers, dates, or other text."""
+    return isinstance(one, str) == isinstance(other, str) and (_date(one) is None) == (_date(other) is None)
 
 
 def _before(one: Position, other: Position) -> bool:
@@ -315,6 +377,11 @@ def _instant(position: Position) -> float | None:
     if found is None:
         return None
     return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _date(position: Position) -> float | None:
+    """As ``_instant``, of what is surely meant as a time: some numbers could be read as one."""
+    return _instant(position) if isinstance(position, str) and position[4:5] == "-" else None
 
 
 def _dumped(value: Json) -> bytes | None:

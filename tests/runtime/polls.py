@@ -106,7 +106,8 @@ def harness_maker(kind: str, folder: Path) -> NewHarness:
     def make(vendor: Vendor, source: str, **options: Any) -> Harness:
         nonlocal made
         made += 1
-        clock = options.pop("clock", None) or VirtualClock()
+        # after all that the vendors of the tests know
+        clock = options.pop("clock", None) or VirtualClock(VirtualClock().time() + 30 * 86_400)
         harness = Harness([source], registry=registry(), clock=clock, pages=vendor, **options)
         if kind == "sqlite":
             harness.new_store = _files(harness, folder / f"{made}.db")
