@@ -56,6 +56,8 @@ class Intake:
         self._runner = runner
         self._clock = clock
         self._faults = faults
+        #: runs of the delivery at hand that shall be in memory as soon as they are stored
+        self._coming = 0
 
     async def accept(
         self,
@@ -80,6 +82,7 @@ class Intake:
         starts: list[_Start] = []
         runs: list[Run] = []
         subject: str | None = None
+        self._coming = 0
         for plan in listeners:
             sorter = _Sorter(self, plan, receipt_id, now, request, incoming)
             for delivery, start, about in sorter.sort():
@@ -117,7 +120,8 @@ class Intake:
             # which of them were duplicates was decided in the transaction
             deliveries = await self._decided(receipt_id, deliveries)
         ids = tuple(d.run_id for d in deliveries if d.run_id is not None and d.state is DeliveryState.RUN)
-        self._begin([start for start in starts if start.run.id in ids])
+        made = frozenset(ids)
+        self._begin([start for start in starts if start.run.id in made])
         return Accepted(receipt_id, tuple(deliveries), ids)
 
     async def _decided(self, receipt_id: int, planned: list[Delivery]) -> list[Delivery]:
@@ -138,6 +142,7 @@ class Intake:
         changes: list[Change] = []
         starts: list[_Start] = []
         deliveries: list[Delivery] = []
+        self._coming = 0
         for delivery, start, _ in sorter.sort():
             state = known.get((delivery.scenario, delivery.number))
             if receipt.method == POLL and state is not None and state not in SETTABLE:
@@ -173,7 +178,9 @@ class Intake:
 
     def new_run(self, plan: Scenario, receipt_id: int, number: int, now: float, subject: str | None) -> Run:
         run_id = self._store.new_id()
-        state = State.RUNNING if self._runner.has_room() else State.QUEUED
+        state = State.RUNNING if self._runner.has_room(self._coming) else State.QUEUED
+        # a page of a poll may bring more than there is room for
+        self._coming += state is State.RUNNING
         return Run(
             run_id,
             plan.name,

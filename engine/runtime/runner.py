@@ -122,9 +122,12 @@ class Runner:
         if tasks:
             await asyncio.wait(tasks)
 
-    def has_room(self) -> bool:
-        """Whether a new run may be in memory at once. Otherwise it is stored as queued, behind those that wait."""
-        full = len(self._tasks) >= self._max_running
+    def has_room(self, coming: int = 0) -> bool:
+        """Whether a new run may be in memory at once. Otherwise it is stored as queued, behind those that wait.
+
+        :param coming: those that have been told so and are not in memory yet.
+        """
+        full = len(self._tasks) + coming >= self._max_running
         return not (full or self._backlog or self._stopping or self._mend_task is not None)
 
     def queue(self, run: Run, plan: Scenario, data: dict[str, Any]) -> None:
