@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -28,6 +29,8 @@ def utc(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+# the time of an event is written more than once for each run
+@lru_cache(64)
 def iso(seconds: float) -> str:
     """Unix seconds as ISO 8601 in UTC with milliseconds, such as ``2024-03-05T09:00:00.000Z``."""
     return utc(seconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")

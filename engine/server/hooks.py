@@ -14,10 +14,9 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from aiohttp import ClientError, StreamReader, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
+from aiohttp import ClientError, web
 
 from engine.runtime.intake import Accepted, Intake
 from engine.runtime.webhooks import Hook, Webhooks
@@ -135,17 +134,7 @@ class HookServer:
 
     def server(self) -> web.Server:
         """The listener's HTTP server: one kind of path needs no router, and each event is spared its cost."""
-        loop = asyncio.get_running_loop()
-
-        def request(
-            message: RawRequestMessage,
-            payload: StreamReader,
-            protocol: web.RequestHandler,
-            writer: AbstractStreamWriter,
-            task: asyncio.Task[None],
-        ) -> web.BaseRequest:
-            return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=self._limit)
-
+        request = partial(web.BaseRequest, loop=asyncio.get_running_loop(), client_max_size=self._limit)
         return web.Server(self._hook, request_factory=request, access_log=None, keepalive_timeout=self._idle_after)
 
     async def _hook(self, request: web.BaseRequest) -> web.Response:
@@ -198,7 +187,7 @@ class HookServer:
 
     async def _take(self, hook: Hook, request: web.BaseRequest, raw: bytes) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        query = dict(request.query)
+        query = dict(request.query) if request.query_string else {}
         now = utc(self._clock.time())
         try:
             checked = await self._check_sender(hook, Delivery(request.method, headers, query, raw, None, now))
