@@ -21,9 +21,15 @@ class Thread:
         self._name = name
         self._work: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._begun = False
+        self._stopped = False
 
     def submit(self, work: Callable[[], object]) -> None:
-        """Do something after all that was submitted before. It may not raise."""
+        """Do something after all that was submitted before. It may not raise.
+
+        :raises RuntimeError: the thread was stopped; whoever waited for the work would wait for ever.
+        """
+        if self._stopped:
+            raise RuntimeError("the thread was stopped")
         if not self._begun:
             self._begun = True
             threading.Thread(target=self._run, name=self._name, daemon=True).start()
@@ -58,6 +64,7 @@ class Thread:
 
     def stop(self) -> None:
         """End the thread when all that was submitted is done."""
+        self._stopped = True
         if self._begun:
             self._work.put(None)
 
