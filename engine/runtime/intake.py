@@ -110,14 +110,19 @@ class Intake:
             changes.append(AddDelivery(delivery))
             if delivery.run_id is not None:
                 changes.append(AddRun(made[delivery.run_id]))
-        await self._commit([*changes, *also])
+        duplicates = await self._commit([*changes, *also])
         self._faults.hit("receipt.accepted")
-        return await self._started(receipt_id, deliveries, starts)
+        return await self._started(receipt_id, deliveries, starts, duplicates)
 
-    async def _started(self, receipt_id: int, deliveries: list[Delivery], starts: Sequence[_Start]) -> Accepted:
-        """Start the runs of deliveries that were stored."""
-        if any(delivery.event_id for delivery in deliveries):
-            # which of them were duplicates was decided in the transaction
+    async def _started(
+        self, receipt_id: int, deliveries: list[Delivery], starts: Sequence[_Start], duplicates: bool
+    ) -> Accepted:
+        """Start the runs of deliveries that were stored.
+
+        :param duplicates: whether there are any among them.
+        """
+        if duplicates:
+            # which of them was decided in the transaction
             deliveries = await self._decided(receipt_id, deliveries)
         ids = tuple(d.run_id for d in deliveries if d.run_id is not None and d.state is DeliveryState.RUN)
         made = frozenset(ids)
@@ -154,12 +159,12 @@ class Intake:
             if start is not None:
                 changes.append(AddRun(start.run))
                 starts.append(start)
-        await self._commit(changes)
-        return await self._started(receipt.id, deliveries, starts)
+        duplicates = await self._commit(changes)
+        return await self._started(receipt.id, deliveries, starts, duplicates)
 
-    async def _commit(self, changes: Sequence[Change]) -> None:
+    async def _commit(self, changes: Sequence[Change]) -> bool:
         try:
-            await self._store.put(*changes)
+            return await self._store.put(*changes)
         except StoreError:
             if self._store.broken:
                 self._runner.broke()

@@ -124,8 +124,11 @@ class Applier:
         self._running.clear()
         self._fresh.clear()
 
-    def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> None:
-        """Apply one transaction. Raises ``LostOwnership`` or ``StoreError`` when it is refused."""
+    def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> bool:
+        """Apply one transaction; whether a delivery was a duplicate.
+
+        Raises ``LostOwnership`` or ``StoreError`` when it is refused.
+        """
         self._check(changes, owner)
         if self._dropped:
             self._dropped.clear()
@@ -135,6 +138,7 @@ class Applier:
         if self.let_go and owner is None:
             # who moves a run without being its owner claims it, or lets everybody see that nobody has it
             self.let_go.difference_update([c.run_id for c in changes if type(c) is MoveRun])
+        return bool(self._dropped)
 
     # The checks come first, so that a refused transaction needs no undoing and the batch around it no savepoints.
 

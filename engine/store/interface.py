@@ -62,8 +62,10 @@ class Store(Protocol):
 
     # ---------------------------------------------------------------- writing
 
-    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[None]:
+    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[bool]:
         """Write the changes as one transaction; the future is done when they are durable.
+
+        It gives whether any delivery was stored as a duplicate.
 
         With ``owner``, the whole transaction is refused with ``LostOwnership`` unless the run is running in that
         epoch. Whoever needs durability awaits; whoever does not, uses ``ride``.

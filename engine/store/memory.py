@@ -53,7 +53,7 @@ class MemoryStore:
         self._clock = clock
         self._faults = faults
         self._tables = tables if tables is not None else Tables()
-        self._waiting: list[tuple[tuple[Change, ...], Owner | None, asyncio.Future[None] | None]] = []
+        self._waiting: list[tuple[tuple[Change, ...], Owner | None, asyncio.Future[bool] | None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._busy = False
         self._ids: IdSource | None = None
@@ -127,10 +127,10 @@ class MemoryStore:
 
     # ---------------------------------------------------------------- writing
 
-    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[None]:
+    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[bool]:
         """Write the changes as one transaction; the future is done when they are durable."""
         self._alive()
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if self._closed:
             future.set_exception(self._unusable())
         else:
@@ -143,7 +143,7 @@ class MemoryStore:
         if not self._closed:
             self._take(changes, owner, None)
 
-    def _take(self, changes: tuple[Change, ...], owner: Owner | None, future: asyncio.Future[None] | None) -> None:
+    def _take(self, changes: tuple[Change, ...], owner: Owner | None, future: asyncio.Future[bool] | None) -> None:
         if self._error is not None:
             if owner is not None:
                 self._let_go.add(owner.run_id)
@@ -160,7 +160,7 @@ class MemoryStore:
         if self._crash is not None or not self._waiting:
             return
         batch, self._waiting = self._waiting, []
-        results: list[Exception | None] = [None] * len(batch)
+        results: list[Exception | bool] = [False] * len(batch)
         try:
             self._faults.hit("store.begin")
             self._faults.hit("store.commit")
@@ -177,16 +177,16 @@ class MemoryStore:
         for (_, _, future), result in zip(batch, results, strict=True):
             if future is None or future.done():
                 continue
-            if result is None:
-                future.set_result(None)
+            if isinstance(result, bool):
+                future.set_result(result)
             else:
                 future.set_exception(result)
 
-    def _apply(self, changes: tuple[Change, ...], owner: Owner | None) -> Exception | None:
+    def _apply(self, changes: tuple[Change, ...], owner: Owner | None) -> Exception | bool:
         try:
             if owner is not None and owner.run_id in self._let_go:
                 raise lost(owner.run_id, "has an earlier record that could not be written")
-            Transaction(self._tables).apply(changes, owner)
+            duplicates = Transaction(self._tables).apply(changes, owner)
         except (LostOwnership, StoreError) as error:
             return error
         except KeyError as error:
@@ -195,7 +195,7 @@ class MemoryStore:
             return refuse(_PLACE, error)
         if owner is None:
             self._let_go.difference_update(c.run_id for c in changes if isinstance(c, MoveRun))
-        return None
+        return duplicates
 
     # ---------------------------------------------------------------- reading
 

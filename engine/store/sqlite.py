@@ -124,10 +124,10 @@ class SqliteStore:
 
     # ---------------------------------------------------------------- writing
 
-    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[None]:
+    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[bool]:
         """Write the changes as one transaction; the future is done when they are durable."""
         self._alive()
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if self._closed:
             future.set_exception(self._unusable())
         else:

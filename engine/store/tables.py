@@ -98,8 +98,11 @@ class Transaction:
             DropPollItems: self._drop_poll_items,
         }
 
-    def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> None:
-        """Apply the changes. Raises ``LostOwnership``, ``StoreError``; ``KeyError``: the row exists."""
+    def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> bool:
+        """Apply the changes; whether a delivery was a duplicate.
+
+        Raises ``LostOwnership``, ``StoreError``; ``KeyError``: the row exists.
+        """
         if owner is not None:
             run = self._tables.runs.get(owner.run_id)
             if run is None or run.state != RUNNING:
@@ -118,6 +121,7 @@ class Transaction:
                 else:
                     table[key] = row
             raise
+        return bool(self._dropped)
 
     def _set(self, table: dict[Any, Any], key: object, row: object) -> None:
         self._undo.append((table, key, table.get(key)))

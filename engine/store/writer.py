@@ -14,6 +14,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -26,11 +27,18 @@ from engine.store.thread import Thread
 from engine.store.trouble import explain, is_of_values, refuse
 
 #: changes, who writes them, who waits for them
-Waiting = tuple[tuple[Change, ...], Owner | None, "asyncio.Future[None] | None"]
-Refused = list[tuple[Waiting, LostOwnership | StoreError]]
+Waiting = tuple[tuple[Change, ...], Owner | None, "asyncio.Future[bool] | None"]
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of a batch's transactions, as far as they were not just written."""
+
+    refused: list[tuple[Waiting, LostOwnership | StoreError]] = field(default_factory=list)
+    duplicates: list[Waiting] = field(default_factory=list)
 
 
 class Writer:
@@ -67,7 +75,7 @@ class Writer:
             self._busy = True
             self._hand_over()
 
-    def add(self, changes: tuple[Change, ...], owner: Owner | None, future: asyncio.Future[None] | None) -> None:
+    def add(self, changes: tuple[Change, ...], owner: Owner | None, future: asyncio.Future[bool] | None) -> None:
         """Put a transaction at the end of the queue."""
         if self.broken is not None:
             self._let_go(owner)
@@ -119,17 +127,20 @@ class Writer:
         batch, self._waiting = self._waiting, []
         self._thread.submit(partial(self._write, batch))
 
-    def _committed(self, batch: list[Waiting], refused: Refused) -> None:
-        for (_, owner, future), error in refused:
+    def _committed(self, batch: list[Waiting], outcome: _Outcome) -> None:
+        for (_, owner, future), error in outcome.refused:
             if future is not None:
                 if not future.done():
                     future.set_exception(error)
             elif not isinstance(error, LostOwnership) and owner is None:
                 # nobody waits for it and no owner will be told
                 _log.error("a write was not kept: %s", error)
+        for _, _, future in outcome.duplicates:
+            if future is not None and not future.done():
+                future.set_result(True)
         for _, _, future in batch:
             if future is not None and not future.done():
-                future.set_result(None)
+                future.set_result(False)
         self._go_on()
 
     def _failed(self, batch: list[Waiting], error: StoreError) -> None:
@@ -166,7 +177,7 @@ class Writer:
 
     def _write(self, batch: list[Waiting]) -> None:
         try:
-            refused = self._commit(batch)
+            outcome = self._commit(batch)
         except SimulatedCrash as crash:
             self._die(crash)
             self._tell(self._crashed, crash)
@@ -174,9 +185,9 @@ class Writer:
             self._roll_back()
             self._tell(self._failed, batch, explain(self._path, error))
         else:
-            self._tell(self._committed, batch, refused)
+            self._tell(self._committed, batch, outcome)
 
-    def _commit(self, batch: list[Waiting]) -> Refused:
+    def _commit(self, batch: list[Waiting]) -> _Outcome:
         self._faults.hit("store.begin")
         db, applier = self._opened(), self._applier
         assert applier is not None
@@ -184,12 +195,13 @@ class Writer:
         try:
             db.execute("begin immediate")
             applier.begin()
-            refused: Refused = []
+            outcome = _Outcome()
             for waiting in batch:
                 try:
-                    applier.apply(waiting[0], waiting[1])
+                    if applier.apply(waiting[0], waiting[1]):
+                        outcome.duplicates.append(waiting)
                 except (LostOwnership, StoreError) as error:
-                    refused.append((waiting, error))
+                    outcome.refused.append((waiting, error))
                 except Exception as error:
                     if not is_of_values(error):
                         raise
@@ -197,7 +209,7 @@ class Writer:
                     applier.let_go.update(before)
                     applier.forget()
                     db.execute("rollback")
-                    refused = self._commit_each(db, applier, batch)
+                    outcome = self._commit_each(db, applier, batch)
                     break
             self._faults.hit("store.commit")
             db.execute("commit")
@@ -206,18 +218,19 @@ class Writer:
             applier.forget()
             raise
         self._faults.hit("store.committed")
-        return refused
+        return outcome
 
-    def _commit_each(self, db: sqlite3.Connection, applier: Applier, batch: list[Waiting]) -> Refused:
-        refused: Refused = []
+    def _commit_each(self, db: sqlite3.Connection, applier: Applier, batch: list[Waiting]) -> _Outcome:
+        outcome = _Outcome()
         db.execute("begin immediate")
         for waiting in batch:
             changes, owner, _ = waiting
             db.execute("savepoint one")
             try:
-                applier.apply(changes, owner)
+                if applier.apply(changes, owner):
+                    outcome.duplicates.append(waiting)
             except (LostOwnership, StoreError) as error:
-                refused.append((waiting, error))
+                outcome.refused.append((waiting, error))
             except Exception as error:
                 if not is_of_values(error):
                     raise
@@ -225,9 +238,9 @@ class Writer:
                 db.execute("rollback to one")
                 if owner is not None:
                     applier.let_go.add(owner.run_id)
-                refused.append((waiting, refuse(self._path, error)))
+                outcome.refused.append((waiting, refuse(self._path, error)))
             db.execute("release one")
-        return refused
+        return outcome
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:

@@ -60,13 +60,16 @@ async def test_a_receipt_comes_back_as_it_was(store: AnyStore) -> None:
 
 
 async def test_the_same_event_is_a_duplicate_and_makes_no_run(store: AnyStore) -> None:
-    for n in (1, 2):
+    said = [
         await store.put(
             AddReceipt(receipt(n)),
             AddDelivery(delivery(n, event_id="e1", event=b"{}")),
             AddRun(run(n + 1000)),
             MoveRun(n + 1000, ("queued",), "running", NOW, epoch=1),
         )
+        for n in (1, 2)
+    ]
+    assert said == [False, True]
     (second,) = await store.deliveries([2])
     assert second.state is DeliveryState.DUPLICATE
     assert (second.run_id, second.reason, second.event) == (None, show(1), b"{}")
@@ -163,7 +166,7 @@ async def test_of_two_claims_one_wins(store: AnyStore) -> None:
     await store.put(AddRun(run(1001)))
     claims = [store.put(MoveRun(1001, ("queued",), "running", NOW, epoch=e)) for e in (1, 2)]
     first, second = await asyncio.gather(*claims, return_exceptions=True)
-    assert first is None
+    assert first is False
     assert isinstance(second, LostOwnership)
     won = await store.run(1001)
     assert won is not None
@@ -348,7 +351,7 @@ async def test_a_refused_transaction_does_not_disturb_the_others(store: AnyStore
         store.put(AddRecord(record(1001, "c", 2)), owner=owner),
         return_exceptions=True,
     )
-    assert [type(r) for r in results] == [type(None), LostOwnership, type(None)]
+    assert [type(r) for r in results] == [bool, LostOwnership, bool]
     assert [r.key for r in await store.records(1001)] == ["a", "c"]
     assert await store.receipt(1) is None
 
@@ -372,7 +375,7 @@ async def test_a_row_that_exists_refuses_its_transaction_alone(store: AnyStore) 
         store.put(AddReceipt(receipt(5))),
         return_exceptions=True,
     )
-    assert [type(r) for r in results] == [type(None), StoreError, type(None)]
+    assert [type(r) for r in results] == [bool, StoreError, bool]
     assert [r.id for r in await store.receipts(ReceiptFilter())] == [5, 2, 1]
     assert not store.broken
 
