@@ -83,21 +83,24 @@ async def _serve(
     news = asyncio.Event()
     ticker = None if quiet else Ticker(workspace.clock)
     options = Options(data=workspace.session.data, simulate=simulate, observer=ticker, command="engine serve")
-    with Signals(news) as signals:
-        async with Host(workspace.project, registry, plans, options) as host, prompt_stop(host):
-            if ticker is not None:
-                ticker.redactor = await host.connections.redactor()
-            # whoever asks for any free port has another project on the usual ones
-            admin_port = 0 if port == 0 else None
-            async with Service(
-                host, address=address, port=port, public_url=public_url, admin_port=admin_port
-            ) as service:
-                _announce(host, service, plans, simulate)
-                _settle_memory()
-                while not signals.stopping:
-                    await news.wait()
-    if ticker is not None:
-        ticker.flush()
+    try:
+        with Signals(news) as signals:
+            async with Host(workspace.project, registry, plans, options) as host, prompt_stop(host):
+                if ticker is not None:
+                    ticker.redactor = await host.connections.redactor()
+                # whoever asks for any free port has another project on the usual ones
+                admin_port = 0 if port == 0 else None
+                async with Service(
+                    host, address=address, port=port, public_url=public_url, admin_port=admin_port
+                ) as service:
+                    _announce(host, service, plans, simulate)
+                    _settle_memory()
+                    while not signals.stopping:
+                        await news.wait()
+    finally:
+        # however it ends: the runs have come to rest, and what they came to is told
+        if ticker is not None:
+            ticker.flush()
 
 
 def _settle_memory() -> None:

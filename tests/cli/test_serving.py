@@ -10,6 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
+from engine.cli import serve
+from engine.runtime.host import Host
+from engine.sdk.clock import utc
+from engine.sdk.modules import Delivery
+from engine.server.service import CannotListen
 from tests.cli.conftest import Program, Shop, post
 
 Start = Callable[..., Program]
@@ -55,6 +60,34 @@ def test_serve_lists_the_webhooks_and_tells_each_run_that_ends(shop: Shop, start
     assert "the shop does not want it" in line
     code, _, err = program.end(signal.SIGINT)
     assert (code, "serving 1 scenario" in err) == (0, True)
+
+
+def test_serve_that_ends_by_a_failure_has_told_each_run_that_ended(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Breaks:
+        """In place of the listeners: an event comes, and the command fails."""
+
+        def __init__(self, host: Host, **_more: object) -> None:
+            self._host = host
+
+        async def __aenter__(self) -> None:
+            host = self._host
+            plan = host.catalog.current("order")
+            assert plan is not None
+            await host.intake.accept("hook", [plan], Delivery("POST", {}, {}, b"{}", ORDER, utc(host.clock.time())))
+            raise CannotListen("the address is gone")
+
+        async def __aexit__(self, *_exc: object) -> None:
+            raise AssertionError("it was never entered")
+
+    monkeypatch.setattr(serve, "Service", Breaks)
+    # lines are gathered longer than the command lives
+    monkeypatch.setattr(serve, "GATHER", 60.0)
+    result = shop.engine("serve")
+    assert result.exit_code == 1
+    assert "the address is gone" in result.stderr
+    assert "order  succeeded" in result.stdout
 
 
 def test_serve_serves_nothing_when_a_scenario_has_a_mistake(shop: Shop, start: Start) -> None:
