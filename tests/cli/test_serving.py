@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import time
@@ -15,7 +16,7 @@ from engine.runtime.host import Host
 from engine.sdk.clock import utc
 from engine.sdk.modules import Delivery
 from engine.server.service import CannotListen
-from tests.cli.conftest import Program, Shop, post
+from tests.cli.conftest import PATIENCE, Program, Shop, post
 
 Start = Callable[..., Program]
 ORDER = {"kind": "order", "email": "ana@example.com"}
@@ -62,9 +63,7 @@ def test_serve_lists_the_webhooks_and_tells_each_run_that_ends(shop: Shop, start
     assert (code, "serving 1 scenario" in err) == (0, True)
 
 
-def test_serve_that_ends_by_a_failure_has_told_each_run_that_ended(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_serve_that_ends_by_a_failure_has_told_each_run_that_ended(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     class Breaks:
         """In place of the listeners: an event comes, and the command fails."""
 
@@ -75,7 +74,11 @@ def test_serve_that_ends_by_a_failure_has_told_each_run_that_ended(
             host = self._host
             plan = host.catalog.current("order")
             assert plan is not None
-            await host.intake.accept("hook", [plan], Delivery("POST", {}, {}, b"{}", ORDER, utc(host.clock.time())))
+            delivery = Delivery("POST", {}, {}, b"{}", ORDER, utc(host.clock.time()))
+            [run_id] = (await host.intake.accept("hook", [plan], delivery)).runs
+            async with asyncio.timeout(PATIENCE):
+                while (run := await host.store.run(run_id)) is None or run.state != "succeeded":
+                    continue
             raise CannotListen("the address is gone")
 
         async def __aexit__(self, *_exc: object) -> None:
