@@ -99,3 +99,16 @@ def test_the_page_of_yotpo_loyalty_lists_every_topic() -> None:
 def test_apps_import_nothing_of_the_engine_but_its_public_api() -> None:
     for path in (ROOT / "modules").rglob("*.py"):
         assert not re.search(r"^\s*(from|import) engine\.", path.read_text(), re.MULTILINE), path
+
+
+def test_loading_asks_what_is_wrong_with_a_schema_only_when_something_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer takes a quarter of a second for the built-in apps, and they are loaded at every start."""
+
+    def slow(*_args: object, **_more: object) -> None:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(jsonschema.Draft202012Validator, "check_schema", slow)
+    registry = Registry()
+    for app in APPS:
+        registry.add(app, "test")
+    assert set(registry.apps) == {app.name for app in APPS}
