@@ -12,7 +12,7 @@ from engine import Page
 from engine.runtime import polling
 from engine.runtime.states import State
 from engine.scenario.plan import Polling, Scenario
-from engine.sdk.errors import DataError
+from engine.sdk.errors import DataError, VendorError
 from engine.store.changes import AddReceipt, AddRun
 from engine.testing import Harness, VirtualClock
 from tests.runtime.polls import NewHarness, Vendor, events, harness_maker, scenario, told
@@ -216,3 +216,46 @@ async def test_runs_of_the_other_kind_hold_no_page_back(tmp_path: Path, monkeypa
         harness.poller.start()
         await harness.clock.advance(5)
         assert vendor.asked == [None]
+
+
+async def test_a_cursor_at_which_the_vendor_always_breaks_down_is_given_up(new_harness: NewHarness) -> None:
+    """An expired cursor, answered as if the vendor were down."""
+
+    class Expired(Vendor):
+        stale = False
+
+        async def page(self, plan: Scenario, trigger: Polling, cursor: Any) -> Page:
+            if self.stale and cursor is not None:
+                self.asked.append(cursor)
+                raise VendorError("500")
+            return await super().page(plan, trigger, cursor)
+
+    vendor = Expired()
+    for number in range(1, 6):
+        vendor.put(f"c{number}", f"{DAY}{number}")
+    async with new_harness(vendor, scenario(start="all")) as harness:
+        vendor.then = lambda: setattr(vendor, "stale", True)
+        for _ in range(polling.STUCK_AFTER):
+            with pytest.raises(VendorError):
+                await harness.poll()
+        assert vendor.asked == [None] + [2] * polling.STUCK_AFTER
+        vendor.stale, vendor.then = False, lambda: None
+        vendor.asked.clear()
+        await harness.poll()
+        assert vendor.asked == [None, 2, 4]
+        assert await told(harness) == ["c1", "c2", "c3", "c4", "c5"]
+
+
+async def test_a_vendor_that_is_down_for_a_moment_does_not_send_the_sweep_back(new_harness: NewHarness) -> None:
+    vendor = Vendor()
+    for number in range(1, 8):
+        vendor.put(f"c{number}", f"{DAY}{number}")
+    async with new_harness(vendor, scenario(start="all")) as harness:
+        for asked in (2, 4, 6):
+            vendor.then = lambda: vendor.troubles.append(VendorError("down"))
+            with pytest.raises(VendorError):
+                await harness.poll()
+            assert vendor.asked[-1] == asked
+        vendor.then = lambda: None
+        await harness.poll()
+        assert vendor.asked == [None, 2, 2, 4, 4, 6, 6]
