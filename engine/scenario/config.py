@@ -156,9 +156,14 @@ def _compiled(schema: Schema) -> Callable[[Config], bool]:
 def describe(error: Error) -> str:
     """A schema's mistake as a sentence with its path, such as ``customer.email: wants a text, not null``."""
     error, path = _deepest(error)
-    message = _words(error)[1]
-    shown = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-    return f"{shown}: {message}" if shown else message
+    _, message, hint = _words(error)
+    if error.validator == "pattern" and hint:
+        message += f" ({hint})"
+    return f"{_dotted(path)}: {message}" if path else message
+
+
+def _dotted(path: list[str | int]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
 def _deepest(error: Error) -> tuple[Error, list[str | int]]:
@@ -189,15 +194,14 @@ def _report(error: Error, node: Node | None, around: Place, report: Report, name
         known = list(schema.get("properties", {}))
         for extra in _extras(error):
             at = next((k.place for k, _ in target.entries if k.text == extra), place)
-            where = f"'{'.'.join(map(str, path))}'" if path else name
+            where = f"'{_dotted(path)}'" if path else name
             listing = f"known keys: {', '.join(known)}" if known else "it takes no keys"
             report.add("config-key", f"{where} has no key '{extra}'", at, did_you_mean(extra, known) or listing)
         return
     code, message, hint = _words(error)
     if code == "config-missing" and target is not None:
         place = key.place if key is not None else around
-    shown = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-    report.add(code, f"{shown}: {message}" if shown else f"{name}: {message}", place, hint)
+    report.add(code, f"{_dotted(path) or name}: {message}", place, hint)
 
 
 def _find(node: Node | None, path: list[str | int]) -> tuple[Node | None, Scalar | None]:
@@ -226,7 +230,8 @@ def _words(error: Error) -> tuple[str, str, str | None]:
         return "config-type", f"wants {words(_list(wanted))}, an expression inside a text gives a text", _ALONE
     match error.validator:
         case "type":
-            return "config-type", f"wants {words(_list(wanted))}, not {_shown(value)}", _type_hint(_list(wanted), value)
+            hint = _type_hint(_list(wanted), value) or _description(error)
+            return "config-type", f"wants {words(_list(wanted))}, not {_shown(value)}", hint
         case "required":
             missing = next((name for name in wanted if name not in value), wanted[0])
             return "config-missing", f"'{missing}' is missing", None
@@ -245,8 +250,9 @@ def _words(error: Error) -> tuple[str, str, str | None]:
             return "config-value", f"must be {_shown(wanted)}, not {_shown(value)}", None
         case "pattern":
             # what the app says in words helps more than the pattern
-            schema: Any = error.schema
-            return "config-value", f"{_shown(value)} does not match {wanted}", schema.get("description")
+            in_words = _description(error)
+            message = "is not of the form that is wanted" if in_words else f"does not match {wanted}"
+            return "config-value", f"{_shown(value)} {message}", in_words
         case "minLength":
             return "config-value", "must not be empty" if wanted == 1 else f"wants at least {wanted} characters", None
         case "minimum" | "exclusiveMinimum":
@@ -262,6 +268,11 @@ def _words(error: Error) -> tuple[str, str, str | None]:
 
 
 _ALONE = "let the expression stand alone, without text around it"
+
+
+def _description(error: Error) -> str | None:
+    schema: Any = error.schema
+    return schema.get("description") or None if isinstance(schema, dict) else None
 
 
 def _list(wanted: Any) -> list[str]:
@@ -291,8 +302,6 @@ def _type_hint(wanted: list[str], value: Json) -> str | None:
             return f"write a list: [{value}]"
     elif "string" in wanted and isinstance(value, bool | int | float):
         return f'write it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
-    elif wanted == ["integer"] and isinstance(value, float):
-        return f"write {round(value)}"
     elif "array" in wanted and value is not None:
         return "write it as a list"
     return None

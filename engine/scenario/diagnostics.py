@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -9,6 +10,15 @@ from enum import StrEnum
 from typing import Any
 
 from engine.sdk.errors import EngineError
+
+#: how alike two words are, from 0 to 1, when one is taken for a slip in writing the other
+_SLIP = 0.8
+#: how alike they must be for a hint at all
+_NEAR = 0.6
+#: the share of a name that a word must be to call the name to mind
+_PART = 0.25
+#: how many names that have the word as a part are told
+_MOST_WHOLES = 3
 
 
 class Severity(StrEnum):
@@ -79,9 +89,17 @@ class ScenarioError(EngineError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """A hint that names the nearest known word, or None."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else None
+    """A hint that names the nearest known word, those of which it is a part, or None."""
+    known = list(known)
+    slip = [name for name in known if name.lower() == word.lower()] or get_close_matches(word, known, 1, _SLIP)
+    if slip:
+        return f"did you mean '{slip[0]}'?"
+    part = re.compile(rf"(?:^|[._-]){re.escape(word)}(?:$|[._-])", re.IGNORECASE)
+    wholes = [name for name in known if len(word) >= _PART * len(name) and part.search(name)][:_MOST_WHOLES]
+    if len(wholes) > 1:
+        return f"did you mean one of {', '.join(wholes)}?"
+    near = wholes or get_close_matches(word, known, 1, _NEAR)
+    return f"did you mean '{near[0]}'?" if near else None
 
 
 def render(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str]) -> str:

@@ -52,7 +52,7 @@ CONFIG: Schema = {
         "action_time": {
             "type": "string",
             "title": "Action Time",
-            "description": "When it happened, ISO 8601. The first try's time when left out.",
+            "description": "When it happened, such as 2024-03-05T09:00:00Z. The first try's time when left out.",
             "pattern": s.ISO_8601,
         },
         "unique_id": {

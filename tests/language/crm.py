@@ -125,6 +125,9 @@ CRM = App(
                     "points": {"type": "number", "maximum": 1000},
                     "tier": {"enum": ["GOLD", "SILVER"]},
                     "phone": {"type": "string", "pattern": r"^\+[0-9]+$"},
+                    "country": {"type": "string", "pattern": "^[A-Z]{2}$", "description": "two letters, such as US"},
+                    "cents": {"type": "integer", "description": "in cents"},
+                    "lines": {"type": "array", "items": closed({"sku": {"type": "string"}})},
                     "tags": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
                     "contact": closed(
                         EMAIL_OR_ID,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.scenario.codes import CODES, example
-from engine.scenario.diagnostics import Diagnostic, render
+from engine.scenario.diagnostics import Diagnostic, did_you_mean, render
 from engine.scenario.load import check_unique, load_file, load_scenario
 from tests.language.crm import CONNECTIONS, WEBHOOKS, registry
 
@@ -237,6 +237,13 @@ def test_a_mistake_at_the_head_of_the_scenario(trigger: str, expected: list[tupl
         ("phone: '15550100'", r"error[config-value]: phone: the text '15550100' does not match ^\+[0-9]+$"),
         ("phone: null", "error[config-type]: phone: wants a text, not null"),
         (
+            "country: USA",
+            "error[config-value]: country: the text 'USA' is not of the form that is wanted (two letters, such as US)",
+        ),
+        ("cents: 12.5", "error[config-type]: cents: wants a whole number, not the number 12.5 (in cents)"),
+        ("tier: gold", "error[config-value]: tier: the text 'gold' is not one of GOLD, SILVER (did you mean 'GOLD'?)"),
+        ("lines: [{count: 1}]", "error[config-key]: 'lines[0]' has no key 'count' (known keys: sku)"),
+        (
             "tier: GOLDEN",
             "error[config-value]: tier: the text 'GOLDEN' is not one of GOLD, SILVER (did you mean 'GOLD'?)",
         ),
@@ -302,6 +309,22 @@ def test_an_unknown_module_is_told_with_the_nearest_or_the_reason(module: str, h
     (mistake,) = found(f"scenario: s\nsteps:\n  - {{id: a, module: {module}}}\n")
     assert mistake.code == "unknown-module"
     assert hint in f"{mistake.message} {mistake.hint}"
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("tier", "did you mean one of vip_tier_name, vip_tier_entry?"),
+        ("balance", "did you mean 'points_balance'?"),
+        ("Points_Balance", "did you mean 'points_balance'?"),
+        ("point_balance", "did you mean 'points_balance'?"),
+        ("email", None),
+        ("", None),
+    ],
+)
+def test_a_hint_names_what_a_slip_or_a_part_calls_to_mind(word: str, hint: str | None) -> None:
+    known = ["points_balance", "vip_tier_name", "vip_tier_entry", "tier_far_too_long_to_be_meant", "opt_in"]
+    assert did_you_mean(word, known) == hint
 
 
 @pytest.mark.parametrize(
