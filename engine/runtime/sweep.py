@@ -201,13 +201,10 @@ class Sweep:
             if self._high is None or _before(self._high, position):
                 self._high = position
             last: Position | None = None if known is None else _loaded(known.position)
-            # what was told by its content may turn up behind the mark
+            # what was told by its content so far may turn up behind the mark
             mark = None if known is not None and last is None else self._mark
             late = any(other is not None and _before(position, other) for other in (mark, last))
             new = not (same and last in (None, position)) and not late and not self._too_early(position)
-            if known is not None and same and last is None:
-                # its content told it so far; from here on its position does
-                self._put(replace(known, position=_dumped(position), gone_at=None))
         if new:
             self._learn(seen)
         return new

@@ -65,6 +65,18 @@ async def test_a_position_that_cannot_be_hides_nothing_that_comes_later(
         assert await told(harness) == ["odd", "c2", "c3", "odd"]
 
 
+async def test_an_empty_position_is_none(new_harness: NewHarness) -> None:
+    vendor = Vendor(size=9)
+    vendor.put("c1", "k1")
+    async with new_harness(vendor, scenario()) as harness:
+        await harness.poll()
+        vendor.put("odd", "")
+        vendor.put("c2", "k2")
+        for _ in range(2):
+            await harness.poll()
+        assert await told(harness) == ["c2", "odd"]
+
+
 async def test_a_number_that_stands_for_a_moment_far_ahead_hides_nothing(new_harness: NewHarness) -> None:
     vendor = Vendor(size=9)
     vendor.put("c1", no=1_709_000_000)
@@ -115,6 +127,21 @@ async def test_what_was_told_by_content_is_not_repeated_when_its_moment_comes(ne
         vendor.put("c2", "2024-03-21")
         await harness.poll()
         assert await told(harness) == ["planned", "c2"]
+
+
+async def test_what_was_told_by_content_is_an_event_when_it_is_put_right_behind_the_mark(
+    new_harness: NewHarness,
+) -> None:
+    vendor = Vendor()
+    vendor.put("c5", f"{DAY}5")
+    async with new_harness(vendor, scenario()) as harness:
+        await harness.poll()
+        vendor.put("odd", "9999-12-31")
+        await harness.poll()
+        vendor.put("odd", f"{DAY}1")
+        for _ in range(3):
+            await harness.poll()
+        assert [event["at"] for event in await events(harness)] == ["9999-12-31", f"{DAY}1"]
 
 
 # ---------------------------------------------------------------- identities that are none
@@ -248,14 +275,16 @@ async def test_a_cursor_at_which_the_vendor_always_breaks_down_is_given_up(new_h
 
 async def test_a_vendor_that_is_down_for_a_moment_does_not_send_the_sweep_back(new_harness: NewHarness) -> None:
     vendor = Vendor()
-    for number in range(1, 8):
-        vendor.put(f"c{number}", f"{DAY}{number}")
+    for number in range(1, 14):
+        vendor.put(f"c{number}", f"2024-03-{number:02}")
+    cursors = range(2, 13, 2)
+    assert len(cursors) > polling.STUCK_AFTER
     async with new_harness(vendor, scenario(start="all")) as harness:
-        for asked in (2, 4, 6):
+        for asked in cursors:
             vendor.then = lambda: vendor.troubles.append(VendorError("down"))
             with pytest.raises(VendorError):
                 await harness.poll()
             assert vendor.asked[-1] == asked
         vendor.then = lambda: None
         await harness.poll()
-        assert vendor.asked == [None, 2, 2, 4, 4, 6, 6]
+        assert vendor.asked == [None, *(cursor for cursor in cursors for _ in range(2))]
