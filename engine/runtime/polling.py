@@ -41,7 +41,7 @@ LONGEST_ASKED = 3600.0
 MOST_WAITING = 1000
 #: pages in a row that bring nothing, or the same as the page before, after which a sweep is given up
 MOST_IDLE = 1000
-#: failures in a row at one cursor after which a sweep begins again, whatever the vendor says of the cursor
+#: failures in a row after which a sweep begins again, whatever the vendor says of its cursor
 STUCK_AFTER = 5
 #: seconds after which it is looked again whether fewer wait
 ROOM_EVERY = 1.0
@@ -123,8 +123,8 @@ class Poller:
         self._clock = clock
         self._faults = faults
         self._tasks: list[asyncio.Task[None]] = []
-        #: the cursor at which each scenario's sweep failed last, and how often in a row
-        self._stuck: dict[str, tuple[Json, int]] = {}
+        #: pages of each scenario that could not be read, in a row
+        self._stuck: dict[str, int] = {}
 
     # ------------------------------------------------------------------ life
 
@@ -237,9 +237,7 @@ class Poller:
             page = await self._pages.page(plan, trigger, cursor)
             way.passed(cursor, page)
         except ModuleError as error:
-            at, failures = self._stuck.get(plan.name, (None, 0))
-            failures = failures + 1 if at == cursor else 1
-            self._stuck[plan.name] = (cursor, failures)
+            failures = self._stuck[plan.name] = self._stuck.get(plan.name, 0) + 1
             expired = not error.transient and not isinstance(error, AuthError)
             if expired or failures >= STUCK_AFTER:
                 # a cursor that was kept may have expired; what was taken is known, so nothing is repeated
