@@ -7,12 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from engine import plugins
-from engine.runtime.callers import ModuleCaller
-from engine.runtime.connections import Connections
-from engine.runtime.secrets import Secrets
-from engine.runtime.simulation import Simulators
-from engine.testing import Harness, RunResult, VirtualClock
+from engine.testing import RunResult, SimulatedHarness
 
 _SCENARIO = """
 scenario: test
@@ -25,7 +20,7 @@ steps:
 class Runs:
     """:param simulator: the app's; to be asked, and to be made to fail."""
 
-    harness: Harness
+    harness: SimulatedHarness
     simulator: Any
 
     async def run(self, event: Any, *, advance: float = 60.0) -> RunResult:
@@ -44,13 +39,6 @@ async def runs(app: str, steps: str, trigger: str = "module: http.watch_webhook"
     :param steps: YAML list of steps.
     :param trigger: the trigger's keys in YAML's flow style; by default a generic webhook.
     """
-    clock = VirtualClock()
-    registry = plugins.load()
-    async with Simulators(registry, clock, apps=[app]) as simulators:
-        connections = Connections({}, registry, Secrets({}), clock, overrides=simulators.overrides)
-        try:
-            source = _SCENARIO % trigger + "\n".join("  " + line for line in steps.strip().splitlines())
-            async with Harness([source], caller=ModuleCaller(connections), registry=registry, clock=clock) as harness:
-                yield Runs(harness, simulators.running[app])
-        finally:
-            await connections.close()
+    source = _SCENARIO % trigger + "\n".join("  " + line for line in steps.strip().splitlines())
+    async with SimulatedHarness([source]) as harness:
+        yield Runs(harness, harness.simulator(app))
