@@ -56,6 +56,17 @@ def hand_over(workspace: Workspace, path: str, body: Mapping[str, Any]) -> Mappi
     return _ask(address, token, path, body, who)
 
 
+def webhooks_served_at(workspace: Workspace) -> str | None:
+    """How senders reach the process that takes webhooks for this project now; None: none does."""
+    if holder(workspace.data) is None:
+        return None
+    try:
+        url = json.loads((workspace.data / ADMIN_FILE).read_text("utf-8")).get("webhooks")
+    except (OSError, ValueError):
+        return None
+    return url if isinstance(url, str) else None
+
+
 def _ask(
     address: urllib.parse.SplitResult, token: str, path: str, body: Mapping[str, Any], who: str
 ) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ import click
 from engine.cli.aio import run_async
 from engine.cli.console import moment, note, print_json, table
 from engine.cli.options import Duration, data_option, json_option
-from engine.cli.remote import hand_over
+from engine.cli.remote import hand_over, webhooks_served_at
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace
 from engine.runtime.host import STORE_FILE
@@ -98,11 +98,14 @@ async def _hooks(workspace: Workspace, plans: list[Scenario]) -> dict[str, Hook]
 
 def _say_port(workspace: Workspace) -> None:
     server = workspace.project.settings.server
-    if not server.public_url and not server.port:
+    if webhooks_served_at(workspace) is None and not server.public_url and not server.port:
         note("engine.yaml asks for a free port: `engine serve` prints the URLs with the one that it took")
 
 
 def _base(workspace: Workspace) -> str:
+    """How senders reach the process that serves now, else the next one, if it is started without options."""
+    if served := webhooks_served_at(workspace):
+        return served
     server = workspace.project.settings.server
     return (server.public_url or f"http://{server.host}:{server.port}").rstrip("/")
 

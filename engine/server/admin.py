@@ -63,14 +63,18 @@ class AdminServer:
         app.router.add_get("/api/health", self._guarded(self._health))
         return app
 
-    def announce(self, folder: Path, url: str) -> None:
-        """Write ``admin.json``."""
+    def announce(self, folder: Path, url: str, webhooks: str) -> None:
+        """Write ``admin.json``.
+
+        :param url: where the API is.
+        :param webhooks: how senders reach the webhook listener.
+        """
         path = folder / ADMIN_FILE
         draft = path.with_suffix(".new")
         draft.unlink(missing_ok=True)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
-            json.dump({"url": url, "token": self.token, "pid": os.getpid()}, file)
+            json.dump({"url": url, "webhooks": webhooks, "token": self.token, "pid": os.getpid()}, file)
         draft.replace(path)
 
     def _guarded(self, handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -89,8 +89,6 @@ class Service:
             keepalive_timeout=self._idle_after,
         )
         admin_port = await self._listen(api, "127.0.0.1", self._admin_port, "the API", "server.admin_port")
-        admin.announce(host.data, f"http://127.0.0.1:{admin_port}")
-        self._stack.callback((host.data / ADMIN_FILE).unlink, missing_ok=True)
         refusals = Refusals(host.store, host.clock)
         self._stack.callback(refusals.close)
         hooks = HookServer(
@@ -108,6 +106,8 @@ class Service:
         port = await self._listen(receiver, self._address, self._port, "webhooks", "server.port")
         address = f"[{self._address}]" if ":" in self._address else self._address
         self._public_url = self._public_url or f"http://{address}:{port}"
+        admin.announce(host.data, f"http://127.0.0.1:{admin_port}", self._public_url)
+        self._stack.callback((host.data / ADMIN_FILE).unlink, missing_ok=True)
         self._stack.push_async_callback(host.poller.stop)
         host.poller.start()
 

@@ -55,6 +55,8 @@ def test_the_url_is_the_same_at_the_next_start(shop: Shop, start: Start) -> None
 def test_serve_lists_the_webhooks_and_tells_each_run_that_ends(shop: Shop, start: Start) -> None:
     program = start("serve")
     row = program.line("scenario:order")
+    # wherever it was told to listen
+    assert [found["url"] for found in shop.json("webhooks")["webhooks"]] == [row.split()[-1]]
     post(row.split()[-1], {**ORDER, "mode": "refused"})
     line = program.line("failed")
     assert "ana@example.com" in line
