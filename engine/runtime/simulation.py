@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from engine.plugins import Registry
 from engine.scenario.diagnostics import did_you_mean
@@ -122,7 +123,9 @@ class Simulators:
     async def _start(self, app: App) -> None:
         simulator = new_simulator(self._registry, app, self._clock)
         try:
-            runner = web.AppRunner(simulator.application(), access_log=None, shutdown_timeout=0.1)
+            application = simulator.application()
+            application.middlewares.append(_unknown_calls(app))
+            runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         except EngineError:
             raise
         except Exception as error:
@@ -142,3 +145,17 @@ class Simulators:
         self.urls[app.name] = url
         fields = {"base_url": url, **simulator.connection(url)}
         self._overrides.update({kind.name: fields for kind in app.connections} or {app.name: fields})
+
+
+def _unknown_calls(app: App) -> Middleware:
+    """Answers a call that the simulator does not have: a bare 404 would look like the vendor's."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        missing = request.match_info.http_exception
+        if missing is None:
+            return await handler(request)
+        text = f"the simulator of {app.name} does not know {request.method} {request.path}; the vendor may"
+        return web.Response(status=missing.status, text=text)
+
+    return answer

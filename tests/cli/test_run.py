@@ -194,7 +194,7 @@ def test_a_plugin_that_cannot_be_loaded_is_told_and_the_rest_works(shop: Shop) -
     shop.write("modules/broken.py", "raise RuntimeError('out of order')\n")
     result = shop.engine("run", SCENARIO, "--event", shop.event())
     assert result.exit_code == 0
-    assert "warning: RuntimeError: out of order" in result.stderr
+    assert "is not loaded: RuntimeError: out of order" in result.stderr
     assert "broken.py:1" in result.stderr
 
 
@@ -209,3 +209,11 @@ def test_an_effect_that_the_config_decides_is_shown_and_whole_urls_lead_to_the_s
     shown = lines(result.stdout)
     assert any(line.startswith("✓ look http.make_request read ") for line in shown)
     assert any(line.startswith("✓ tell http.make_request write done ") for line in shown)
+
+
+def test_a_call_that_the_simulator_does_not_have_is_not_taken_for_the_vendors_answer(shop: Shop) -> None:
+    scenario = "scenario: call\nsteps:\n  - id: call\n    module: yotpo_loyalty.make_api_call\n    connection: yotpo\n"
+    shop.write("scenarios/call.yaml", f"{scenario}    with: {{url: /nothing, method: POST}}\n")
+    result = shop.engine("run", "scenarios/call.yaml", "--simulate")
+    assert result.exit_code == 1
+    assert "the simulator of yotpo_loyalty does not know POST /api/v2/nothing; the vendor may" in result.stdout
