@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from engine.cli.aio import Signals, run_async
-from engine.cli.console import bold, dim, excerpt, note, table, width
+from engine.cli.console import bold, counted, dim, excerpt, note, table, width
 from engine.cli.failures import Finished
 from engine.cli.options import Duration
 from engine.cli.session import Session
@@ -90,7 +90,7 @@ class Order:
 @click.argument("app")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Where to listen; 0 takes a free port.  [default: 0]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address on which to listen.")
-@click.option("--list", "listing", is_flag=True, help="Show which webhooks it can send, and end.")
+@click.option("--list", "listing", is_flag=True, help="Show what it does and which webhooks it can send, and end.")
 @click.option(
     "--webhook",
     type=WebhookUrl(),
@@ -128,7 +128,7 @@ def simulate(
 ) -> None:
     """Run an app's simulator on a port.
 
-    It answers as the vendor does, as far as is known: each behaviour is marked as verified or assumed. The lines that
+    It answers as the vendor does, as far as is known: --list shows each behaviour, verified or assumed. The lines that
     it prints for connections.yaml lead a connection to it.
 
     With --webhook it sends webhooks too: by itself those that a request to it causes, and with --send any that the
@@ -140,7 +140,7 @@ def simulate(
     simulator = new_simulator(registry, vendor, workspace.clock)
     samples = webhooks_of(registry, vendor, simulator)
     if listing:
-        _list(vendor, samples)
+        _list(vendor, simulator, samples)
         return
     _check_usage(vendor, samples, webhook=webhook, send=send, every=every, count=count, headers=headers)
     order = Order(
@@ -155,11 +155,13 @@ def simulate(
     raise Finished(run_async(_simulate(workspace, registry, vendor, order)))
 
 
-def _list(app: App, samples: Mapping[str, WebhookSample]) -> None:
+def _list(app: App, simulator: Simulator, samples: Mapping[str, WebhookSample]) -> None:
+    click.echo(table([(one.mark, one.text) for one in simulator.behaviours], ("known how", "behaviour")))
     if not samples:
-        note(f"the simulator of app '{app.name}' sends no webhooks")
+        note(f"\nthe simulator of app '{app.name}' sends no webhooks")
         return
-    click.echo(table([(name, sample.description) for name, sample in samples.items()], ("name", "what it tells")))
+    rows = [(name, sample.description) for name, sample in samples.items()]
+    click.echo(f"\n{table(rows, ('webhook', 'what it tells'))}")
 
 
 def _check_usage(
@@ -273,15 +275,18 @@ def _introduce(app: App, simulators: Simulators, order: Order) -> None:
     note(f"\n{bold(app.title)} is simulated at this URL until Ctrl-C.\n")
     for kind in app.connections:
         note("\n".join(_snippet(kind.name, simulators.overrides[kind.name], kind.secrets)))
-    note("its behaviours:")
-    for behaviour in simulators.running[app.name].behaviours:
-        note(f"  {behaviour.mark:<8}  {behaviour.text}")
+    behaviours = simulators.running[app.name].behaviours
+    verified = sum(behaviour.mark == "verified" for behaviour in behaviours)
+    note(
+        f"it is like the vendor in {counted(len(behaviours), 'point')}, {verified} of them verified; "
+        f"`engine simulate {app.name} --list` shows them"
+    )
     if order.url is not None:
-        note(f"\nwebhooks that requests to it cause are sent to {order.url}")
+        note(f"webhooks that requests to it cause are sent to {order.url}")
 
 
 def _snippet(kind: str, fields: Mapping[str, Any], secrets: frozenset[str]) -> list[str]:
-    lines = [dim("# connections.yaml"), f"{kind}-simulated:", f"  type: {kind}"]
+    lines = [dim("# connections.yaml, under the name that your scenarios use"), f"{kind}-simulated:", f"  type: {kind}"]
     exports = []
     for name, value in fields.items():
         if name in secrets:

@@ -211,16 +211,19 @@ def test_nobody_listens(shop: Shop) -> None:
 # ------------------------------------------------------------------ usage
 
 
-def test_the_list_shows_names_and_topics(shop: Shop) -> None:
+def test_the_list_shows_behaviours_names_and_topics(shop: Shop) -> None:
     code, out, _ = send(shop, "--list")
-    rows = [line.split(maxsplit=2) for line in out.splitlines()[1:]]
+    behaviours, _, webhooks = out.partition("\n\n")
+    assert {line.split()[0] for line in behaviours.splitlines()[1:]} == {"verified", "assumed"}
+    rows = [line.split(maxsplit=2) for line in webhooks.splitlines()[1:]]
     assert (code, {row[0] for row in rows}) == (0, NAMES)
     assert ["tier_earned", "swell/tier/earned:"] in [row[:2] for row in rows]
 
 
 def test_an_app_that_sends_none_says_so(shop: Shop) -> None:
     result = shop.engine("simulate", "yotpo_messaging", "--list")
-    assert (result.exit_code, result.stdout) == (0, "")
+    assert (result.exit_code, "\n\n" in result.stdout) == (0, False)
+    assert "verified" in result.stdout
     assert "sends no webhooks" in result.stderr
 
 
