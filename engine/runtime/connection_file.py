@@ -11,6 +11,7 @@ import jsonschema
 
 from engine.plugins import Registry
 from engine.runtime.reader import Reader, SecretRef
+from engine.scenario.config import describe
 from engine.scenario.diagnostics import Place, did_you_mean
 from engine.scenario.nodes import Mapping as MappingNode
 from engine.scenario.nodes import Node, Scalar, plain
@@ -87,7 +88,7 @@ def _known(reader: Reader, kind: ConnectionType, node: Node, field: str, what: s
     properties = kind.fields.get("properties", {})
     if field == "base_url" or field in properties or kind.fields.get("additionalProperties", False) is not False:
         return True
-    known = [*properties, "base_url", "type"]
+    known = {*properties, "base_url", "type"}
     keys = [key for key, _ in node.entries] if isinstance(node, MappingNode) else []
     place = next((key.place for key in keys if key.text == field), node.place)
     hint = did_you_mean(field, known) or f"type '{kind.name}' knows {', '.join(sorted(known))}"
@@ -112,5 +113,5 @@ def _field(reader: Reader, kind: ConnectionType, field: str, node: Node, what: s
     schema = kind.fields.get("properties", {}).get(field, True)
     error = next(jsonschema.Draft202012Validator(schema).iter_errors(value), None)
     if error is not None:
-        reader.report("bad-value", node.place, f"{what}: {error.message}")
+        reader.report("bad-value", node.place, f"{what}: {describe(error)}")
     return value

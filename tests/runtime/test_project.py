@@ -275,6 +275,19 @@ I: {type: shop}
     ]
 
 
+def test_mistakes_in_connections_are_told_as_those_in_scenarios(tmp_path: Path) -> None:
+    (tmp_path / "connections.yaml").write_text(
+        "a: {type: shop, store_id: s1, api_key: {env: KEY}, retries: many}\n"
+        "b: {type: shop, store_id: s1, api_key: {env: KEY}, colour: red}\n"
+    )
+    with pytest.raises(SettingsError) as caught:
+        Project.find(tmp_path).connections(registry())
+    wrong, unknown = (str(mistake) for mistake in caught.value.diagnostics)
+    assert "'retries' of connection 'a': wants a whole number, not the text 'many'" in wrong
+    assert "knows api_key, base_url, " in unknown
+    assert unknown.count("base_url") == 1
+
+
 def test_a_secret_in_the_file_is_not_repeated_by_the_message(tmp_path: Path) -> None:
     (tmp_path / "connections.yaml").write_text("a: {type: shop, store_id: s1, api_key: hunter2}\n")
     with pytest.raises(SettingsError) as caught:
