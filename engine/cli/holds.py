@@ -10,7 +10,7 @@ from engine.cli.workspace import Workspace
 from engine.runtime.redact import Redactor
 
 _SETTLE = (
-    ("--happened --output JSON", "it happened: go on with this output"),
+    ("--happened --output null", "it happened: go on; in place of null, the output that later steps use"),
     ("--send-again", "it did not happen: send it again"),
     ("--skip", "leave the step out; its output is null"),
 )

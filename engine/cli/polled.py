@@ -132,4 +132,5 @@ class PollRun:
             )
             self._screen.say(dim("  (`start: all` would run it; --event FILE runs one item)"))
         elif not self._accepted and not self._signals.stopping:
-            self._screen.say("  nothing new")
+            self._screen.say("  nothing new since the last look")
+            self._screen.say(dim("  (`start` counts at the first look only; --event FILE runs one item)"))

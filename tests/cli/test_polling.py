@@ -92,7 +92,8 @@ def test_run_looks_once_and_runs_what_is_new(crm: Shop) -> None:
     assert result.stdout.count("welcome succeeded") == 3
     assert crm.calls("send") == 3
     again = crm.engine("run", SCENARIO)
-    assert (again.exit_code, "nothing new" in again.stdout) == (0, True)
+    assert (again.exit_code, "nothing new since the last look" in again.stdout) == (0, True)
+    assert "`start` counts at the first look only" in again.stdout
     assert crm.calls("send") == 3
 
 
