@@ -38,6 +38,7 @@ class _Trouble:
     status: int = 0
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    raw: bytes | None = None
 
 
 class SimulatedVendor(ABC):
@@ -88,15 +89,17 @@ class SimulatedVendor(ABC):
         *,
         applied: bool = False,
         body: Any = None,
+        raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Answer the next requests with this status.
 
         :param applied: whether the vendor carries them out all the same.
         :param body: what the answers say, as JSON; an error of the vendor's form when not given.
+        :param raw: what they say as ``text/plain`` in place of that, whatever it is.
         """
         body = self.error_body(f"simulated failure {status}") if body is None else body
-        self._troubles.extend([_Trouble("status", applied, status, body, headers or {})] * times)
+        self._troubles.extend([_Trouble("status", applied, status, body, headers or {}, raw)] * times)
 
     def hang(self, times: int = 1, *, applied: bool = True) -> None:
         """Never answer the next requests."""
@@ -128,7 +131,10 @@ class SimulatedVendor(ABC):
             return await self._answer(request, handler)
         answer = await self._answer(request, handler) if trouble.applied else None
         if trouble.kind == "status":
-            return self._json(trouble.status, trouble.body, trouble.headers)
+            if trouble.raw is None:
+                return self._json(trouble.status, trouble.body, trouble.headers)
+            plain = {"Content-Type": "text/plain", **trouble.headers}
+            return web.Response(body=trouble.raw, status=trouble.status, headers=plain)
         if trouble.kind == "hang":
             self.hanging.set()
             await self._released.wait()

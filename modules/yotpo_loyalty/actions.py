@@ -47,7 +47,7 @@ CONFIG: Schema = {
         "created_at": {
             **f.MOMENT,
             "title": "Created At",
-            "description": "When it happened, ISO 8601; the vendor takes the time of the call when left out.",
+            "description": "When it happened, such as 2024-03-05T09:00:00Z; the time of the call when left out.",
         },
         "reward_points": {
             "type": "integer",
@@ -71,7 +71,7 @@ def prepare(call: Call) -> Config:
 
 async def run(call: Call) -> Json:
     body = {key: value for key, value in call.config.items() if key not in f.OWN}
-    return f.accepted(await call.http.request("POST", "/actions", json=body))
+    return f.accepted(call, await call.http.request("POST", "/actions", json=body))
 
 
 async def probe(call: Call, _sent_at: datetime) -> Happened | ProbeResult:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine import Action, Call, Config, Effect, Json, Response, Schema
+from engine import Action, Call, Config, Effect, Json, Schema
+from modules.yotpo_loyalty import fields as f
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -128,15 +129,7 @@ async def run(call: Call) -> Json:
         headers=config.get("headers"),
         **body,
     )
-    return {"status": answer.status, "headers": dict(answer.headers), "body": _read(answer)}
-
-
-def _read(answer: Response) -> Json:
-    """The body, by what it is: the vendor was seen to send JSON as text/plain."""
-    try:
-        return answer.json()
-    except Exception:  # noqa: BLE001 - the request was answered: what cannot be read is shown, never repeated
-        return answer.text
+    return {"status": answer.status, "headers": dict(answer.headers), "body": f.body_of(answer)}
 
 
 MAKE_API_CALL = Action(

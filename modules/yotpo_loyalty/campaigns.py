@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine import Action, Config, Effect, Request, Schema
+from engine import Action, Call, Config, Effect, Json, Schema
 from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
 
@@ -69,6 +69,10 @@ def output(config: Config) -> Schema:
     return s.items(s.record(required, {**_OPTIONAL, "status": _STATUS}))
 
 
+async def run(call: Call) -> Json:
+    return await f.read_list(call, "/campaigns", call.config)
+
+
 LIST_CAMPAIGNS = Action(
     name="list_campaigns",
     title="Get Active Campaigns",
@@ -77,14 +81,11 @@ LIST_CAMPAIGNS = Action(
     config={
         "type": "object",
         "additionalProperties": False,
-        # a status is a customer's
-        "if": {"required": ["with_status"], "properties": {"with_status": {"const": True}}},
-        "then": {"anyOf": [{"required": ["customer_email"]}, {"required": ["customer_id"]}]},
         "properties": {
             "with_status": {
                 "type": "boolean",
                 "title": "With Status",
-                "description": "Whether to retrieve the customer's status in each campaign; it needs a customer.",
+                "description": "Whether to retrieve the status of each campaign: the customer's, where one is named.",
                 "default": False,
             },
             "customer_email": {
@@ -97,6 +98,6 @@ LIST_CAMPAIGNS = Action(
     },
     output=output,
     effect=Effect.READ,
-    request=Request("GET", "/campaigns", query="@"),
+    run=run,
     example={"with_status": True, "customer_email": "ana@example.com"},
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine import Call, ConnectionType, ErrorTable, HeaderAuth, RateLimit
+from modules.yotpo_loyalty import fields as f
 
 #: where the vendor's API is today
 BASE_URL = "https://loyalty.yotpo.com/api/v2"
@@ -15,8 +16,9 @@ RECENT_LIST_KEY = "customers"
 #: for one merchant, by the vendor's newer page; an older one says 5, and a connection may set that
 REQUESTS_PER_SECOND = 10
 
-#: Statuses after which nothing was changed: the vendor names 422 (too few points) and 423 (the record is busy, try
-#: later) so; that 400, 401, 403 and 404 are answered before anything is written is inferred from their meaning.
+#: Statuses after which nothing was changed. The vendor lists 422 and 423 for a change of points; that they say *too few
+#: points* and *the record is busy* was seen in another program's adapter. That they, and 400, 401, 403 and 404, are
+#: answered before anything is written is inferred from their meaning.
 REFUSED = frozenset({400, 401, 403, 404, 422, 423})
 
 ERRORS = ErrorTable(refused=REFUSED)
@@ -24,7 +26,7 @@ ERRORS = ErrorTable(refused=REFUSED)
 
 async def check(call: Call) -> None:
     """Read the active campaigns: a read that every account may make."""
-    await call.http.request("GET", "/campaigns", query={"with_status": False})
+    await f.read_list(call, "/campaigns", {"with_status": False})
 
 
 CONNECTION = ConnectionType(

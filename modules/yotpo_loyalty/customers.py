@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine import Action, Call, Config, Effect, Json, NotFound, Schema, VendorError
+from engine import Action, Call, Config, Effect, Json, Schema, VendorError
 from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
-
-#: the fields of which the vendor wants at least one
-IDENTIFICATION = ("customer_email", "customer_id", "pos_account_id", "phone_number")
 
 CONFIG: Schema = {
     "type": "object",
     "additionalProperties": False,
-    "anyOf": [{"required": [name]} for name in IDENTIFICATION],
+    "anyOf": [{"required": [name]} for name in f.IDENTIFICATION],
     "properties": {
         "customer_email": {
             "type": "string",
             "title": "Customer Email",
-            "description": "The customer's e-mail address.",
+            "description": "E-mail address, such as ana@example.com.",
             "minLength": 1,
         },
         "customer_id": {
@@ -169,17 +166,11 @@ def output(config: Config) -> Schema:
 async def run(call: Call) -> Json:
     # the vendor's documentation has two defaults for with_history: so both switches are always sent
     query = {"with_referral_code": False, "with_history": False, **call.config}
-    answer = await call.http.request("GET", "/customers", query=query)
-    customer = answer.json()
+    if "country_iso_code" in query:
+        query["country_iso_code"] = query["country_iso_code"].upper()
+    answer, customer = await f.read(call, "/customers", query)
     if not isinstance(customer, Mapping):
         raise VendorError("the answer is not a customer", status=answer.status, detail=answer.readable)
-    if "errors" in customer:
-        raise NotFound(
-            "the vendor knows no such customer",
-            status=answer.status,
-            detail=customer["errors"],
-            hint="looked for by " + ", ".join(name for name in IDENTIFICATION if name in call.config),
-        )
     return customer
 
 
@@ -191,7 +182,11 @@ UPSERT_CONFIG: Schema = {
     "if": {"required": ["phone_number"], "not": {"required": ["country_iso_code"]}},
     "then": {"properties": {"phone_number": {"pattern": f.E164}}},
     "properties": {
-        "email": {**f.EMAIL, "title": "Email", "description": "The customer's e-mail address."},
+        "email": {
+            **f.EMAIL,
+            "title": "Email",
+            "description": "E-mail address, such as ana@example.com.",
+        },
         "first_name": {"type": "string", "title": "First Name", "description": "The customer's first name."},
         "last_name": {"type": "string", "title": "Last Name", "description": "The customer's last name."},
         "id": {
@@ -221,7 +216,7 @@ UPSERT_CONFIG: Schema = {
         "platform_account_created_at": {
             **f.DATE_OR_MOMENT,
             "title": "Platform Account Created At",
-            "description": "When the customer's account with the platform was made: ISO 8601, date or date and time.",
+            "description": "When the customer's account was made, such as 2024-03-05 or 2024-03-05T09:00:00Z.",
         },
         "opted_in": {
             "type": ["boolean", "null"],
@@ -242,12 +237,16 @@ UPSERT_CONFIG: Schema = {
                 "the tags that the customer has; an empty list removes all. No tag has a comma in it."
             ),
             "type": ["string", "array"],
-            "items": {"type": "string", "pattern": "^[^,]*[^,\\s][^,]*$"},
+            "items": {
+                "type": "string",
+                "pattern": "^[^,]*[^,\\s][^,]*$",
+                "description": "a tag has no comma in it, and is not empty",
+            },
         },
         "opted_in_at": {
             **f.MOMENT,
             "title": "Opted in at",
-            "description": "When the customer opted into the loyalty program: ISO 8601, date and time.",
+            "description": "When the customer opted into the loyalty program: ISO 8601, such as 2024-03-05T09:00:00Z.",
         },
     },
 }
@@ -266,7 +265,7 @@ def prepare(call: Call) -> Config:
 
 
 async def upsert(call: Call) -> Json:
-    return f.accepted(await call.http.request("POST", "/customers", json=dict(call.config)))
+    return f.accepted(call, await call.http.request("POST", "/customers", json=dict(call.config)))
 
 
 CREATE_OR_UPDATE_CUSTOMER = Action(

@@ -6,8 +6,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from engine import Call, Config, DataError, Happened, Json, ProbeResult, Response, Schema
+from engine import Call, Config, DataError, Happened, Json, NotFound, ProbeResult, Response, Schema, VendorError
 from modules.yotpo_loyalty import schemas as s
+
+#: of these the vendor wants one to know of whom a look-up is
+IDENTIFICATION = ("customer_email", "customer_id", "pos_account_id", "phone_number")
+#: top-level key of an answer that reports a failure, by what a shop's program looks for
+ERRORS_KEY = "errors"
 
 #: E.164: plus, country code, at most 15 digits in all
 E164 = "^\\+[1-9]\\d{1,14}$"
@@ -25,7 +30,7 @@ ID: Schema = {"type": ["string", "integer"], "minLength": 1}
 CUSTOMER_EMAIL: Schema = {
     **EMAIL,
     "title": "Customer Email",
-    "description": "The customer's e-mail address; may be left out when there is a customer_id.",
+    "description": "E-mail address, such as ana@example.com; may be left out when there is a customer_id.",
 }
 CUSTOMER_ID: Schema = {**ID, "title": "Customer ID", "description": "The customer's identifier in your system."}
 HISTORY_TITLE: Schema = {
@@ -68,9 +73,57 @@ ACCEPTED_OR_FOUND: Schema = s.record(
 )
 
 
-def accepted(response: Response) -> Json:
+def body_of(response: Response) -> Json:
+    """The body, by what it is: the vendor was seen to send JSON as text/plain. None when it is empty."""
+    try:
+        return response.json()
+    except Exception:  # noqa: BLE001 - the request was answered: what cannot be read is shown, never repeated
+        return response.text
+
+
+async def read(call: Call, path: str, query: Mapping[str, Any] | None = None) -> tuple[Response, Json]:
+    """What a read answers. Older accounts answer 200 where a look-up fails, with ``errors`` in the body.
+
+    :raises NotFound: the look-up of a customer has failed.
+    :raises VendorError: another one has, or the answer is not JSON.
+    """
+    response = await call.http.request("GET", path, query=query)
+    answer = response.json()
+    if not isinstance(answer, Mapping) or ERRORS_KEY not in answer:
+        return response, answer
+    named = [name for name in IDENTIFICATION if name in (query or {})]
+    if named:
+        raise NotFound(
+            "the vendor knows no such customer",
+            status=response.status,
+            detail=answer[ERRORS_KEY],
+            hint="looked for by " + ", ".join(named),
+        )
+    raise VendorError("the answer is an error", status=response.status, detail=answer[ERRORS_KEY])
+
+
+async def read_list(call: Call, path: str, query: Mapping[str, Any] | None = None) -> Json:
+    """The same where the answer is a list."""
+    response, answer = await read(call, path, query)
+    if not isinstance(answer, list):
+        raise VendorError("the answer is not a list", status=response.status, detail=response.readable)
+    return answer
+
+
+def warn_of_errors(call: Call, answer: Json) -> None:
+    """Say that an accepted write has ``errors`` in its answer.
+
+    What that means is known of reads only, so that it proves neither that the write happened nor that it did not.
+    """
+    if isinstance(answer, Mapping) and ERRORS_KEY in answer:
+        call.warn(f"the vendor accepted the call, but its answer has errors: {answer[ERRORS_KEY]!r}"[:500])
+
+
+def accepted(call: Call, response: Response) -> Json:
     """The output of a call whose answer is not described: JSON or text, whatever it calls itself."""
-    return {"status": response.status, "body": response.readable if response.body.strip() else None}
+    body = body_of(response)
+    warn_of_errors(call, body)
+    return {"status": response.status, "body": body}
 
 
 def with_texts(config: Config, names: Iterable[str]) -> dict[str, Any]:
@@ -101,7 +154,7 @@ async def find_in_history(call: Call, output: Json) -> Happened | ProbeResult:
         return ProbeResult.UNKNOWN
     whose = {name: call.config[name] for name in ("customer_email", "customer_id") if name in call.config}
     query = {**whose, "with_referral_code": False, "with_history": True}
-    customer = (await call.http.request("GET", "/customers", query=query)).json()
+    _, customer = await read(call, "/customers", query)
     items = customer.get("history_items") if isinstance(customer, Mapping) else None
     if not isinstance(items, list):
         return ProbeResult.UNKNOWN

@@ -41,7 +41,7 @@ def _flag(title: str, description: str) -> Schema:
 
 
 def _time(title: str, description: str) -> Schema:
-    return {**f.MOMENT, "title": title, "description": f"{description} ISO 8601, date and time."}
+    return {**f.MOMENT, "title": title, "description": f"{description} ISO 8601, such as 2024-03-05T09:00:00Z."}
 
 
 def _object(title: str, description: str, properties: Mapping[str, Schema], **more: Any) -> Schema:
@@ -202,11 +202,11 @@ def prepare(call: Call) -> Config:
 
 
 async def create_order(call: Call) -> Json:
-    return f.accepted(await call.http.request("POST", "/orders", json=dict(call.config)))
+    return f.accepted(call, await call.http.request("POST", "/orders", json=dict(call.config)))
 
 
 async def create_refund(call: Call) -> Json:
-    return f.accepted(await call.http.request("POST", "/refunds", json=dict(call.config)))
+    return f.accepted(call, await call.http.request("POST", "/refunds", json=dict(call.config)))
 
 
 # Both are writes that are never repeated blindly. The vendor's documentation does not say what a second order or refund

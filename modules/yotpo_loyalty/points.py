@@ -75,7 +75,8 @@ async def run(call: Call) -> Json:
         if error.status in (422, 423):
             error.hint = _TOO_FEW if error.status == 422 else _BUSY
         raise
-    answer = response.json()
+    answer = f.body_of(response)
+    f.warn_of_errors(call, answer)
     if not isinstance(answer, Mapping):
         call.warn("the points were adjusted, but the answer is not an object, so that the output is empty")
         return {}

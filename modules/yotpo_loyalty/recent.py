@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine import Call, Config, DataError, Event, Json, Page, PollingTrigger, Schema, Search, VendorError
+from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
 from modules.yotpo_loyalty.connection import RECENT_LIST_KEY
 from modules.yotpo_loyalty.customers import RECENT_CUSTOMER
@@ -26,8 +27,7 @@ async def page(call: Call, cursor: Json) -> Page:
     limit = call.config.get("limit")
     per_page = call.config.get("per_page", PER_PAGE)
     query = {"per_page": per_page if limit is None else min(per_page, limit), "page_info": cursor}
-    response = await call.http.request("GET", "/customers/recent", query=query)
-    answer = response.json()
+    response, answer = await f.read(call, "/customers/recent", query)
     key = call.connection.get("recent_customers_key", RECENT_LIST_KEY)
     customers = answer.get(key) if isinstance(answer, Mapping) else None
     if not isinstance(customers, list):

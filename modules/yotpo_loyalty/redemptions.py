@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from engine import Action, Call, Config, Effect, Request, Schema
+from collections.abc import Mapping
+
+from engine import Action, Call, Config, Effect, Json, Schema, VendorError
 from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
-
-#: of these the vendor wants one, and only one
-IDENTIFICATION = ("customer_email", "customer_id", "phone_number", "pos_account_id")
 
 #: seen in the vendor's documentation of options and of events
 DISCOUNT_TYPES = ("fixed_amount", "percentage", "variable", "shipping", "product", "custom")
 
-_EMAIL: Schema = {**f.EMAIL, "title": "Customer Email", "description": "The customer's e-mail address."}
+_EMAIL: Schema = {
+    **f.EMAIL,
+    "title": "Customer Email",
+    "description": "E-mail address, such as ana@example.com.",
+}
 _PHONE: Schema = {
     "type": "string",
     "title": "Phone Number",
@@ -63,6 +66,20 @@ def prepare(call: Call) -> Config:
     return f.with_texts(call.config, ("customer_id", "pos_account_id"))
 
 
+async def read_options(call: Call) -> Json:
+    return await f.read_list(call, "/redemption_options", call.config)
+
+
+async def redeem(call: Call) -> Json:
+    response = await call.http.request("POST", "/redemptions", json=dict(call.config))
+    redemption = f.body_of(response)
+    f.warn_of_errors(call, redemption)
+    if not isinstance(redemption, Mapping):
+        # the points are gone: the engine takes the step for done, without output, and says so
+        raise VendorError("the answer is not a redemption", status=response.status, detail=response.readable)
+    return redemption
+
+
 LIST_REDEMPTION_OPTIONS = Action(
     name="list_redemption_options",
     title="Get Active Redemption Options",
@@ -90,7 +107,7 @@ LIST_REDEMPTION_OPTIONS = Action(
     },
     output=s.items(OPTION),
     effect=Effect.READ,
-    request=Request("GET", "/redemption_options", query="@"),
+    run=read_options,
     example={"customer_email": "ana@example.com"},
 )
 
@@ -103,7 +120,8 @@ CREATE_REDEMPTION = Action(
         "type": "object",
         "additionalProperties": False,
         "required": ["redemption_option_id"],
-        "oneOf": [{"required": [name]} for name in IDENTIFICATION],
+        # the vendor wants one, and only one
+        "oneOf": [{"required": [name]} for name in f.IDENTIFICATION],
         "properties": {
             "redemption_option_id": {
                 "type": "integer",
@@ -142,6 +160,6 @@ CREATE_REDEMPTION = Action(
     # beforehand, so that a second redemption of the same option could not be told from the first.
     effect=Effect.WRITE,
     prepare=prepare,
-    request=Request("POST", "/redemptions", body="@"),
+    run=redeem,
     example={"customer_email": "ana@example.com", "redemption_option_id": 149},
 )

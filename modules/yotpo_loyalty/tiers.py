@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine import Action, Effect, Request
+from engine import Action, Call, Effect, Json
+from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
 
 _THRESHOLD = {
@@ -32,6 +33,11 @@ TIER = s.record(
     },
 )
 
+
+async def run(call: Call) -> Json:
+    return await f.read_list(call, "/vip_tiers")
+
+
 LIST_VIP_TIERS = Action(
     name="list_vip_tiers",
     title="Fetch VIP Tiers",
@@ -40,6 +46,6 @@ LIST_VIP_TIERS = Action(
     config={"type": "object", "additionalProperties": False, "properties": {}},
     output=s.items(TIER),
     effect=Effect.READ,
-    request=Request("GET", "/vip_tiers"),
+    run=run,
     example={},
 )

@@ -171,15 +171,27 @@ async def test_only_some_statuses_prove_that_nothing_was_recorded(
     assert (type(caught.value), caught.value.status, caught.value.refused) == (kind, status, refused)
 
 
-@pytest.mark.parametrize(("body", "shown"), [(b"OK", "OK"), (b"", None), (b'{"id": 5}', {"id": 5})])
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [(b"OK", "OK"), (b"", None), (b'{"id": 5}', {"id": 5}), (b"\xff", "\ufffd"), (b"long " * 1000, "long " * 1000)],
+    ids=["text", "empty", "JSON", "no text", "long"],
+)
 async def test_whatever_the_vendor_answers_is_handed_on(
-    yotpo: Bench, monkeypatch: pytest.MonkeyPatch, body: bytes, shown: Any
+    yotpo: Bench, simulator: LoyaltySimulator, body: bytes, shown: Any
 ) -> None:
-    async def answer(*_args: Any, **_more: Any) -> engine.Response:
-        return engine.Response(201, {"content-type": "text/plain"}, body)
-
-    monkeypatch.setattr(yotpo.http, "request", answer)
+    simulator.fail_next(201, applied=True, raw=body)
     assert await yotpo.run(RECORD_CUSTOMER_ACTION, MENTION) == {"status": 201, "body": shown}
+    [request] = simulator.received
+    assert request.path == "/actions"
+
+
+async def test_errors_in_an_accepted_answer_are_told(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    simulator.fail_next(200)
+    call = yotpo.call(MENTION)
+    assert RECORD_CUSTOMER_ACTION.run
+    output = await RECORD_CUSTOMER_ACTION.run(call)
+    assert output["body"] == {"errors": ["simulated failure 200"]}
+    assert "its answer has errors" in call.warnings[0]
 
 
 # what a probe can tell

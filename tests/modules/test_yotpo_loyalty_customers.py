@@ -436,3 +436,15 @@ def test_older_hosts_may_be_chosen(host: str) -> None:
     fields = {"guid": "g", "api_key": "k", "base_url": f"https://{host}/api/v2"}
     assert problems(fields, CONNECTION.fields) == []
     assert f"https://{host}/api/v2" in str(CONNECTION.fields["properties"]["base_url"]["description"])
+
+
+async def test_errors_in_a_200_answer_are_no_connection(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    simulator.fail_next(200)
+    assert CONNECTION.test
+    with pytest.raises(VendorError, match="is an error"):
+        await CONNECTION.test(yotpo.call({}))
+
+
+async def test_the_country_is_asked_for_in_capitals(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    await yotpo.run(RETRIEVE_CUSTOMER, {"phone_number": "550100", "country_iso_code": "us"})
+    assert simulator.received[-1].query["country_iso_code"] == "US"

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-import engine
 from engine import Conflict, DataError, Effect, Happened, ModuleError, NotFound, ProbeResult, VendorError
 from modules.yotpo_loyalty.connection import CONNECTION
 from modules.yotpo_loyalty.points import ADJUST_POINTS
@@ -145,17 +144,24 @@ async def test_other_statuses_get_no_explanation_that_is_not_theirs(
     assert (caught.value.status, caught.value.refused, caught.value.hint) == (status, refused, None)
 
 
+@pytest.mark.parametrize("answer", [b"[]", b"OK", b"", b"\xff\xfe"])
 async def test_an_answer_that_is_no_object_is_no_failure(
-    yotpo: Bench, simulator: LoyaltySimulator, monkeypatch: pytest.MonkeyPatch
+    yotpo: Bench, simulator: LoyaltySimulator, answer: bytes
 ) -> None:
-    async def answer(*_args: Any, **_more: Any) -> engine.Response:
-        return engine.Response(200, {}, b"[]")
-
-    monkeypatch.setattr(yotpo.http, "request", answer)
+    simulator.fail_next(200, applied=True, raw=answer)
     call = yotpo.call(GOODWILL)
     assert ADJUST_POINTS.run
     assert await ADJUST_POINTS.run(call) == {}
     assert len(call.warnings) == 1
+    assert simulator.state.customers["ana@example.com"]["points_balance"] == 740
+
+
+async def test_errors_in_an_accepted_answer_are_told(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    simulator.fail_next(200, body={"errors": ["something"]})
+    call = yotpo.call(GOODWILL)
+    assert ADJUST_POINTS.run
+    assert await ADJUST_POINTS.run(call) == {"errors": ["something"]}
+    assert "its answer has errors: ['something']" in call.warnings[0]
 
 
 async def _probed(yotpo: Bench, config: dict[str, Any]) -> Happened | ProbeResult:

@@ -97,6 +97,13 @@ async def test_an_answer_without_the_list_is_a_vendor_error_that_says_what_to_se
         await page(yotpo.call({}), None)
 
 
+async def test_errors_in_a_200_answer_are_not_taken_for_another_key(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    simulator.fail_next(200)
+    with pytest.raises(VendorError) as caught:
+        await page(yotpo.call({}), None)
+    assert (caught.value.hint, caught.value.detail) == (None, ["simulated failure 200"])
+
+
 async def test_the_lists_key_is_a_setting_of_the_connection(simulator: LoyaltySimulator, clock: HandClock) -> None:
     async with bench(simulator, CONNECTION, clock, {"recent_customers_key": "records"}) as yotpo:
         simulator.fail_next(200, body={"records": [{"email": "ana@example.com"}]})

@@ -12,7 +12,8 @@ import engine
 from engine import Conflict, DataError, Effect, NotFound, VendorError
 from modules.yotpo_loyalty.campaigns import LIST_CAMPAIGNS
 from modules.yotpo_loyalty.connection import CONNECTION
-from modules.yotpo_loyalty.redemptions import CREATE_REDEMPTION, IDENTIFICATION, LIST_REDEMPTION_OPTIONS
+from modules.yotpo_loyalty.fields import IDENTIFICATION
+from modules.yotpo_loyalty.redemptions import CREATE_REDEMPTION, LIST_REDEMPTION_OPTIONS
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
 from modules.yotpo_loyalty.tiers import LIST_VIP_TIERS
 from tests.modules.bench import Bench, bench, problems
@@ -255,9 +256,10 @@ async def test_a_customers_status_comes_when_it_is_asked_for(
     assert simulator.received[-1].query == {"with_status": "true", name: str(value)}
 
 
-def test_a_status_is_somebodys() -> None:
-    assert problems({"with_status": True}, LIST_CAMPAIGNS.config)
-    assert problems({"with_status": False}, LIST_CAMPAIGNS.config) == []
+async def test_a_status_may_be_asked_for_without_a_customer(yotpo: Bench) -> None:
+    """The vendor's documentation does not tie the two together."""
+    campaigns = await yotpo.run(LIST_CAMPAIGNS, {"with_status": True})
+    assert all("global_completions_left" in campaign["status"] for campaign in campaigns)
 
 
 def test_the_output_schema_knows_whether_a_status_was_asked_for() -> None:
@@ -265,6 +267,43 @@ def test_the_output_schema_knows_whether_a_status_was_asked_for() -> None:
         return "status" in LIST_CAMPAIGNS.output_schema(config)["items"]["required"]
 
     assert (needed({"with_status": True}), needed({"with_status": False}), needed({})) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("action", "config", "kind"),
+    [
+        (LIST_REDEMPTION_OPTIONS, ANA, NotFound),
+        (LIST_REDEMPTION_OPTIONS, {"is_offline": True}, VendorError),
+        (LIST_CAMPAIGNS, {"customer_id": 700100}, NotFound),
+        (LIST_CAMPAIGNS, {}, VendorError),
+        (LIST_VIP_TIERS, {}, VendorError),
+    ],
+    ids=str,
+)
+async def test_errors_in_a_200_answer_are_no_list(
+    yotpo: Bench, simulator: LoyaltySimulator, action: engine.Action, config: dict[str, Any], kind: type[Exception]
+) -> None:
+    simulator.fail_next(200)
+    with pytest.raises(kind) as caught:
+        await yotpo.run(action, config)
+    assert type(caught.value) is kind
+    simulator.fail_next(200, body={"items": []})
+    with pytest.raises(VendorError, match="not a list"):
+        await yotpo.run(action, config)
+
+
+async def test_an_accepted_redemption_with_errors_is_told_and_not_repeated(
+    yotpo: Bench, simulator: LoyaltySimulator
+) -> None:
+    simulator.fail_next(200, applied=True)
+    call = yotpo.call(FIVE_DOLLARS)
+    assert CREATE_REDEMPTION.run
+    await CREATE_REDEMPTION.run(call)
+    assert "its answer has errors" in call.warnings[0]
+    simulator.fail_next(200, raw=b"OK")
+    with pytest.raises(VendorError, match="not a redemption") as caught:
+        await CREATE_REDEMPTION.run(call)
+    assert not caught.value.refused
 
 
 @pytest.mark.parametrize("action", [LIST_REDEMPTION_OPTIONS, LIST_VIP_TIERS, LIST_CAMPAIGNS], ids=lambda a: a.name)
