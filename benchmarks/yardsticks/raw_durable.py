@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import sqlite3
 import sys
 import time
@@ -20,7 +21,6 @@ from threading import Thread
 from typing import Any
 
 import aiohttp
-import orjson
 import uvloop
 from aiohttp import web
 
@@ -127,8 +127,8 @@ class DurableFlow:
 
     async def take(self, request: web.Request) -> web.Response:
         body = await request.read()
-        event, run_id, now = orjson.loads(body), next(self.ids), time.time()
-        headers = orjson.dumps({str(name): value for name, value in request.headers.items()})
+        event, run_id, now = json.loads(body), next(self.ids), time.time()
+        headers = json.dumps({str(name): value for name, value in request.headers.items()}).encode()
         await self.writer.put((TAKE, (run_id, now, headers, body)), (BEGIN, (run_id, run_id, now)))
         task = asyncio.get_running_loop().create_task(self.run(run_id, event))
         self.tasks.add(task)
@@ -141,9 +141,9 @@ class DurableFlow:
             return
         async with self.client.get(f"{self.api}/customers/{event['customer']['id']}") as answer:
             found = await answer.read()
-        customer = orjson.loads(found)
+        customer = json.loads(found)
         self.writer.ride((READ, (run_id, found, time.time())))
-        update = orjson.dumps(
+        update = json.dumps(
             {
                 "event_id": event["event_id"],
                 "customer_id": customer["id"],
@@ -155,7 +155,7 @@ class DurableFlow:
                 "store": event["store"]["id"],
                 "total": event["transaction"]["total"],
             }
-        )
+        ).encode()
         await self.writer.put((INTEND, (run_id, update, time.time())))
         async with self.client.post(f"{self.api}/updates", data=update, headers=JSON) as answer:
             output = await answer.read()

@@ -6,11 +6,11 @@ python benchmarks/yardsticks/raw_flow.py PORT API_URL
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from typing import Any
 
 import aiohttp
-import orjson
 import uvloop
 from aiohttp import web
 
@@ -26,7 +26,7 @@ class Flow:
         self.client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100))
 
     async def take(self, request: web.Request) -> web.Response:
-        task = asyncio.get_running_loop().create_task(self.run(orjson.loads(await request.read())))
+        task = asyncio.get_running_loop().create_task(self.run(json.loads(await request.read())))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return web.Response(status=202, body=b"{}", headers=JSON)
@@ -35,7 +35,7 @@ class Flow:
         if event["type"] != "points.earned":
             return
         async with self.client.get(f"{self.api}/customers/{event['customer']['id']}") as answer:
-            customer = orjson.loads(await answer.read())
+            customer = json.loads(await answer.read())
         update = {
             "event_id": event["event_id"],
             "customer_id": customer["id"],
@@ -47,7 +47,7 @@ class Flow:
             "store": event["store"]["id"],
             "total": event["transaction"]["total"],
         }
-        async with self.client.post(f"{self.api}/updates", data=orjson.dumps(update), headers=JSON) as answer:
+        async with self.client.post(f"{self.api}/updates", data=json.dumps(update), headers=JSON) as answer:
             await answer.read()
 
 
