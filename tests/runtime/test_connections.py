@@ -290,3 +290,122 @@ async def test_closing_stops_a_token_fetch(world: World) -> None:
         await connections.close()
         with pytest.raises((asyncio.CancelledError, errors.ModuleError)):
             await call
+
+
+async def keys_sent(world: World, connections: Connections, *changes: Any) -> list[bytes]:
+    """The keys that the server saw: one before the first change, and one after each."""
+    async with wire(answer()) as server:
+        world.environment["URL"] = server.url
+        http = connections.open("main", "shop").http
+        await http.request("GET", "/x")
+        for change in changes:
+            await change()
+            await http.request("GET", "/x")
+        return [request.partition(b"x-api-key: ")[2].partition(b"\r\n")[0] for request in server.requests]
+
+
+STORED = "main: {type: shop, store_id: s1, api_key: {secret: shop.key}, base_url: {env: URL}}"
+
+
+async def test_a_secret_that_another_process_stored_is_used_within_a_second(world: World) -> None:
+    await world.box.put("shop.key", "old")
+    other = SecretBox(world.box._store, world.box._keys, world.clock)
+
+    async def renew() -> None:
+        await other.put("shop.key", "new")
+        world.clock.advance(0.9)
+
+    async def wait() -> None:
+        world.clock.advance(0.1)
+
+    assert await keys_sent(world, world.connections(STORED), renew, wait) == [b"old", b"old", b"new"]
+
+
+async def test_a_secret_that_is_stored_while_it_is_read_is_used_by_the_next_call(world: World) -> None:
+    await world.box.put("shop.key", "old")
+    rows = world.box._store.secrets
+
+    async def expire() -> None:
+        world.clock.advance(1)
+
+    async def slow() -> Any:
+        read = await rows()
+        world.box._store.secrets = rows  # type: ignore[method-assign]
+        await world.box.put("shop.key", "new")
+        return read
+
+    async def renew_while_reading() -> None:
+        await expire()
+        world.box._store.secrets = slow  # type: ignore[method-assign]
+
+    async def nothing() -> None:
+        pass
+
+    sent = await keys_sent(world, world.connections(STORED), renew_while_reading, nothing)
+    assert sent == [b"old", b"old", b"new"]
+
+
+async def test_a_call_that_looked_up_old_secrets_does_not_hand_them_to_later_ones(world: World) -> None:
+    """Two secrets; the first is renewed, by another call's look-up known, while the second is read."""
+    both = ConnectionType(
+        "pair",
+        "Pair",
+        {
+            "type": "object",
+            "properties": {name: {"type": "string", "writeOnly": True} for name in ("api_key", "other")},
+        },
+        auth=(HeaderAuth("X-Api-Key", "api_key"), HeaderAuth("X-Other", "other")),
+    )
+    made = registry()
+    made.add(App(name="pair", title="", connections=(both,)), "test")
+    for name in ("a", "b"):
+        await world.box.put(name, "old")
+    world.file.write_text("main: {type: pair, api_key: {secret: a}, other: {secret: b}}")
+    secrets = Secrets(world.environment, world.box)
+    connections = Connections(read_connections(world.file, made), made, secrets, world.clock)
+    world.opened.append(connections)
+    source = connections._source("main", "pair")
+    resolve = secrets.resolve
+
+    async def slow(reference: Any) -> str:
+        value = await resolve(reference)
+        if reference.name == "b":
+            await world.box.put("a", "new")
+            await world.box.get("a")
+        return value
+
+    secrets.resolve = slow  # type: ignore[method-assign]
+    await connections.client(source)
+    secrets.resolve = resolve  # type: ignore[method-assign]
+    client = await connections.client(source)
+    assert client._target.fields == {"api_key": "new", "other": "old"}
+
+
+async def test_a_token_that_is_under_way_is_not_put_on_the_calls_of_other_credentials(world: World) -> None:
+    async with wire(answer(b'{"token": "of-one"}'), answer(), answer(b'{"token": "of-two"}'), answer()) as server:
+        connections = world.connections(
+            f"main: {{type: tokens, store_id: s1, api_key: {{env: KEY}}, base_url: '{server.url}'}}"
+        )
+        http = connections.open("main", "tokens").http
+        first = asyncio.create_task(http.request("GET", "/one"))
+        await server.arrived.wait()
+        world.environment["KEY"] = "key-two"
+        await first
+        await http.request("GET", "/two")
+    used = {request.split(b" ")[1]: request for request in server.requests}
+    assert b"x-token: of-one" in used[b"/one"]
+    assert b"x-token: of-two" in used[b"/two"]
+
+
+def test_connections_outlive_an_event_loop(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    connections = world.connections("main: {type: tokens, store_id: s1, api_key: {env: KEY}, base_url: {env: URL}}")
+
+    async def once() -> list[bytes]:
+        async with wire(answer(b'{"token": "t"}')) as server:
+            world.environment["URL"] = server.url
+            await connections.open("main", "tokens").http.request("GET", "/x")
+            await connections._pools.close()
+            return [request.split(b" ")[1] for request in server.requests]
+
+    assert [asyncio.run(once()) for _ in range(2)] == [[b"/token", b"/x"]] * 2
