@@ -148,9 +148,10 @@ def _moment(text: str) -> float | None:
     """Unix seconds of an ISO time with its zone, or of a date's beginning in UTC."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        if found.tzinfo is None:
+            # an hour without a zone means another moment on each machine; a date is a day of UTC
+            return found.replace(tzinfo=UTC).timestamp() if len(text) == len("2024-03-05") else None
+        # at the ends of the calendar a moment may have no name in UTC
+        return found.astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
         return None
-    if found.tzinfo is None:
-        # an hour without a zone means another moment on each machine; a date is a day of UTC
-        return found.replace(tzinfo=UTC).timestamp() if len(text) == len("2024-03-05") else None
-    return found.timestamp()

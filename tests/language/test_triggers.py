@@ -61,6 +61,10 @@ def test_where_a_polling_trigger_starts(start: str, expected: object) -> None:
         (f"{CUSTOMERS}, start: {{}}", "2:64 missing-key: `start` needs `since`"),
         (f"{CUSTOMERS}, start: {{sinse: 2024-03-05}}", "2:65 unknown-key: `start` has no key 'sinse' (did you mean"),
         (f"{CUSTOMERS}, start: {{since: 2024-03-05T09:00:00}}", "2:72 poll-start: '2024-03-05T09:00:00' is no moment"),
+        (
+            f"{CUSTOMERS}, start: {{since: '9999-12-31T23:59:59-14:00'}}",
+            "2:72 poll-start: '9999-12-31T23:59:59-14:00' is",
+        ),
         ("module: crm.watch_tiers, start: {since: 2024-03-05}", "2:51 poll-start: 'crm.watch_tiers' knows no order"),
         ("module: crm.watch_customers", "2:19 connection-missing: 'crm.watch_customers' needs a connection"),
         (f"{CUSTOMERS}, with: {{teir: GOLD}}", "2:64 config-key"),
