@@ -73,6 +73,7 @@ def test_a_listed_address_is_allowed() -> None:
         "http://user@example.com/",
         "http://exa mple.com/",
         "http://example.com:99999/",
+        "http://xn--a/",
         "http://example.com/\r\nx",
     ],
 )
@@ -81,6 +82,14 @@ async def test_urls_that_are_refused(pools: Pools, url: str) -> None:
         await ConnectionHttp(Target(), pools, HandClock()).request("GET", url)
     assert caught.value.refused
     assert "pass" not in str(caught.value).replace("passwd", "")
+
+
+async def test_credentials_in_a_base_url_are_refused(pools: Pools) -> None:
+    """They would not be sent, and the vendor would say no for a reason that nobody sees."""
+    http = ConnectionHttp(Target(base_url="http://ann:s3cret@example.com/api"), pools, HandClock())
+    with pytest.raises(errors.DataError, match=r"'http://example\.com' holds credentials") as caught:
+        await http.request("GET", "/x@y")
+    assert caught.value.refused
 
 
 @pytest.mark.parametrize("host", ["http://2852039166/", "http://0xA9FEA9FE/", "http://169.254.43518/"])

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from engine.runtime.auth import TokenSource
 from engine.runtime.http import ConnectionHttp, Pools, Target
+from engine.runtime.urls import fill
 from engine.sdk import errors
 from engine.sdk.connections import Auth, BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, TokenAuth
 from tests.runtime.doubles import HandClock
@@ -122,10 +123,27 @@ async def test_bodies(pools: Pools) -> None:
         {"Content-Length": "0"},
         {"transfer-encoding": "chunked"},
         {"HOST": "evil.example.com"},
+        {"X-A": "\ud83d"},
     ],
 )
 async def test_headers_that_would_change_the_message_are_refused(pools: Pools, headers: Mapping[str, str]) -> None:
     await refused(pools, "/x", headers=headers)
+
+
+async def test_half_of_a_character_pair_is_refused(pools: Pools) -> None:
+    """JSON can write it, no request can carry it; left out without a word, it would lead to something else."""
+    await refused(pools, "/customers/\ud83d")
+    await refused(pools, "/x", query={"a": "\ud83d"})
+    await refused(pools, "/x", query={"\ud83d": 1})
+    await refused(pools, "/x", data="\ud83d")
+    await refused(pools, "/x", json={"a": "\ud83d"})
+    with pytest.raises(errors.DataError) as caught:
+        fill("/customers/{id}", {"id": "\ud83d"}, "config")
+    assert caught.value.refused
+
+
+async def test_headers_of_any_script_arrive(pools: Pools) -> None:
+    assert "\r\nx-a: Köln\t東京 😀\r\n".encode() in await sent(pools, headers={"X-A": "Köln\t東京 😀"})
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE", "GET /x HTTP/1.1\r\n", ""])
