@@ -35,14 +35,24 @@ CONNECTION = ConnectionType(
         # both are sent as Authorization
         "not": {"required": ["token", "username"]},
         "properties": {
-            "base_url": {"type": "string", "title": "Base URL", "pattern": "^https?://[^\\s?#]+$"},
+            "base_url": {
+                "type": "string",
+                "title": "Base URL",
+                "description": "Where the API begins, such as https://api.example.com/v1.",
+                "pattern": "^https?://[^\\s?#]+$",
+            },
             "token": {**_SECRET, "title": "Token", "description": "Sent as Authorization: Bearer."},
             "header_name": {**_NAME, "title": "Header", "description": "Such as X-Api-Key."},
-            "header_value": {**_SECRET, "title": "Header value"},
+            "header_value": {**_SECRET, "title": "Header value", "description": "Sent under that name."},
             "query_name": {**_NAME, "title": "Query parameter", "description": "Such as api_key."},
-            "query_value": {**_SECRET, "title": "Query parameter's value"},
+            "query_value": {**_SECRET, "title": "Query parameter's value", "description": "Sent under that name."},
             "username": {"type": "string", "title": "User name", "description": "For basic auth.", "minLength": 1},
-            "password": {**_SECRET, "title": "Password", "minLength": 0},
+            "password": {
+                **_SECRET,
+                "title": "Password",
+                "description": "For basic auth; may be empty.",
+                "minLength": 0,
+            },
             "test_path": {
                 "type": "string",
                 "title": "Test path",

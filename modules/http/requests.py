@@ -37,7 +37,13 @@ CONFIG: Schema = {
             "minLength": 1,
             "pattern": "^[^\\s#]+$",
         },
-        "method": {"type": "string", "title": "Method", "enum": list(METHODS), "default": "GET"},
+        "method": {
+            "type": "string",
+            "title": "Method",
+            "description": "The HTTP method; what the call is taken for goes by it.",
+            "enum": list(METHODS),
+            "default": "GET",
+        },
         "headers": {
             "type": "object",
             "title": "Headers",

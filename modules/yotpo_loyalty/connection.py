@@ -38,8 +38,20 @@ CONNECTION = ConnectionType(
         "required": ["guid", "api_key"],
         "additionalProperties": False,
         "properties": {
-            "guid": {"type": "string", "title": "GUID", "minLength": 1, "writeOnly": True},
-            "api_key": {"type": "string", "title": "API Key", "minLength": 1, "writeOnly": True},
+            "guid": {
+                "type": "string",
+                "title": "GUID",
+                "description": "Of the merchant; sent as x-guid.",
+                "minLength": 1,
+                "writeOnly": True,
+            },
+            "api_key": {
+                "type": "string",
+                "title": "API Key",
+                "description": "Of the merchant; sent as x-api-key.",
+                "minLength": 1,
+                "writeOnly": True,
+            },
             "base_url": {
                 "type": "string",
                 "title": "Base URL",

@@ -26,6 +26,10 @@ VISIBLE_AFTER = 60.0
 #: the vendor's developer host, and inferred here.
 CUSTOMER_FILTERS = {"external_id": "external_ids", "email": "email", "phone_number": "phone_number"}
 
+#: What stands between the identifiers of one request. Inferred: the vendor takes a list, and was not seen to say how a
+#: list stands in a query.
+IDS_BETWEEN = ","
+
 #: for one store, by the vendor's page on guidelines and conventions
 REQUESTS_PER_SECOND = 5
 
@@ -47,8 +51,19 @@ CONNECTION = ConnectionType(
         "required": ["store_id", "secret"],
         "additionalProperties": False,
         "properties": {
-            "store_id": {"type": "string", "title": "Store ID", "pattern": "^[A-Za-z0-9_-]+$"},
-            "secret": {"type": "string", "title": "Secret", "minLength": 1, "writeOnly": True},
+            "store_id": {
+                "type": "string",
+                "title": "Store ID",
+                "description": "The app key of the store.",
+                "pattern": "^[A-Za-z0-9_-]+$",
+            },
+            "secret": {
+                "type": "string",
+                "title": "Secret",
+                "description": "Exchanged for tokens; never sent with anything else.",
+                "minLength": 1,
+                "writeOnly": True,
+            },
             "base_url": {
                 "type": "string",
                 "title": "Base URL",
@@ -74,7 +89,15 @@ CONNECTION = ConnectionType(
                 "title": "Key names of custom events",
                 "description": "The vendor's name of a key, where it is not ours.",
                 "additionalProperties": False,
-                "properties": {key: {"type": "string", "minLength": 1} for key in CUSTOM_EVENT_KEYS},
+                "properties": {
+                    key: {
+                        "type": "string",
+                        "title": key.replace("_", " ").capitalize(),
+                        "description": f"The vendor's name of {key}.",
+                        "minLength": 1,
+                    }
+                    for key in CUSTOM_EVENT_KEYS
+                },
             },
         },
     },

@@ -31,10 +31,12 @@ CUSTOMER: Schema = {
         {"required": ["phone_number"], "not": {"required": ["email"]}},
     ],
     "properties": {
-        "external_id": {"type": "string", "minLength": 1, "description": "The customer's identifier in your system."},
-        "email": s.EMAIL,
-        "phone_number": s.E_164,
-        "custom_properties": s.CUSTOM_PROPERTIES,
+        "external_id": s.titled(
+            "External ID", {"type": "string", "minLength": 1}, "The customer's identifier in your system."
+        ),
+        "email": s.titled("Email", s.EMAIL, "The customer's e-mail address."),
+        "phone_number": s.titled("Phone Number", s.E_164),
+        "custom_properties": s.titled("Custom Properties", s.CUSTOM_PROPERTIES),
     },
 }
 
@@ -119,6 +121,8 @@ CREATE_OR_UPDATE_CUSTOM_EVENT = Action(
     connection="yotpo_messaging",
     config=CONFIG,
     output=OUTPUT,
+    # A second event of the same id overwrites the first. That the id's key is called so is inferred; the vendor wants
+    # one, so that under another name the call would be refused rather than be two events.
     effect=Effect.IDEMPOTENT,
     prepare=prepare,
     run=run,

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import Action, Call, Config, DataError, Effect, Json, NotFound, Page, Schema, Search, VendorError
 from modules.yotpo_messaging import schemas as s
-from modules.yotpo_messaging.connection import CUSTOMER_FILTERS, CUSTOMERS_PATH, VISIBLE_AFTER
+from modules.yotpo_messaging.connection import CUSTOMER_FILTERS, CUSTOMERS_PATH, IDS_BETWEEN, VISIBLE_AFTER
 
 #: the vendor's most
 LARGEST_PAGE = 100
@@ -21,9 +21,18 @@ ADDRESS: Schema = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        **dict.fromkeys(("address1", "address2", "city", "company", "state", "zip", "province_code"), s.or_null(_TEXT)),
-        "country_code": s.or_null({"type": "string", "pattern": "^[A-Z]{2}$"}),
-        "phone_number": s.or_null(_TEXT),
+        name: s.titled(title, s.or_null({**_TEXT, **more}), description)
+        for name, title, description, more in (
+            ("address1", "Address 1", "Street and number.", {}),
+            ("address2", "Address 2", "What else belongs to it.", {}),
+            ("city", "City", "Town.", {}),
+            ("company", "Company", "The company's name.", {}),
+            ("state", "State", "State or province, by name.", {}),
+            ("zip", "Zip", "Postal code.", {}),
+            ("province_code", "Province Code", "State or province, by code, such as MA.", {}),
+            ("country_code", "Country Code", "ISO 3166-1 alpha-2, such as US.", {"pattern": "^[A-Z]{2}$"}),
+            ("phone_number", "Phone Number", "Of this address.", {}),
+        )
     },
 }
 
@@ -44,12 +53,14 @@ _NAMES: Mapping[str, Schema] = {
 _ATTRIBUTES: Mapping[str, Schema] = {
     "first_name": s.titled("First Name", _TEXT, "Given name."),
     "last_name": s.titled("Last Name", _TEXT, "Family name."),
-    "gender": s.titled("Gender", {"type": "string", "enum": ["F", "M", "Other"]}),
+    "gender": s.titled("Gender", {"type": "string", "enum": ["F", "M", "Other"]}, "F, M or Other."),
     "account_created_at": s.titled(
         "Account Created At", {"type": "string", "pattern": s.ISO_8601}, "When the account was opened, ISO 8601."
     ),
     "account_status": s.titled(
-        "Account Status", {"type": "string", "enum": ["enabled", "disabled", "invited", "declined"]}
+        "Account Status",
+        {"type": "string", "enum": ["enabled", "disabled", "invited", "declined"]},
+        "What became of the customer's account with the shop.",
     ),
     "default_language": s.titled(
         "Default Language", {"type": "string", "pattern": "^[a-z]{2}$"}, "ISO 639-1, such as en."
@@ -170,12 +181,20 @@ CUSTOMER: Schema = {
 async def retrieve(call: Call) -> Json:
     _put_off(call)
     [name] = (name for name in _NAMES if name in call.config)
-    found, _ = await _page(call, {CUSTOMER_FILTERS[name]: call.config[name]}, {name: call.config[name]})
+    wanted = call.config[name]
+    found, _ = await _page(call, {CUSTOMER_FILTERS[name]: wanted}, {name: [wanted]})
     if not found:
         raise NotFound(
             "the vendor shows no such customer",
             hint=f"looked for by {name}; what was just written shows after {VISIBLE_AFTER:.0f} seconds",
         )
+    if len(found) > 1:
+        if not any(name in one for one in found):
+            raise VendorError(
+                f"the vendor answers {len(found)} customers, none of which shows {name}",
+                hint="it may have passed over the filter, so that nobody can tell whom it means",
+            )
+        call.warn(f"the vendor shows {len(found)} customers of this {name}; the first one is the output")
     return found[0]
 
 
@@ -229,16 +248,20 @@ RETRIEVE_CUSTOMER = Action(
 
 async def find(call: Call, cursor: Json) -> Page:
     size = min(call.config.get("limit", LARGEST_PAGE), LARGEST_PAGE)
-    wanted = {name: call.config[name] for name in ("email", "phone_number") if name in call.config}
+    filters = {name: call.config[name] for name in ("email", "phone_number") if name in call.config}
+    wanted: dict[str, Sequence[str]] = {name: [value] for name, value in filters.items()}
+    ids = call.config.get("external_ids")
+    if ids:
+        wanted["external_id"] = ids
+        filters["external_id"] = IDS_BETWEEN.join(ids)
     if cursor is not None:
         # a request with a page's mark may carry nothing else but the limit
         query: dict[str, Any] = {"page_info": cursor, "limit": size}
     else:
-        query = {CUSTOMER_FILTERS[name]: value for name, value in wanted.items()}
-        if ids := call.config.get("external_ids"):
-            query[CUSTOMER_FILTERS["external_id"]] = ",".join(ids)
-        query["limit"] = size
+        query = {**{CUSTOMER_FILTERS[name]: value for name, value in filters.items()}, "limit": size}
     items, following = await _page(call, query, wanted)
+    if following is not None and following == cursor:
+        raise VendorError("the vendor's mark leads to the same page again")
     return Page(items, following)
 
 
@@ -275,11 +298,13 @@ FIND_CUSTOMERS = Search(
 )
 
 
-async def _page(call: Call, query: Mapping[str, Any], wanted: Mapping[str, str]) -> tuple[Sequence[Json], Json]:
+async def _page(
+    call: Call, query: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]
+) -> tuple[Sequence[Mapping[str, Any]], Json]:
     """Customers of one page, and the mark of the next.
 
-    :param wanted: what no customer may have otherwise. Two of the filters are inferred: did the vendor pass over one,
-        the answer would be somebody else's data.
+    :param wanted: by field the values that a customer may have. Two of the filters are inferred: did the vendor pass
+        over one, the answer would be somebody else's data.
     """
     answer = await call.http.request("GET", CUSTOMERS_PATH, query=query)
     body = answer.json()
@@ -291,8 +316,18 @@ async def _page(call: Call, query: Mapping[str, Any], wanted: Mapping[str, str])
     return [one for one in customers if _fits(one, wanted)], following or None
 
 
-def _fits(customer: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
-    return all(str(customer.get(name) or value).casefold() == value.casefold() for name, value in wanted.items())
+def _fits(customer: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) -> bool:
+    """Whether nothing that a customer shows is against it; a field that is not shown at all cannot be."""
+    shown = {name: customer[name] for name in wanted if name in customer}
+    return all(
+        _comparable(name, value) in [_comparable(name, one) for one in wanted[name]] for name, value in shown.items()
+    )
+
+
+def _comparable(name: str, value: Any) -> str:
+    if name == "phone_number":
+        return "".join(filter(str.isdigit, str(value)))
+    return str(value).casefold() if name == "email" else str(value)
 
 
 def _iso(moment: datetime) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
-from engine import Action, App, Module
+from engine import Action, App, Module, Schema
 from engine.plugins import Registry
 from modules import http, log, yotpo_loyalty, yotpo_messaging
 from modules.simulation import SimulatedVendor
@@ -46,11 +47,25 @@ def test_unknown_config_keys_are_refused(app: App, module: Module) -> None:
     assert problems({**module.example, "nonsense": 1}, module.config)
 
 
-@pytest.mark.parametrize(("app", "module"), MODULES, ids=ids)
-def test_every_option_has_a_title_and_says_what_it_is(app: App, module: Module) -> None:
-    for name, schema in module.config["properties"].items():
-        assert schema.get("title"), name
-        assert schema.get("description") or schema.get("enum"), name
+def _fields(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
+    """All that a person fills in, down to the parts of objects and lists."""
+    for name, field in schema.get("properties", {}).items():
+        yield f"{path}{name}", field
+        yield from _fields(field, f"{path}{name}.")
+        yield from _fields(field.get("items", {}), f"{path}{name}[].")
+
+
+@pytest.mark.parametrize("app", APPS, ids=ids)
+def test_every_option_and_field_has_a_title_and_says_what_it_is(app: App) -> None:
+    forms = [(module.name, module.config) for module in app.modules]
+    forms += [(kind.name, kind.fields) for kind in app.connections]
+    silent = [
+        f"{form}: {path}"
+        for form, schema in forms
+        for path, field in _fields(schema)
+        if not (field.get("title") and field.get("description"))
+    ]
+    assert silent == []
 
 
 @pytest.mark.parametrize("app", APPS, ids=ids)

@@ -278,17 +278,74 @@ def test_one_customer_is_named_once(config: dict[str, str]) -> None:
     assert problems(config, RETRIEVE_CUSTOMER.config)
 
 
-async def test_a_filter_that_the_vendor_passes_over_shows_nobody_elses_data(yotpo: Bench) -> None:
-    class Unfiltered:
-        async def request(self, method: str, path: str, **options: Any) -> engine.Response:
-            return engine.Response(200, {}, b'{"customers": [{"external_id": "700100", "email": "ana@example.com"}]}')
+async def answered(yotpo: Bench, simulator: MessagingSimulator, *customers: Any) -> None:
+    """Let the vendor answer the next request with these customers, whatever is asked."""
+    await yotpo.http.request("GET", "/customers")  # fetches the token
+    simulator.fail_next(200, body={"customers": list(customers)})
 
-    call = yotpo.call({"email": "ben@example.com"})
-    call.http = Unfiltered()  # type: ignore[assignment]
-    assert RETRIEVE_CUSTOMER.run
+
+ELSE = {"external_id": "700100", "email": "ana@example.com", "phone_number": "+15550100"}
+
+
+@pytest.mark.parametrize("shown", [ELSE, dict.fromkeys(ELSE)], ids=["another", "null"])
+@pytest.mark.parametrize(
+    "named", [{"external_id": "A7"}, {"email": "ben@example.com"}, {"phone_number": "+15550101"}], ids=str
+)
+async def test_a_filter_that_the_vendor_passes_over_shows_nobody_elses_data(
+    yotpo: Bench, simulator: MessagingSimulator, named: dict[str, str], shown: dict[str, Any]
+) -> None:
+    await answered(yotpo, simulator, shown, {**ELSE, "external_id": "a7"})
     with pytest.raises(NotFound):
-        await RETRIEVE_CUSTOMER.run(call)
-    assert (await FIND_CUSTOMERS.page(call, None)).items == []
+        await yotpo.run(RETRIEVE_CUSTOMER, named)
+    await answered(yotpo, simulator, shown)
+    several = {"external_ids": ["A7", "A8"]} if "external_id" in named else named
+    assert (await FIND_CUSTOMERS.page(yotpo.call(several), None)).items == []
+
+
+async def test_a_phone_number_is_the_same_however_it_is_written(yotpo: Bench, simulator: MessagingSimulator) -> None:
+    await answered(yotpo, simulator, {**ELSE, "phone_number": "1 (555) 0100"})
+    assert (await yotpo.run(RETRIEVE_CUSTOMER, {"phone_number": "+15550100"}))["external_id"] == "700100"
+
+
+async def test_of_several_customers_the_first_is_taken_and_that_is_told(
+    yotpo: Bench, simulator: MessagingSimulator
+) -> None:
+    await answered(yotpo, simulator, ELSE, {**ELSE, "external_id": "700102"})
+    call = yotpo.call({"email": "ana@example.com"})
+    assert RETRIEVE_CUSTOMER.run
+    found: Any = await RETRIEVE_CUSTOMER.run(call)
+    assert found["external_id"] == "700100"
+    assert call.warnings == ["the vendor shows 2 customers of this email; the first one is the output"]
+
+
+async def test_of_several_customers_who_do_not_show_the_name_none_is_taken(
+    yotpo: Bench, simulator: MessagingSimulator
+) -> None:
+    await answered(yotpo, simulator, {"external_id": "1"}, {"external_id": "2"})
+    with pytest.raises(VendorError, match="none of which shows email"):
+        await yotpo.run(RETRIEVE_CUSTOMER, {"email": "ana@example.com"})
+    await answered(yotpo, simulator, {"external_id": "1"})
+    assert await yotpo.run(RETRIEVE_CUSTOMER, {"email": "ana@example.com"}) == {"external_id": "1"}
+
+
+@pytest.mark.parametrize("pagination", [None, {}, {"next_page_info": None}, {"next_page_info": ""}, []], ids=str)
+async def test_without_a_next_mark_it_was_the_last_page(
+    yotpo: Bench, simulator: MessagingSimulator, pagination: Any
+) -> None:
+    await find(yotpo, {})
+    simulator.fail_next(200, body={"customers": [], "pagination": pagination})
+    assert (await FIND_CUSTOMERS.page(yotpo.call({}), "mark")).cursor is None
+
+
+async def test_an_empty_page_with_a_mark_leads_on_but_not_to_itself(
+    yotpo: Bench, simulator: MessagingSimulator
+) -> None:
+    await find(yotpo, {})
+    simulator.fail_next(200, times=2, body={"customers": [], "pagination": {"next_page_info": "mark"}})
+    page = await FIND_CUSTOMERS.page(yotpo.call({}), None)
+    assert (page.items, page.cursor) == ([], "mark")
+    with pytest.raises(VendorError, match="same page"):
+        await FIND_CUSTOMERS.page(yotpo.call({}), "mark")
 
 
 async def test_customers_are_found_page_by_page_without_filters_beside_the_mark(
@@ -347,14 +404,10 @@ async def test_a_mark_of_a_page_stands_alone_but_for_the_limit(yotpo: Bench) -> 
 async def test_an_answer_that_lists_no_customers_is_a_vendor_error(
     yotpo: Bench, simulator: MessagingSimulator, body: bytes
 ) -> None:
-    class Odd:
-        async def request(self, method: str, path: str, **options: Any) -> engine.Response:
-            return engine.Response(200, {}, body)
-
-    call = yotpo.call({})
-    call.http = Odd()  # type: ignore[assignment]
+    await find(yotpo, {})
+    simulator.fail_next(200, raw=body)
     with pytest.raises(VendorError, match="no list of customers"):
-        await FIND_CUSTOMERS.page(call, None)
+        await FIND_CUSTOMERS.page(yotpo.call({}), None)
 
 
 @pytest.mark.parametrize("status", [401, 403])
