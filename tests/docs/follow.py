@@ -141,9 +141,9 @@ class Reader:
         self.top.mkdir()
         self.here = self.top
         self.ids: dict[str, str] = {}
-        self.background: Background | None = None
+        self.backgrounds: list[Background] = []
         self._tokens: dict[str, str] = {}
-        self._ports = {"8080": str(_free_port()), "8081": str(_free_port())}
+        self._ports = {port: str(_free_port()) for port in ("8080", "8081", "9000")}
         self._bin = folder / "bin"
         self._bin.mkdir()
         if shutil.which("curl") is None:
@@ -155,8 +155,8 @@ class Reader:
         self._thread.start()
 
     def close(self) -> None:
-        if self.background is not None:
-            self.background.stop()
+        for background in reversed(self.backgrounds):
+            background.stop()
         self._vendor.shutdown()
         self._thread.join()
         self._vendor.server_close()
@@ -186,12 +186,11 @@ class Reader:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-            self.background = Background(process)
-            self._compare(block, expected, self.background.read(len(expected)))
+            self.backgrounds.append(Background(process))
+            self._compare(block, expected, self.backgrounds[-1].read(len(expected)))
         if "goes on" in marks:
-            assert self.background is not None
             expected = [line for line in block.text.splitlines() if line.strip()]
-            self._compare(block, expected, self.background.read(len(expected)))
+            self._compare(block, expected, self.backgrounds[-1].read(len(expected)))
 
     def _run(self, block: Block) -> None:
         commands = _commands(block)

@@ -6,7 +6,7 @@ A page that readers can follow with their own hands is followed by a test too. I
 ``<!-- run -->``             lines after ``$`` are commands, the others are what they print
 ``<!-- fails -->``           likewise, and the last command ends with an exit code other than 0
 ``<!-- background -->``      one command that goes on while the next blocks are run, and what it prints first
-``<!-- goes on -->``         what that command prints next
+``<!-- goes on -->``         what the last such command prints next
 ``<!-- edit: PATH: OLD => NEW -->``  what the text asks the reader to change; it stands alone
 ``<!-- wrong: CODE… -->``    a scenario with these mistakes
 """
@@ -19,7 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "scenarios" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 _PART = re.compile(
     r"^<!-- (?P<mark>[a-z ]+?)(?:: (?P<value>[^\n]*?))? -->\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,10 @@ def test_the_event_beside_it_is_one_of_the_vendors(name: str) -> None:
 def test_each_has_a_test_of_its_own() -> None:
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__))
     assert [name for name in SHIPPED if f'"{name}"' not in tests] == []
+
+
+def test_each_is_in_the_list_of_what_is_shipped() -> None:
+    listed = re.findall(
+        r"^\| \[`([a-z-]+)`\]\(\1/scenario\.yaml\)", (SCENARIOS / "README.md").read_text(), re.MULTILINE
+    )
+    assert sorted(listed) == SHIPPED
