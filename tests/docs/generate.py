@@ -312,9 +312,10 @@ _SIMULATORS = """\
 
 Made from the code; `python -m tests.docs.generate simulators` prints it anew.
 
-What the simulator of each app does. *verified*: the vendor's documentation, code or answers say so. *assumed*: nobody
-has seen it; a scenario that rests on it deserves a try against the real vendor. `engine simulate APP` shows the same
-list, and [the guide](../how-to/simulators.md) how to use one.
+What the simulator of each app does. *verified*: the vendor's own documentation, code or answers say so. *assumed*: it
+was found nowhere, or only in programs of other people who use the vendor, which may be wrong or out of date; a scenario
+that rests on it deserves a try against the real vendor. `engine simulate APP --list` shows the same, and
+[the guide](../how-to/simulators.md) how to use one.
 """
 
 

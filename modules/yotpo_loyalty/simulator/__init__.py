@@ -41,7 +41,8 @@ _BEHAVIOURS = (
     Behaviour("guid and api_key are accepted in the query too", "assumed"),
     Behaviour("a missing or wrong key is answered 401", "assumed"),
     Behaviour("more than the allowed requests in a second are answered 429, with the rate headers", "verified"),
-    Behaviour("the allowed requests are 10 a second for one merchant", "verified"),
+    Behaviour("the allowed requests are 10 a second for one merchant; 5 by an older copy of its page", "verified"),
+    Behaviour("the headers of a minute count sixty times those of a second", "assumed"),
     Behaviour("a parameter of a wrong form, or one that is not documented, is answered 400", "assumed"),
 )
 

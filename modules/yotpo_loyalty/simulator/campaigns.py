@@ -14,7 +14,11 @@ from modules.yotpo_loyalty.simulator.room import Room, Route
 
 
 class Campaigns(Room):
-    behaviours = (Behaviour("with_status=true adds a status to each campaign", "verified"),)
+    behaviours = (
+        Behaviour("with_status=true adds a status to each campaign", "verified"),
+        Behaviour("it does so without a customer too, and a customer who is not known is no error there", "assumed"),
+        Behaviour(f"a Custom Action campaign has the type {samples.ACTION_CAMPAIGN}", "assumed"),
+    )
 
     def routes(self) -> Sequence[Route]:
         return [Route("GET", "/campaigns", self._campaigns)]

@@ -138,7 +138,7 @@ class Orders(Room):
                 raise refused(400, f"the order has no item {item['id']}")
         person = order.person
         points = order.points * amount // order.body["total_amount_cents"]
-        self.state.book(person, -min(points, person["points_balance"]), "Refund", earned=True)
+        self.state.book(person, -min(points, person["points_balance"]), "Refund made", earned=True)
         person["total_spend_cents"] -= amount
         order.refunds.append(body)
         return {}

@@ -49,7 +49,10 @@ class People(Room):
     behaviours = (
         Behaviour("a customer is found by customer_email, customer_id, phone_number or pos_account_id", "verified"),
         Behaviour("referral_code is answered only with with_referral_code=true", "verified"),
-        Behaviour("history_items are answered only with with_history=true", "verified"),
+        Behaviour("history_items are answered with with_history=true, and not with false", "verified"),
+        Behaviour("with_history is false when it is left out; two of the vendor's pages differ", "assumed"),
+        Behaviour("customer_id and the id of POST /customers are third_party_id of the record", "assumed"),
+        Behaviour("has_account is has_store_account of the record, opted_in is opt_in", "assumed"),
         Behaviour("an unknown customer is answered 404 with a top-level errors key", "assumed"),
         Behaviour("a lookup without identification is answered 400", "assumed"),
         Behaviour("e-mail addresses are compared without regard to case", "assumed"),
@@ -65,6 +68,7 @@ class People(Room):
         Behaviour(
             "GET /customers/recent has per_page and page_info, and the next in metadata.next_page_info", "verified"
         ),
+        Behaviour("its records have no history, referral code and credit", "verified"),
         Behaviour("its list stands under customers, the last change first, at most 100 to a page", "assumed"),
         Behaviour("after the last page next_page_info is null; an unknown page_info is answered 400", "assumed"),
     )

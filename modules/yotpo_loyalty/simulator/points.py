@@ -55,7 +55,8 @@ class Points(Room):
             "assumed",
         ),
         Behaviour("a change that would take the balance below zero is answered 422", "assumed"),
-        Behaviour("an adjustment of a record that is busy is answered 423", "verified"),
+        Behaviour("an adjustment is answered 200, 422 or 423", "verified"),
+        Behaviour("423 says that the record is busy", "assumed"),
         Behaviour("an action on a record that is busy is answered 423 too", "assumed"),
         Behaviour(
             "an adjustment is answered 200 with id, customer_id, merchant_id, name, type, referral_id, "

@@ -30,6 +30,7 @@ class Redemptions(Room):
         Behaviour("a redemption names its customer by exactly one identification, else 400", "assumed"),
         Behaviour("a redemption deducts the option's points and answers a coupon code in reward_text", "verified"),
         Behaviour("a redemption stands in the history with negative points and its code as status", "verified"),
+        Behaviour("a redemption is approved at once, and is_pos where pos_account_id names the customer", "assumed"),
         Behaviour("a redemption without enough points is answered 422", "assumed"),
         Behaviour("a redemption of an unknown option is answered 404", "assumed"),
         Behaviour("an option of type variable needs points_to_redeem, any other takes none, else 400", "assumed"),

@@ -38,12 +38,13 @@ _COUNTERS = (
 )
 
 BEHAVIOURS = (
-    Behaviour("every event is a JSON POST to one URL, without identity, time or signature", "verified"),
-    Behaviour("an eventid header comes with the Core API's webhook subscriptions only", "verified"),
+    Behaviour("every event is a JSON POST to one URL, without identity or time in its body", "verified"),
+    Behaviour("it has no header with a signature or an identity", "assumed"),
     Behaviour("topics and parts of the events, but for the next two", "verified"),
     Behaviour("in swell/points/changed difference is positive, and added_or_removed says which way", "assumed"),
     Behaviour("the expiration reminder's date, amount and days stand at the top of the body", "assumed"),
     Behaviour("a change of points sends swell/points/changed, an earned one swell/points/earned too", "verified"),
+    Behaviour("of the two swell/points/earned is the first", "assumed"),
     Behaviour("a redemption sends swell/redemption/created", "verified"),
     Behaviour("an event is sent once, whatever the answer", "assumed"),
 )

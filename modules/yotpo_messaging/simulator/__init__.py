@@ -45,14 +45,16 @@ _BEHAVIOURS = (
     Behaviour(
         "gender, account_status, default_language, default_currency, phone_number have the documented forms", "verified"
     ),
-    Behaviour("an external_id or a phone number that is not known creates a customer", "verified"),
+    Behaviour("a customer who is not known is created", "verified"),
     Behaviour("with an external_id, a customer without one is found by e-mail or phone number and gets it", "assumed"),
     Behaviour("tags and address are replaced as a whole, custom properties one by one", "assumed"),
     Behaviour("a changed customer is answered 200 with an empty object", "assumed"),
-    Behaviour("customers are listed with limit (at most 100) and external_ids, split at commas", "verified"),
+    Behaviour("customers are listed with limit (at most 100) and external_ids", "verified"),
+    Behaviour("several external_ids stand in one parameter, with commas between them", "assumed"),
     Behaviour("customers are listed by email and phone_number on this host too", "assumed"),
     Behaviour("the next page is asked for with page_info; a filter beside it is answered 400", "verified"),
-    Behaviour("a customer shows the fields of the write, lists, channels and account_updated_at", "assumed"),
+    Behaviour("a customer shows lists, the consent of each channel, and account_updated_at", "verified"),
+    Behaviour("a customer shows the fields of the write under their own names", "assumed"),
     Behaviour("who never agreed nor objected shows the consent never_subscribed", "assumed"),
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 from multidict import MultiMapping
 
 from engine import Clock
-from modules.yotpo_messaging.connection import CUSTOMER_FILTERS, VISIBLE_AFTER
+from modules.yotpo_messaging.connection import CUSTOMER_FILTERS, IDS_BETWEEN, VISIBLE_AFTER
 from modules.yotpo_messaging.simulator.rules import bad
 
 #: customers on a page: the vendor's most, and what it gives when it is not asked
@@ -111,7 +111,7 @@ def _matches(customer: Mapping[str, Any], filters: Mapping[str, str]) -> bool:
     for name, parameter in CUSTOMER_FILTERS.items():
         if parameter not in filters:
             continue
-        wanted = filters[parameter].split(",") if name == "external_id" else [filters[parameter]]
+        wanted = filters[parameter].split(IDS_BETWEEN) if name == "external_id" else [filters[parameter]]
         if not any(_same(customer, name, one) for one in wanted):
             return False
     return True
