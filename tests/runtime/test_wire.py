@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +15,7 @@ from yarl import URL
 from engine.runtime.wire import MAX_HEAD, Answer, BrokenAnswer, Wire
 from engine.runtime.wires import Progress, Wires
 from tests.runtime.loops import on_both_loops
-from tests.runtime.wire import HANG, Closing, answer, wire
+from tests.runtime.wire import Closing, answer, wire
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -238,6 +239,29 @@ def test_an_empty_line_behind_an_answer_does_no_harm() -> None:
     assert (came.body, one.reusable) == (b"a", True)
 
 
+def test_no_more_is_unpacked_than_was_wanted() -> None:
+    bomb = answer(gzip.compress(b"0" * 50_000_000), "200 OK", "Content-Encoding: gzip")
+    tracemalloc.start()
+    try:
+        assert fed([bomb], limit=1_000)[1].body == b"0" * 1_000
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_body_without_length_that_a_reset_ends_is_not_whole() -> None:
+    async def reset() -> None:
+        one = Wire()
+        one.connection_made(Line())  # type: ignore[arg-type]
+        coming = one.send("GET", b"", 100)
+        one.data_received(HEAD + b"\r\nnot all of it")
+        one.connection_lost(ConnectionResetError("reset"))
+        with pytest.raises(ConnectionResetError):
+            await coming
+
+    asyncio.run(reset())
+
+
 def endless(start: bytes, more: bytes) -> list[bytes]:
     return [start, *([more * (1_000 // len(more))] * 80)]
 
@@ -417,16 +441,3 @@ async def test_a_large_request_and_a_large_answer_arrive() -> None:
         await wires.close()
     assert server.connections == 1
     assert all(request.endswith(body) for request in server.requests[:2])
-
-
-@on_both_loops
-async def test_a_request_that_is_given_up_closes_its_connection() -> None:
-    async with wire(HANG) as server:
-        wires = pool()
-        call = asyncio.create_task(ask(wires, server.url))
-        await server.arrived.wait()
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
-        assert not wires._idle
-        await wires.close()

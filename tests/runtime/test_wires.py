@@ -28,7 +28,7 @@ from engine.runtime.wires import Progress, Wires
 from engine.sdk import errors
 from tests.runtime.doubles import HandClock
 from tests.runtime.loops import FACTORIES, on_both_loops
-from tests.runtime.wire import Closing, answer, wire
+from tests.runtime.wire import HANG, Closing, answer, wire
 
 
 class Counted(Wires):
@@ -272,6 +272,20 @@ async def test_giving_up_while_the_name_is_resolved(monkeypatch: pytest.MonkeyPa
         with pytest.raises(asyncio.CancelledError):
             await call
         assert not progress.sent
+
+
+@on_both_loops
+async def test_giving_up_while_an_answer_is_waited_for() -> None:
+    async with wire(HANG) as server, pool() as wires:
+        progress = Progress()
+        call = asyncio.create_task(ask(wires, server.url, progress=progress))
+        await server.arrived.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert progress.sent
+        await asyncio.sleep(0)
+        assert wires.made[0].fileno() == -1, "closed at once, not when the pool is"
 
 
 @on_both_loops
