@@ -27,6 +27,9 @@ _KINDS = (
     (Action, "action"),
 )
 
+#: characters of an option's choices that have room in the column of types
+MOST_CHOICES = 40
+
 
 @click.command(
     epilog="\b\nExamples:\n  engine modules\n  engine modules http\n  engine modules yotpo_loyalty.retrieve_customer"
@@ -139,6 +142,7 @@ def _page(name: str, module: Module) -> Iterator[str]:
         yield f"  connection: {module.connection}{'' if module.connection_required else ' (optional)'}"
     yield f"\n{dim('config')}"
     yield _indented(_options(module.config)) if module.config.get("properties") else "  takes no options"
+    yield from (f"  {line}" for line in _together(module.config))
     output = module.output_schema(module.example or {})
     yield f"\n{dim('output')}{' of the example below; it depends on the config' if callable(module.output) else ''}"
     if output.get("properties"):
@@ -149,12 +153,22 @@ def _page(name: str, module: Module) -> Iterator[str]:
     yield from _example(name, module)
 
 
+def _together(schema: Schema) -> Iterator[str]:
+    """What is required of several options together."""
+    for keyword, how_many in (("anyOf", "at least one of"), ("oneOf", "exactly one of")):
+        branches = [one.get("required") for one in schema.get(keyword, ()) if isinstance(one, Mapping)]
+        if branches and all(branches):
+            yield f"required: {how_many} {', '.join(' with '.join(names) for names in branches if names)}"
+
+
 def _options(schema: Schema) -> str:
     required = set(schema.get("required", ()))
     rows = []
     for key, given in schema.get("properties", {}).items():
         inner = given if isinstance(given, Mapping) else {}
         words = [inner.get("description") or inner.get("title") or ""]
+        if len(_choices(inner)) > MOST_CHOICES:
+            words.append(f"[{_choices(inner)}]")
         if "default" in inner:
             words.append(f"[default: {json.dumps(inner['default'], ensure_ascii=False)}]")
         rows.append([bold(key), _type(inner), "required" if key in required else "", " ".join(filter(None, words))])
@@ -167,8 +181,8 @@ def _options(schema: Schema) -> str:
 def _type(schema: Schema) -> str:
     if schema.get("writeOnly"):
         return "secret"
-    if "enum" in schema:
-        return excerpt(" | ".join(str(value) for value in schema["enum"]), 60)
+    if choices := _choices(schema):
+        return choices if len(choices) <= MOST_CHOICES else "one of these"
     if "const" in schema:
         return json.dumps(schema["const"], ensure_ascii=False)
     kind = schema.get("type")
@@ -178,6 +192,10 @@ def _type(schema: Schema) -> str:
     if isinstance(kind, list):
         return " | ".join(kind)
     return str(kind) if kind else "any"
+
+
+def _choices(schema: Schema) -> str:
+    return " | ".join(str(value) for value in schema.get("enum", ()))
 
 
 def _indented(text: str) -> str:

@@ -118,6 +118,14 @@ def test_a_module_that_is_not_there_is_answered_with_the_nearest(shop: Shop) -> 
     assert "did you mean 'shop.look_up'?" in result.stderr
 
 
+def test_a_module_says_which_of_several_options_it_needs_and_every_choice(shop: Shop) -> None:
+    adjust = shop.engine("modules", "yotpo_loyalty.adjust_points").stdout
+    assert "required: at least one of customer_email, customer_id" in adjust
+    options = " ".join(shop.engine("modules", "yotpo_loyalty.list_redemption_options").stdout.split())
+    assert "[fixed_amount | percentage | variable | shipping | product | custom]" in options
+    assert "GET | POST | PUT | PATCH | DELETE" in shop.engine("modules", "yotpo_loyalty.make_api_call").stdout
+
+
 def test_modules_as_json_have_their_schemas(shop: Shop) -> None:
     assert shop.json("modules", "shop.send")["config"]["properties"]["mode"]["type"] == "string"
     document = shop.json("modules")
