@@ -41,11 +41,10 @@ def is_json(content_type: str) -> bool:
 async def run_data(store: Store, run: Run) -> dict[str, Any]:
     """The names of a stored run. Raises ``EventGone``."""
     receipt = await store.receipt(run.receipt_id)
-    deliveries = await store.deliveries([run.receipt_id])
-    own = [d for d in deliveries if d.scenario == run.scenario and d.number == run.number]
-    if receipt is None or not own:
+    delivery = await store.delivery(run.receipt_id, run.scenario, run.number)
+    if receipt is None or delivery is None:
         raise EventGone(f"the receipt of run {show(run.id)} is not in the store")
-    trigger = jsontext.loads(own[0].event if own[0].event is not None else receipt.body)
+    trigger = jsontext.loads(delivery.event if delivery.event is not None else receipt.body)
     request = request_name(
         receipt.method, jsontext.loads(receipt.headers), jsontext.loads(receipt.query), receipt.received_at
     )

@@ -126,6 +126,10 @@ class Store(Protocol):
         """Newest first."""
         ...
 
+    async def delivery(self, receipt_id: int, scenario: str, number: int) -> Delivery | None:
+        """One event of a receipt for one scenario; a page of a poll has thousands."""
+        ...
+
     async def deliveries(self, receipt_ids: Sequence[int]) -> Sequence[Delivery]:
         """All deliveries of these receipts, by receipt, scenario and number."""
         ...

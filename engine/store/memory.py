@@ -293,6 +293,10 @@ class MemoryStore:
         )
         return _page(found, wanted.page)
 
+    async def delivery(self, receipt_id: int, scenario: str, number: int) -> Delivery | None:
+        self._usable()
+        return self._tables.deliveries.get((receipt_id, scenario, number))
+
     async def deliveries(self, receipt_ids: Sequence[int]) -> Sequence[Delivery]:
         """All deliveries of these receipts, by receipt, scenario and number."""
         self._usable()

@@ -276,6 +276,11 @@ from deliveries d join receipts r on r.id = d.receipt_id
 where d.state = :state and d.state != 'run' and d.receipt_id < :before and (:source is null or r.source = :source)
 order by d.receipt_id desc limit :limit;
 
+-- name: delivery
+-- One event of a receipt for one scenario.
+select receipt_id, scenario, number, state, run_id, event, event_id, reason
+from deliveries where receipt_id = ? and scenario = ? and number = ?;
+
 -- name: deliveries
 -- The deliveries of a receipt.
 select receipt_id, scenario, number, state, run_id, event, event_id, reason

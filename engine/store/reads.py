@@ -168,6 +168,11 @@ def receipts(db: sqlite3.Connection, wanted: ReceiptFilter) -> Sequence[Receipt]
     return [Receipt(*row) for row in _all(db, name, values)]
 
 
+def delivery(db: sqlite3.Connection, receipt_id: int, scenario: str, number: int) -> Delivery | None:
+    row = _one(db, "delivery", (receipt_id, scenario, number))
+    return row and _delivery(row)
+
+
 def deliveries(db: sqlite3.Connection, receipt_ids: Sequence[int]) -> Sequence[Delivery]:
     return [_delivery(row) for receipt_id in sorted(set(receipt_ids)) for row in _all(db, "deliveries", (receipt_id,))]
 

@@ -188,6 +188,9 @@ class SqliteStore:
         """Newest first."""
         return await self._read(reads.receipts, wanted)
 
+    async def delivery(self, receipt_id: int, scenario: str, number: int) -> Delivery | None:
+        return await self._read(reads.delivery, receipt_id, scenario, number)
+
     async def deliveries(self, receipt_ids: Sequence[int]) -> Sequence[Delivery]:
         """All deliveries of these receipts, by receipt, scenario and number."""
         return await self._read(reads.deliveries, receipt_ids)

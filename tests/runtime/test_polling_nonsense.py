@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine import Page
-from engine.runtime import polling
+from engine.runtime import polling, runner
 from engine.runtime.states import State
 from engine.scenario.plan import Polling, Scenario
 from engine.sdk.errors import DataError, VendorError
@@ -230,6 +230,28 @@ async def test_a_huge_page_starts_no_more_runs_than_may_be_in_memory(new_harness
         assert len(accepted.runs) == 50
         assert sorted(await told(harness)) == [f"c{number:02}" for number in range(50)]
         assert most == 3
+
+
+async def test_a_run_of_a_huge_page_is_taken_up_without_the_rest_of_the_page(
+    new_harness: NewHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "AT_HAND", 0)
+    vendor = Vendor(size=100)
+    for number in range(50):
+        vendor.put(f"c{number:02}", f"{DAY}1")
+    async with new_harness(vendor, scenario(start="all"), max_running=1) as harness:
+        read: list[Any] = []
+        deliveries = harness.store.deliveries
+
+        async def watched(receipt_ids: Any) -> Any:
+            read.append(receipt_ids)
+            return await deliveries(receipt_ids)
+
+        monkeypatch.setattr(harness.store, "deliveries", watched)
+        await harness.poll()
+        await harness.rest()
+        assert read == []
+        assert len(await told(harness)) == 50
 
 
 async def test_runs_of_the_other_kind_hold_no_page_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,8 @@ async def test_a_receipt_comes_back_as_it_was(store: AnyStore) -> None:
     await store.put(AddReceipt(r), AddDelivery(d), AddRun(run(1001, subject="ana@example.com")))
     assert await store.receipt(1) == r
     assert await store.deliveries([1]) == [d]
+    assert await store.delivery(1, d.scenario, d.number) == d
+    assert await store.delivery(1, d.scenario, d.number + 1) is None
     assert await store.run(1001) == run(1001, subject="ana@example.com")
     assert await store.delivery_counts() == {"run": 1, "receipts": 1}
 
