@@ -12,6 +12,7 @@ from engine.runtime.connections import Connections
 from engine.runtime.declared import DeclaredRequest
 from engine.runtime.pacing import Pace
 from engine.scenario.plan import ModuleStep, Trigger
+from engine.sdk import jsontext
 from engine.sdk.errors import DataError, EngineError, ModuleError, PluginError
 from engine.sdk.http import Http, Response
 from engine.sdk.modules import Action, Config, Effect, Happened, Json, Module, ProbeResult, RunInfo, Search, Transform
@@ -136,7 +137,7 @@ class ModuleCaller:
         try:
             return await self._guard(step, module.run(call._replace(http=watched)))
         except ModuleError as error:
-            if error.refused or not watched.accepted:
+            if not watched.accepted or (error.refused and error is not watched.later):
                 raise
             attempt.warn(f"the vendor accepted the call, but then: {error.message}; the output is null")
             return None
@@ -164,15 +165,23 @@ class ModuleCaller:
 
 
 class WatchedHttp:
-    """A client that knows whether the vendor has accepted a request that may change something."""
+    """A client that knows whether the vendor has accepted a request that may change something.
+
+    :ivar later: how a request after that one failed: it may be refused, and proves nothing of what was accepted.
+    """
 
     def __init__(self, http: Http) -> None:
         self._http = http
         self.accepted = False
+        self.later: ModuleError | None = None
 
     async def request(self, method: str, path: str, **options: Any) -> Response:
         """See ``engine.sdk.http.Http.request``."""
-        response = await self._http.request(method, path, **options)
+        try:
+            response = await self._http.request(method, path, **options)
+        except ModuleError as error:
+            self.later = error if self.accepted else None
+            raise
         if response.status < 300 and method.upper() not in ("GET", "HEAD", "OPTIONS"):
             self.accepted = True
         return response
@@ -186,18 +195,26 @@ def effect_of(module: Module, config: Config) -> Effect:
 
 
 async def search(module: Search, call: ModuleCall) -> list[Json]:
-    """All items of a search, page by page, up to the config's ``limit``."""
+    """All items of a search, page by page, up to the config's ``limit``.
+
+    :raises DataError: there are too many, or the pages come to no end.
+    """
     limit = call.config.get("limit")
     items: list[Json] = []
     cursor: Json = None
+    passed: set[str] = set()
     while True:
+        passed.add(jsontext.fingerprint(cursor))
         page = await module.page(call, cursor)
         items += page.items
-        cursor = page.cursor
+        before, cursor = cursor, page.cursor
         if limit is not None and len(items) >= limit:
             return items[:limit]
         if cursor is None:
             return items
+        # pages may bring nothing, so that it is not enough to count what they bring
+        if jsontext.fingerprint(cursor) in passed or len(passed) >= SEARCH_LIMIT:
+            raise DataError(f"the pages of {module.name} lead in a circle, or to no end: after the cursor {before!r}")
         if len(items) >= SEARCH_LIMIT:
             raise DataError(
                 f"the search found more than {SEARCH_LIMIT} items", hint="narrow it, or say how many you want: `limit`"

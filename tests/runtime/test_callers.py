@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine import Action, Call, DataError, Effect, Page, Response, Search, VendorError
+from engine import Action, Call, DataError, Effect, NotFound, Page, Response, Search, VendorError
 from engine.runtime.callers import SEARCH_LIMIT, Attempt, ModuleCaller
 from engine.runtime.connections import OpenConnection
 from engine.scenario.diagnostics import Place
@@ -20,9 +20,11 @@ from engine.sdk.modules import RunInfo
 
 
 class Client:
-    """Answers every request with 200."""
+    """Answers every request with 200, but one path with a refusal."""
 
     async def request(self, method: str, path: str, **options: Any) -> Response:
+        if path == "/absent":
+            raise NotFound("there is no /absent", refused=True, status=404)
         return Response(200, {}, b'{"ok": true}')
 
 
@@ -91,6 +93,23 @@ async def test_a_search_without_a_limit_is_never_cut_off_in_silence() -> None:
         await CALLER.call(search(pages), {}, Notes().attempt)
 
 
+@pytest.mark.parametrize("items", [[], [1]], ids=["empty pages", "full pages"])
+@pytest.mark.parametrize("way", [{None: "b", "b": "b"}, {None: "b", "b": "c", "c": "b"}], ids=["one", "two"])
+async def test_a_search_that_goes_in_a_circle_ends(items: list[int], way: dict[Any, Any]) -> None:
+    pages = {cursor: Page(items, cursor=following) for cursor, following in way.items()}
+    with pytest.raises(DataError, match="the pages of find lead in a circle"):
+        await CALLER.call(search(pages), {"limit": 1000}, Notes().attempt)
+
+
+async def test_a_search_that_finds_no_last_page_ends() -> None:
+    class Endless(dict[Any, Page]):
+        def __missing__(self, cursor: Any) -> Page:
+            return Page([], cursor=(cursor or 0) + 1)
+
+    with pytest.raises(DataError, match=f"to no end: after the cursor {SEARCH_LIMIT - 1}"):
+        await CALLER.call(search(Endless()), {}, Notes().attempt)
+
+
 async def test_a_mistake_in_a_plugin_names_the_module_the_file_and_the_line() -> None:
     async def run(call: Call) -> Any:
         return {}["missing"]
@@ -119,6 +138,28 @@ async def test_a_module_may_still_say_that_an_accepted_request_was_refused() -> 
 
     with pytest.raises(DataError, match="refused the user"):
         await CALLER.call(action(run), {}, Notes().attempt)
+
+
+async def test_a_later_request_that_is_refused_does_not_take_the_accepted_one_back() -> None:
+    """Else the write would be sent again."""
+
+    async def run(call: Call) -> Any:
+        await call.http.request("POST", "/charges")
+        await call.http.request("GET", "/absent")
+
+    notes = Notes()
+    assert await CALLER.call(action(run), {}, notes.attempt) is None
+    assert "there is no /absent" in notes.warnings[0]
+
+
+async def test_a_request_that_is_refused_before_the_write_proves_that_nothing_was_written() -> None:
+    async def run(call: Call) -> Any:
+        await call.http.request("GET", "/absent")
+        await call.http.request("POST", "/charges")
+
+    with pytest.raises(NotFound) as caught:
+        await CALLER.call(action(run), {}, Notes().attempt)
+    assert caught.value.refused
 
 
 @pytest.mark.parametrize(("method", "effect"), [("GET", Effect.WRITE), ("POST", Effect.READ)])
