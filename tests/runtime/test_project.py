@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import plugins
 from engine.plugins import Registry
 from engine.runtime.checks import PRESETS, HeaderCheck, HmacCheck, QueryCheck
 from engine.runtime.project import Project
@@ -276,15 +277,18 @@ I: {type: shop}
 
 
 def test_mistakes_in_connections_are_told_as_those_in_scenarios(tmp_path: Path) -> None:
-    (tmp_path / "connections.yaml").write_text(
-        "a: {type: shop, store_id: s1, api_key: {env: KEY}, retries: many}\n"
-        "b: {type: shop, store_id: s1, api_key: {env: KEY}, colour: red}\n"
-    )
+    (tmp_path / "connections.yaml").write_text("a: {type: shop, store_id: s1, api_key: {env: KEY}, retries: many}\n")
     with pytest.raises(SettingsError) as caught:
         Project.find(tmp_path).connections(registry())
-    wrong, unknown = (str(mistake) for mistake in caught.value.diagnostics)
-    assert "'retries' of connection 'a': wants a whole number, not the text 'many'" in wrong
-    assert "knows api_key, base_url, " in unknown
+    assert "'retries' of connection 'a': wants a whole number, not the text 'many'" in str(caught.value.diagnostics[0])
+
+
+def test_the_fields_that_a_connection_knows_are_each_told_once(tmp_path: Path) -> None:
+    (tmp_path / "connections.yaml").write_text('a: {type: http, base_url: "https://example.com", colour: red}\n')
+    with pytest.raises(SettingsError) as caught:
+        Project.find(tmp_path).connections(plugins.load())
+    [unknown] = map(str, caught.value.diagnostics)
+    assert "type 'http' knows base_url, header_name, " in unknown
     assert unknown.count("base_url") == 1
 
 
