@@ -275,6 +275,22 @@ async def test_giving_up_while_the_name_is_resolved(monkeypatch: pytest.MonkeyPa
 
 
 @on_both_loops
+async def test_giving_up_while_the_loop_takes_the_connection_over() -> None:
+    """Before 0.23 uvloop left the socket with a descriptor that was closed already, and soon somebody else's."""
+    async with wire(HANG) as server:
+        for rounds in range(12):
+            async with pool() as wires:
+                progress = Progress()
+                call = asyncio.create_task(ask(wires, server.url, progress=progress))
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+        assert progress.sent, "the last of them came so far"
+
+
+@on_both_loops
 async def test_giving_up_while_an_answer_is_waited_for() -> None:
     async with wire(HANG) as server, pool() as wires:
         progress = Progress()
