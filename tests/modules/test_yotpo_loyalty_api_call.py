@@ -254,3 +254,9 @@ async def _at(url: str, clock: HandClock, config: Mapping[str, Any]) -> Any:
     fields = {"guid": "g", "api_key": "k"}
     async with bench(LoyaltySimulator(clock), CONNECTION, clock, {**fields, "base_url": url}) as yotpo:
         return await yotpo.run(MAKE_API_CALL, config)
+
+
+async def test_errors_in_a_200_answer_are_handed_on(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    simulator.fail_next(200, body={"errors": ["something"]})
+    output = await yotpo.run(MAKE_API_CALL, {"url": "/campaigns"})
+    assert (output["status"], output["body"]) == (200, {"errors": ["something"]})
