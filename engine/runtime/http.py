@@ -17,14 +17,12 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, NamedTuple
 
-from yarl import URL
-
 from engine.runtime import urls
 from engine.runtime.auth import TokenSource, put_on, token_body
 from engine.runtime.pacing import Pace
 from engine.runtime.redact import Redactor
 from engine.runtime.wire import BrokenAnswer
-from engine.runtime.wires import KEEP_ALIVE, KEEP_ALIVE_WRITES, READS, Progress, Wires
+from engine.runtime.wires import KEEP_ALIVE, KEEP_ALIVE_WRITES, READS, Place, Progress, Wires
 from engine.sdk import errors as kinds
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
@@ -143,6 +141,10 @@ class ConnectionHttp:
         self._warn = warn
         self._max_answer = max_answer
         self._pace = pace
+        # the base URL taken apart, for the paths that need nothing but to be put below it
+        base = urls.plain_base(target.base_url)
+        self._place = None if base is None else Place.of(base)
+        self._below = "" if base is None else base.raw_path.rstrip("/")
 
     async def request(
         self,
@@ -205,12 +207,13 @@ class ConnectionHttp:
         self, prepared: _Prepared, tokens: Sequence[str] | None, warn: Callable[[str], None]
     ) -> Response:
         """Send and read. ``tokens`` None: a request for a token, which carries no auth."""
-        url, headers = self._address(prepared, tokens)
+        headers, query = self._signed(prepared, tokens)
+        place, path = self._address(prepared.path, query)
         progress = Progress()
         try:
             async with self._clock.timeout(self._target.timeout):
                 answer = await self._pools.wires().exchange(
-                    prepared.method, url, headers, prepared.body, self._max_answer, progress
+                    prepared.method, place, path, headers, prepared.body, self._max_answer, progress
                 )
         except TimeoutError:
             raise kinds.TimeoutError(
@@ -234,7 +237,8 @@ class ConnectionHttp:
         if self._pace is not None:
             self._pace.count()
 
-    def _address(self, prepared: _Prepared, tokens: Sequence[str] | None) -> tuple[URL, dict[str, str]]:
+    def _signed(self, prepared: _Prepared, tokens: Sequence[str] | None) -> tuple[Mapping[str, str], Mapping[str, Any]]:
+        """Headers and query with the connection's auth."""
         target = self._target
         headers = dict(prepared.headers)
         query = dict(prepared.query)
@@ -250,11 +254,18 @@ class ConnectionHttp:
                     "character or half of a character pair; nothing was sent",
                     refused=True,
                 )
-        path = prepared.path
+        return headers, query
+
+    def _address(self, path: str, query: Mapping[str, Any]) -> tuple[Place, str]:
+        """Where a request goes, and what it asks for there."""
+        target = self._target
+        if self._place is not None and not query and urls.PLAIN.fullmatch(path):
+            return self._place, self._below + path
         if target.stand_in and re.match(r"https?://", path, re.IGNORECASE):
             whole = urls.build("", path, None, target.allow_hosts)
             path = whole.raw_path_qs
-        return urls.build(target.base_url, path, query, target.allow_hosts), headers
+        url = urls.build(target.base_url, path, query, target.allow_hosts)
+        return Place.of(url), url.raw_path_qs
 
     def _refusal(self, table: ErrorTable, response: Response, prepared: _Prepared) -> kinds.ModuleError:
         error = table.error(response, self._name(prepared))

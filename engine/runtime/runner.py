@@ -132,9 +132,9 @@ class Runner:
 
     def queue(self, run: Run, plan: Scenario, data: dict[str, Any]) -> None:
         """A new run was stored as queued."""
-        self._at_hand[run.id] = (plan, data)
-        if len(self._at_hand) > AT_HAND:
-            del self._at_hand[next(iter(self._at_hand))]
+        if len(self._at_hand) < AT_HAND:
+            # those that came first are also claimed first
+            self._at_hand[run.id] = (plan, data)
         self.wake()
 
     def wake(self) -> None:
@@ -317,6 +317,9 @@ class Runner:
                 if result is not None:
                     raise result
             if len(waiting) < room:
+                if not self._backlog:
+                    # what is left there was cancelled while it waited
+                    self._at_hand.clear()
                 break
         return await self._store.next_due((State.SLEEPING,), self.simulated)
 

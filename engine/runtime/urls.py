@@ -24,6 +24,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 #: halves of a character pair, which JSON can write and no URL can carry: they would be left out without a word
 _HALF = re.compile(r"[\ud800-\udfff]")
 _WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
+#: a path that stands below a base URL as it is: nothing to encode, no segment that leads elsewhere
+PLAIN = re.compile(r"(?:/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+")
 _HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -111,6 +113,15 @@ def build(base: str, path: str, query: Mapping[str, Any] | None, allow_hosts: Se
         if refused_address(host, allow_hosts or ()):
             raise _bad(host, "is a link-local or metadata address", hint="such addresses are never called")
     return url.extend_query(_pairs(query)) if query else url
+
+
+def plain_base(base: str) -> URL | None:
+    """A base URL below which ``PLAIN`` paths go as they are; None: it is none, or has a query of its own."""
+    try:
+        url = build(base, "", None, None) if base else None
+    except DataError:
+        return None
+    return None if url is None or url.raw_query_string else url
 
 
 def _under(base: str, path: str) -> str:

@@ -14,6 +14,7 @@ import ssl
 from collections import defaultdict, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import aiohappyeyeballs
 from yarl import URL
@@ -34,6 +35,24 @@ READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 #: headers that the client sends unless the caller does
 _OWN = frozenset({"user-agent", "accept", "accept-encoding"})
+
+
+class Place(NamedTuple):
+    """Where a connection leads.
+
+    :param host: without brackets, as DNS has it.
+    :param name: host and port, as the ``Host`` header has them.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    name: str
+
+    @classmethod
+    def of(cls, url: URL) -> Place:
+        """The place of a URL that ``urls.build`` made: it has a host and a port."""
+        return cls(url.scheme, url.raw_host or "", url.port or 0, url.host_port_subcomponent or "")
 
 
 @dataclass(slots=True)
@@ -59,27 +78,34 @@ class Wires:
         self._keep_alive_writes = keep_alive_writes
         self._allowed = allowed_addresses
         self._common = f"User-Agent: {agent}\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n"
-        self._idle: defaultdict[tuple[str, str | None, int | None], deque[Wire]] = defaultdict(deque)
+        self._idle: defaultdict[Place, deque[Wire]] = defaultdict(deque)
         self._loop = asyncio.get_running_loop()
         self._tls: ssl.SSLContext | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def exchange(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, limit: int, progress: Progress
+        self,
+        method: str,
+        place: Place,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limit: int,
+        progress: Progress,
     ) -> Answer:
         """Send one request, once, and read its answer.
 
+        :param path: with the query, as it goes over the wire.
         :param headers: names in lower case; where the request ends is said here.
         :param limit: bytes of the body that are wanted; more are not read.
         :raises OSError: no connection, or it broke.
         :raises BrokenAnswer: it ended too early, or this is no HTTP.
         """
-        place = (url.scheme, url.raw_host, url.port)
-        request = self._request(method, url, headers, body)
+        request = self._request(method, place, path, headers, body)
         wire = self._take(place, self._keep_alive if method in READS else self._keep_alive_writes)
         if wire is None:
-            wire = await self._connect(url)
+            wire = await self._connect(place)
         # nothing is awaited from here on until the request is handed over: an open connection is still open then
         try:
             progress.sent = True
@@ -105,8 +131,8 @@ class Wires:
         # the loop closes the sockets in its next round, which may be its last
         await asyncio.sleep(0)
 
-    def _request(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> bytes:
-        lines = [f"{method} {url.raw_path_qs} HTTP/1.1\r\nHost: {url.host_port_subcomponent}\r\n"]
+    def _request(self, method: str, place: Place, path: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+        lines = [f"{method} {path} HTTP/1.1\r\nHost: {place.name}\r\n"]
         lines.append(self._common if _OWN.isdisjoint(headers) else self._missing(headers))
         lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
         if body is not None:
@@ -122,7 +148,7 @@ class Wires:
 
     # ------------------------------------------------------------------ keeping them open
 
-    def _take(self, place: tuple[str, str | None, int | None], fresh: float) -> Wire | None:
+    def _take(self, place: Place, fresh: float) -> Wire | None:
         """The connection that was used last, if that was not too long ago."""
         wires = self._idle.get(place)
         while wires:
@@ -135,7 +161,7 @@ class Wires:
                 return None
         return None
 
-    def _give_back(self, place: tuple[str, str | None, int | None], wire: Wire) -> None:
+    def _give_back(self, place: Place, wire: Wire) -> None:
         wire.idle_since = self._loop.time()
         self._idle[place].append(wire)
         if self._sweep is None:
@@ -156,14 +182,14 @@ class Wires:
 
     # ------------------------------------------------------------------ connecting
 
-    async def _connect(self, url: URL) -> Wire:
+    async def _connect(self, place: Place) -> Wire:
         """A new connection that is open. Raises ``OSError``."""
-        host, port = url.raw_host or "", url.port
+        host, port = place.host, place.port
         try:
             addresses = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
             # UnicodeError: an empty label or one that is too long is found while the name is encoded
-            raise OSError(f"the host name '{url.host}' cannot be resolved") from error
+            raise OSError(f"the host name '{host}' cannot be resolved") from error
         try:
             connected = await aiohappyeyeballs.start_connection(
                 addresses, happy_eyeballs_delay=NEXT_ADDRESS_AFTER, interleave=1, socket_factory=self._socket
@@ -172,7 +198,7 @@ class Wires:
             # some of uvloop's say what asyncio says by an OSError
             raise OSError(str(error)) from error
         try:
-            secure = self._context() if url.scheme == "https" else None
+            secure = self._context() if place.scheme == "https" else None
             # certificates name hosts without the dot at the end
             name = host.rstrip(".") if secure else None
             _, wire = await self._loop.create_connection(Wire, sock=connected, ssl=secure, server_hostname=name)

@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.runtime.http import ConnectionHttp, Pools, Target
-from engine.runtime.urls import fill, host_allowed, refused_address
+from engine.runtime.urls import PLAIN, build, fill, host_allowed, refused_address
+from engine.runtime.wires import Place
 from engine.sdk import errors
 from tests.runtime.doubles import HandClock
 from tests.runtime.wire import answer, wire
@@ -147,3 +150,21 @@ def test_values_in_paths_are_encoded_and_must_be_there() -> None:
     for value in (None, "", [], {}):
         with pytest.raises(errors.DataError, match="'x' of the config"):
             fill("/{x}", {"x": value}, "config")
+
+
+BASES = ("https://api.example.com", "https://api.example.com/", "http://[::1]:8080/v1", "http://x.example.com/a%20b/c/")
+
+
+@pytest.mark.parametrize("base", BASES)
+@given(path=st.text("/.a~-_%? Zé", max_size=12).map("/".__add__))
+async def test_the_short_way_below_a_base_url_leads_where_the_long_way_does(base: str, path: str) -> None:
+    http = ConnectionHttp(Target(base_url=base), Pools(), HandClock())
+    if not PLAIN.fullmatch(path):
+        return
+    url = build(base, path, None, None)
+    assert http._address(path, {}) == (Place.of(url), url.raw_path_qs)
+
+
+async def test_a_base_url_with_a_query_has_no_short_way() -> None:
+    http = ConnectionHttp(Target(base_url="https://api.example.com/v1?key=1"), Pools(), HandClock())
+    assert http._place is None

@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from engine.runtime.wire import MAX_HEAD, Answer, BrokenAnswer, Wire
-from engine.runtime.wires import Progress, Wires
+from engine.runtime.wires import Place, Progress, Wires
 from tests.runtime.loops import on_both_loops
 from tests.runtime.wire import Closing, answer, wire
 
@@ -305,7 +305,7 @@ def test_an_answer_before_the_whole_request_had_left_ends_the_connection() -> No
 
 
 async def ask(wires: Wires, url: str, method: str = "GET", body: bytes | None = None, limit: int = 1_000_000) -> Answer:
-    return await wires.exchange(method, URL(url), {}, body, limit, Progress())
+    return await wires.exchange(method, Place.of(URL(url)), URL(url).raw_path_qs, {}, body, limit, Progress())
 
 
 def pool() -> Wires:

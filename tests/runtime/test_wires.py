@@ -24,7 +24,7 @@ from yarl import URL
 from engine.runtime import wires as module
 from engine.runtime.http import ConnectionHttp, Pools, Target
 from engine.runtime.wire import Answer, BrokenAnswer, Wire
-from engine.runtime.wires import Progress, Wires
+from engine.runtime.wires import Place, Progress, Wires
 from engine.sdk import errors
 from tests.runtime.doubles import HandClock
 from tests.runtime.loops import FACTORIES, on_both_loops
@@ -55,7 +55,9 @@ async def pool(**options: Any) -> AsyncIterator[Counted]:
 
 async def ask(wires: Wires, url: str, *, progress: Progress | None = None, **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return await wires.exchange("POST", URL(url), named, b"{}", 1_000, progress or Progress())
+    return await wires.exchange(
+        "POST", Place.of(URL(url)), URL(url).raw_path_qs, named, b"{}", 1_000, progress or Progress()
+    )
 
 
 async def fails(wires: Wires, url: str, said: str, kind: type[Exception] = OSError) -> bool:
