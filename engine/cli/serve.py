@@ -136,6 +136,8 @@ def _listener(plan: Scenario) -> str:
 class Ticker:
     """One line for each run that ends, printed a few at a time: a terminal or a pipe takes longer than a run."""
 
+    wants_steps = False
+
     def __init__(self, clock: Clock) -> None:
         self.redactor = Redactor()
         self._clock = clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from engine.runtime.callers import effect_of
 from engine.runtime.outcomes import Held, Outcome, Sleeping
@@ -77,6 +77,8 @@ class Watcher:
     :param news: set when something happened.
     :param known: steps that were done before this process, by run.
     """
+
+    wants_steps: ClassVar[bool] = True
 
     clock: Clock
     news: asyncio.Event

@@ -171,9 +171,11 @@ class ConnectionHttp:
         raise self._refusal(errors or self._target.errors, response, prepared)
 
     async def _authorised(self, prepared: _Prepared, warn: Callable[[str], None]) -> Response:
+        if not self._tokens:
+            return await self._exchange(prepared, (), warn)
         tokens = [await source.get(self._fetch_token) for source in self._tokens]
         response = await self._exchange(prepared, tokens, warn)
-        if response.status in (401, 403) and self._tokens:
+        if response.status in (401, 403):
             for source, token in zip(self._tokens, tokens, strict=True):
                 source.reject(token)
             tokens = [await source.get(self._fetch_token) for source in self._tokens]

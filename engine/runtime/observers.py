@@ -15,6 +15,11 @@ P = ParamSpec("P")
 
 
 class Observer(Protocol):
+    """Told of runs and their steps. One whose ``wants_steps`` is False is told of runs alone."""
+
+    @property
+    def wants_steps(self) -> bool: ...
+
     def run_started(self, run: Run) -> None: ...
 
     def step_started(self, run: Run, step: ModuleStep, path: str, attempt: int, config: Any) -> None:
@@ -37,6 +42,10 @@ class Guarded:
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._complained = False
+
+    @property
+    def wants_steps(self) -> bool:
+        return self._observer.wants_steps
 
     def run_started(self, run: Run) -> None:
         self._tell(self._observer.run_started, run)

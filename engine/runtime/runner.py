@@ -80,6 +80,7 @@ class Runner:
         self._caller = caller
         self._clock = clock
         self._observer = Guarded(observer) if observer is not None else None
+        self._step_observer = self._observer if observer is not None and observer.wants_steps else None
         self._faults = faults
         self._max_running = max_running
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -188,7 +189,7 @@ class Runner:
             self._store,
             self._caller,
             self._clock,
-            observer=self._observer,
+            observer=self._step_observer,
             faults=self._faults,
             suspend=suspend,
         )

@@ -170,6 +170,8 @@ class Vendor:
 class Ended:
     """Tells when a run is through."""
 
+    wants_steps = False
+
     def __init__(self) -> None:
         self.outcomes: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
 

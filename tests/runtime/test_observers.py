@@ -25,6 +25,7 @@ class Broken:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.wants_steps = True
 
     def __getattr__(self, name: str) -> Any:
         def fail(*_args: Any) -> None:
@@ -50,6 +51,18 @@ async def test_a_watcher_that_fails_is_logged_once_and_the_run_goes_on(
     assert (result.state, result.output, double.count) == ("succeeded", "done", 1)
     assert watcher.told == ["run_started", "step_started", "step_finished", "step_finished", "run_ended"]
     assert caplog.text.count("a watcher of runs failed: BrokenPipeError: nobody reads any more") == 1
+
+
+async def test_a_watcher_that_wants_no_steps_is_told_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = Broken()
+    watcher.wants_steps = False
+    init = Runner.__init__
+    monkeypatch.setattr(
+        Runner, "__init__", lambda self, *args, **more: init(self, *args, **{**more, "observer": watcher})
+    )
+    async with shop(STEPS, {"shop.charge": Script({})}) as harness:
+        await harness.run({})
+    assert watcher.told == ["run_started", "run_ended"]
 
 
 def test_everything_an_observer_is_told_is_passed_on() -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import pytest
@@ -53,6 +53,7 @@ class Outcome:
 class Ends:
     """Tells when a run has left memory."""
 
+    wants_steps: ClassVar[bool] = False
     known: defaultdict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     def run_started(self, run: Run) -> None:
