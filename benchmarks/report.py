@@ -1,4 +1,7 @@
-"""The page that is made from the figures: ``python -m benchmarks.report [FILE]`` prints it."""
+"""What is made from the figures: ``python -m benchmarks.report [FILE]`` prints the page.
+
+With ``--summary`` it prints the part that stands in the README.
+"""
 
 from __future__ import annotations
 
@@ -224,5 +227,38 @@ def _every_round(results: Results) -> str:
     )
 
 
+def summary(results: Results) -> str:
+    """The README's table: the engine beside the same work by hand."""
+    names = {"engine": "this engine", "raw_durable": "by hand, durable", "raw_flow": "by hand, nothing kept"}
+
+    def row(what: str, cell: Callable[[str], str]) -> list[str]:
+        return [what, *map(cell, names)]
+
+    def of_rounds(key: str) -> Callable[[str], float]:
+        return lambda name: middle([each[name][key] for each in results["rounds"]]).median
+
+    def light(name: str) -> str:
+        got = results["latency"][name]["light"]
+        p50, p99 = (middle([each["through_ms"][quantile] for each in got]).median for quantile in ("p50", "p99"))
+        return f"{p50:.1f}, {p99:.1f} ms"
+
+    def first(name: str) -> float:
+        return middle([each["accepted_s"] for each in results["cold"][name]]).median
+
+    per_second, idle, stored = of_rounds("per_second"), of_rounds("idle_mb"), of_rounds("stored_bytes_stopped")
+    share = spread(ratios(results["rounds"], "engine", "raw_durable", lambda got: got["per_second"]), 2)
+    rows = [
+        row("runs a second, on one core", lambda name: f"{per_second(name):,.0f}"),
+        row("from the event to its update at 20/s: p50, p99", light),
+        row("first webhook after the start", lambda name: f"{first(name):.2f} s"),
+        row("memory when idle", lambda name: f"{idle(name):.0f} MB"),
+        row("on the disk for each run", lambda name: f"{stored(name) / 1000:.1f} KB" if stored(name) else "-"),
+    ]
+    beside = f"It does {share} of what is done by hand as durably: median and range of {len(results['rounds'])} rounds."
+    return f"{table(('', *names.values()), rows)}\n{beside}\n"
+
+
 if __name__ == "__main__":
-    print(page(json.loads(Path(sys.argv[1] if len(sys.argv) > 1 else REPORTED).read_text())), end="")
+    wanted = [word for word in sys.argv[1:] if word != "--summary"]
+    made = summary if "--summary" in sys.argv else page
+    print(made(json.loads(Path(wanted[0] if wanted else REPORTED).read_text())), end="")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.report import PAGE, REPORTED, page, spread, table
+from benchmarks.report import PAGE, REPORTED, page, spread, summary, table
 from engine import plugins
 from engine.runtime.project import Project
 from engine.scenario.load import load_scenario
@@ -101,6 +101,10 @@ def test_tables_and_spreads() -> None:
 
 def test_the_page_that_is_kept_is_made_from_the_figures_that_are_kept() -> None:
     assert PAGE.read_text() == page(json.loads(REPORTED.read_text()))
+
+
+def test_the_figures_in_the_readme_are_those_that_are_kept() -> None:
+    assert summary(json.loads(REPORTED.read_text())) in (ROOT / "README.md").read_text()
 
 
 def test_the_figures_that_are_kept_lost_and_doubled_nothing() -> None:
