@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,29 +24,13 @@ from engine import (
 from modules.yotpo_loyalty.actions import RECORD_CUSTOMER_ACTION
 from modules.yotpo_loyalty.connection import CONNECTION
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
-from tests.modules.bench import Bench, bench, problems
+from tests.modules.bench import Bench, problems
 from tests.modules.runs import runs
 from tests.runtime.doubles import HandClock
 
 MENTION = {"customer_email": "ana@example.com", "action_name": "instagram_mention"}
 TITLED = {**MENTION, "history_title": "Mentioned us in post 17", "unique_history_title": True}
 NOW = datetime(2024, 3, 5, 9, tzinfo=UTC)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-def simulator(clock: HandClock) -> LoyaltySimulator:
-    return LoyaltySimulator(clock)
-
-
-@pytest.fixture
-async def yotpo(simulator: LoyaltySimulator, clock: HandClock) -> AsyncIterator[Bench]:
-    async with bench(simulator, CONNECTION, clock) as connected:
-        yield connected
 
 
 async def test_an_action_gives_the_campaigns_points(yotpo: Bench, simulator: LoyaltySimulator) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,22 +17,6 @@ from tests.modules.bench import Bench, bench, problems
 from tests.modules.runs import runs
 from tests.runtime.doubles import HandClock
 from tests.runtime.wire import answer, wire
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-def simulator(clock: HandClock) -> LoyaltySimulator:
-    return LoyaltySimulator(clock)
-
-
-@pytest.fixture
-async def yotpo(simulator: LoyaltySimulator, clock: HandClock) -> AsyncIterator[Bench]:
-    async with bench(simulator, CONNECTION, clock) as connected:
-        yield connected
 
 
 @pytest.mark.parametrize("url", ["/campaigns", "campaigns"])

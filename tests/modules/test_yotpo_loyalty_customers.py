@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,22 +16,6 @@ from modules.yotpo_loyalty.simulator import LoyaltySimulator
 from tests.modules.bench import Bench, bench, fixture, problems
 from tests.modules.runs import runs
 from tests.runtime.doubles import HandClock
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-def simulator(clock: HandClock) -> LoyaltySimulator:
-    return LoyaltySimulator(clock)
-
-
-@pytest.fixture
-async def yotpo(simulator: LoyaltySimulator, clock: HandClock) -> AsyncIterator[Bench]:
-    async with bench(simulator, CONNECTION, clock) as connected:
-        yield connected
 
 
 async def test_a_customer_is_retrieved_by_email(yotpo: Bench) -> None:

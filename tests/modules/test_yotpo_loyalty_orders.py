@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 import engine
 from engine import DataError, Effect, NotFound, VendorError
-from modules.yotpo_loyalty.connection import CONNECTION
 from modules.yotpo_loyalty.orders import CREATE_ORDER, CREATE_REFUND, ORDER
 from modules.yotpo_loyalty.redemptions import CREATE_REDEMPTION
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
-from tests.modules.bench import Bench, bench, problems
+from tests.modules.bench import Bench, problems
 from tests.modules.runs import runs
-from tests.runtime.doubles import HandClock
 
 SMALLEST = {
     "customer_email": "ana@example.com",
@@ -96,22 +93,6 @@ EVERY: dict[str, tuple[Any, Any]] = {
     "store_city": ("Boston", "Boston"),
     "store_state": ("MA", "MA"),
 }
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-def simulator(clock: HandClock) -> LoyaltySimulator:
-    return LoyaltySimulator(clock)
-
-
-@pytest.fixture
-async def yotpo(simulator: LoyaltySimulator, clock: HandClock) -> AsyncIterator[Bench]:
-    async with bench(simulator, CONNECTION, clock) as connected:
-        yield connected
 
 
 def ana(simulator: LoyaltySimulator) -> dict[str, Any]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from engine import Conflict, DataError, Effect, Happened, ModuleError, NotFound, ProbeResult, VendorError
-from modules.yotpo_loyalty.connection import CONNECTION
 from modules.yotpo_loyalty.points import ADJUST_POINTS
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
-from tests.modules.bench import Bench, bench, problems
+from tests.modules.bench import Bench, problems
 from tests.modules.runs import runs
-from tests.runtime.doubles import HandClock
 
 GOODWILL = {
     "customer_email": "ana@example.com",
@@ -23,22 +20,6 @@ GOODWILL = {
 }
 TITLED = {**GOODWILL, "history_title": "Goodwill for order 1001", "unique_history_title": True}
 NOW = datetime(2024, 3, 5, 9, tzinfo=UTC)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-def simulator(clock: HandClock) -> LoyaltySimulator:
-    return LoyaltySimulator(clock)
-
-
-@pytest.fixture
-async def yotpo(simulator: LoyaltySimulator, clock: HandClock) -> AsyncIterator[Bench]:
-    async with bench(simulator, CONNECTION, clock) as connected:
-        yield connected
 
 
 @pytest.mark.parametrize(

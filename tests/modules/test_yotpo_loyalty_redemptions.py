@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,27 +15,11 @@ from modules.yotpo_loyalty.fields import IDENTIFICATION
 from modules.yotpo_loyalty.redemptions import CREATE_REDEMPTION, LIST_REDEMPTION_OPTIONS
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
 from modules.yotpo_loyalty.tiers import LIST_VIP_TIERS
-from tests.modules.bench import Bench, bench, problems
+from tests.modules.bench import Bench, problems
 from tests.runtime.doubles import HandClock
 
 ANA = {"customer_email": "ana@example.com"}
 FIVE_DOLLARS = {**ANA, "redemption_option_id": 149}
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-def simulator(clock: HandClock) -> LoyaltySimulator:
-    return LoyaltySimulator(clock)
-
-
-@pytest.fixture
-async def yotpo(simulator: LoyaltySimulator, clock: HandClock) -> AsyncIterator[Bench]:
-    async with bench(simulator, CONNECTION, clock) as connected:
-        yield connected
 
 
 def ana(simulator: LoyaltySimulator) -> dict[str, Any]:
