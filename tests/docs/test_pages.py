@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -90,3 +93,19 @@ def test_the_table_of_promises_names_tests_that_are_there_and_every_mutant() -> 
         for test in re.findall(r"`(test_\w+)`", row):
             assert f"def {test}(" in written, test
     assert [mutant.__name__ for _, _, mutant in MUTANTS if f"`{mutant.__name__}`" not in table] == []
+
+
+def test_each_dependency_has_a_reason_and_each_import_is_declared() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.split(r"[^a-z0-9-]", line, maxsplit=1)[0] for line in declared}
+    reasons = re.findall(r"^\| ([a-z][a-z0-9-]*) \|", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+    assert sorted(names) == sorted(set(reasons) - {"package"})
+    trees = (ast.parse(path.read_text()) for top in ("engine", "modules") for path in (ROOT / top).rglob("*.py"))
+    imported: set[str] = set()
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            imported.add(node.module.partition(".")[0])
+    of_others = imported - set(sys.stdlib_module_names) - {"engine", "modules"}
+    assert {"pyyaml" if each == "yaml" else each.replace("_", "-") for each in of_others} <= names
