@@ -46,6 +46,7 @@ class _Start:
     run: Run
     plan: Scenario
     data: dict[str, Any]
+    size: int
 
 
 class Intake:
@@ -175,7 +176,7 @@ class Intake:
             if start.run.state == State.RUNNING:
                 self._runner.begin(start.run, start.plan, start.data)
             elif start.run.state == State.QUEUED:
-                self._runner.queue(start.run, start.plan, start.data)
+                self._runner.queue(start.run, start.plan, start.data, start.size)
 
     def identity(self, event_id: str) -> str:
         """An event's identity in the store: what is simulated is no duplicate of what is real, nor the other way."""
@@ -298,7 +299,7 @@ class _Sorter:
         if trouble is not None:
             run = _held(run, trouble)
         delivery = self._delivery(number, DeliveryState.RUN, event, run_id=run.id)
-        return delivery, _Start(run, plan, names(run, event.body, self._request)), subject
+        return delivery, _Start(run, plan, names(run, event.body, self._request), len(self._incoming.raw)), subject
 
     def _filtered(self, event: Event, scope: dict[str, Any]) -> str | None:
         trigger = self._plan.trigger

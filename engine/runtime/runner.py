@@ -38,6 +38,8 @@ MAX_RUNNING = 200
 MAX_RECOVERIES = 5
 #: queued runs whose plan and data are kept at hand; those of more are read from the store when their turn comes
 AT_HAND = 1000
+#: bytes of an event up to which it is kept so: what waits may not fill the memory
+AT_HAND_BYTES = 16_384
 #: seconds after which due times are looked at again, whatever the timer says: a clock may jump
 LOOK_AGAIN = 5.0
 #: seconds between two tries to mend a broken store
@@ -131,9 +133,12 @@ class Runner:
         full = len(self._tasks) + coming >= self._max_running
         return not (full or self._backlog or self._stopping or self._mend_task is not None)
 
-    def queue(self, run: Run, plan: Scenario, data: dict[str, Any]) -> None:
-        """A new run was stored as queued."""
-        if len(self._at_hand) < AT_HAND:
+    def queue(self, run: Run, plan: Scenario, data: dict[str, Any], size: int) -> None:
+        """A new run was stored as queued.
+
+        :param size: bytes of the delivery that its event came with.
+        """
+        if len(self._at_hand) < AT_HAND and size <= AT_HAND_BYTES:
             # those that came first are also claimed first
             self._at_hand[run.id] = (plan, data)
         self.wake()

@@ -218,7 +218,9 @@ async def test_what_was_queued_runs_the_same_from_memory_and_from_the_store(
     async with Harness(
         [scenario(steps)], doubles={"shop.charge": charge}, registry=registry(), max_running=1
     ) as harness:
-        accepted = [await harness.send({"email": "a", "n": n}) for n in range(4)]
+        large = {"email": "a", "n": 1, "more": "x" * runner.AT_HAND_BYTES}
+        accepted = [await harness.send(large if n == 1 else {"email": "a", "n": n}) for n in range(4)]
+        assert len(harness.runner._at_hand) == min(kept, 2), "the first has room, the second is too large"
         gate.set()
         for one in accepted:
             assert (await harness.result(one.runs[0], advance=60)).state == "succeeded"
