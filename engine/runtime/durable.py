@@ -25,7 +25,7 @@ from engine.sdk import jsontext
 from engine.sdk.clock import Clock, iso, utc
 from engine.sdk.errors import STANDARD_TYPES, DataError, EngineError, ModuleError
 from engine.sdk.faults import NO_FAULTS, Faults
-from engine.sdk.modules import Config, Effect, Happened, ProbeResult, RunInfo, Transform
+from engine.sdk.modules import Action, Config, Effect, Happened, ProbeResult, RunInfo, Transform
 from engine.store.changes import AddEffect, AddRecord, Owner, SettleEffect
 from engine.store.ids import show
 from engine.store.interface import Store
@@ -410,16 +410,20 @@ class DurableEffects:
         """A write ended without a known outcome: ask the vendor where that is possible, else a person must."""
         if Effect(effect.effect).repeatable:
             raise error
-        module = step.module
-        settle_after = getattr(module, "settle_after", 0.0)
-        if getattr(module, "probe", None) is None or self.verdict(path, _number(effect.key)):
-            raise UnknownOutcome(error)
-        await self.sleep_until((effect.settled_at or self._clock.time()) + settle_after)
-        await self._turn(step, jsontext.loads(effect.request))
+        config = jsontext.loads(effect.request)
         info = self._attempt(path, _number(effect.key))
+        try:
+            wait = step.module.probed_after(config) if isinstance(step.module, Action) else None
+        except Exception as mistake:  # noqa: BLE001 - a plugin's mistake; what is unknown stays so, and a person decides
+            info.warn(f"when to probe cannot be told: {plugin_fault(step, mistake).message}")
+            wait = None
+        if wait is None or self.verdict(path, _number(effect.key)):
+            raise UnknownOutcome(error)
+        await self.sleep_until((effect.settled_at or self._clock.time()) + wait)
+        await self._turn(step, config)
         asked = info._replace(now=utc(effect.intended_at))
         try:
-            answer = await self._caller.probe(step, jsontext.loads(effect.request), asked)
+            answer = await self._caller.probe(step, config, asked)
         except ModuleError as failure:
             info.warn(f"the probe failed: {failure.message}")
             answer = ProbeResult.UNKNOWN

@@ -164,7 +164,9 @@ class Action(Module):
         It must be pure: the same arguments give the same result.
     :param probe: asks the vendor whether a write of unknown outcome happened: ``probe(call, sent_at)`` gives
         ``Happened(output)``, ``ProbeResult.ABSENT`` or ``ProbeResult.UNKNOWN``.
-    :param settle_after: seconds until the vendor shows a change; an ``ABSENT`` before that counts as ``UNKNOWN``.
+    :param settle_after: seconds until the vendor shows a change; an ``ABSENT`` before that counts as ``UNKNOWN``. Or a
+        function of the resolved config that says so; its None means that the probe can find nothing under this config,
+        and is not asked.
     """
 
     effect: Effect | Callable[[Config], Effect]
@@ -172,7 +174,7 @@ class Action(Module):
     run: Callable[[Call], Awaitable[Json]] | None = None
     prepare: Callable[[Call], Config] | None = None
     probe: Callable[[Call, datetime], Awaitable[Happened | ProbeResult]] | None = None
-    settle_after: float = 0.0
+    settle_after: float | Callable[[Config], float | None] = 0.0
 
     def __post_init__(self) -> None:
         if (self.request is None) == (self.run is None):
@@ -181,6 +183,12 @@ class Action(Module):
     def effect_of(self, config: Config) -> Effect:
         """The effect under a resolved config."""
         return self.effect(config) if callable(self.effect) else self.effect
+
+    def probed_after(self, config: Config) -> float | None:
+        """Seconds after a write of unknown outcome at which its probe is asked; None: not at all."""
+        if self.probe is None:
+            return None
+        return self.settle_after(config) if callable(self.settle_after) else self.settle_after
 
 
 @dataclass(frozen=True, slots=True)

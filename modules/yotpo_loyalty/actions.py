@@ -90,7 +90,7 @@ RECORD_CUSTOMER_ACTION = Action(
     prepare=prepare,
     run=run,
     probe=probe,
-    settle_after=f.SHOWN_AFTER,
+    settle_after=f.shown_after,
     example={
         "customer_email": "ana@example.com",
         "action_name": "instagram_mention",

@@ -55,6 +55,14 @@ TITLE_FOR_UNIQUE: Schema = {
 }
 #: seconds until a change of points is looked for in the history; inferred, the vendor does not tell
 SHOWN_AFTER = 10.0
+
+
+def shown_after(config: Config) -> float | None:
+    """When a change can be found in the customer's history; None: it cannot be told from others there."""
+    seen = config.get("unique_history_title") is True and config.get("visible_to_customer") is not False
+    return SHOWN_AFTER if seen else None
+
+
 #: the engine's own options, which the vendor does not get
 OWN = frozenset({"unique_history_title"})
 
@@ -150,7 +158,7 @@ async def find_in_history(call: Call, output: Json) -> Happened | ProbeResult:
     that each action makes one. That an item's ``action`` is the title that was sent is inferred; where it is not so,
     nothing is found, and the outcome stays unknown.
     """
-    if not call.config.get("unique_history_title"):
+    if shown_after(call.config) is None:
         return ProbeResult.UNKNOWN
     whose = {name: call.config[name] for name in ("customer_email", "customer_id") if name in call.config}
     query = {**whose, "with_referral_code": False, "with_history": True}

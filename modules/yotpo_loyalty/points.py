@@ -84,9 +84,6 @@ async def run(call: Call) -> Json:
 
 
 async def probe(call: Call, _sent_at: datetime) -> Happened | ProbeResult:
-    # what the customer does not see is not looked for where the customer sees it
-    if call.config.get("visible_to_customer") is False:
-        return ProbeResult.UNKNOWN
     return await f.find_in_history(call, {})
 
 
@@ -102,7 +99,7 @@ ADJUST_POINTS = Action(
     prepare=prepare,
     run=run,
     probe=probe,
-    settle_after=f.SHOWN_AFTER,
+    settle_after=f.shown_after,
     example={
         "customer_email": "ana@example.com",
         "point_adjustment_amount": 100,

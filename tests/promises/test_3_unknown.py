@@ -155,6 +155,21 @@ async def test_a_probe_settles_what_it_can(new_harness: NewHarness, answer: Any,
         assert (result.state, double.count) == (state, count)
 
 
+@pytest.mark.parametrize("config", ["blind: true", "mistaken: true"])
+async def test_a_probe_that_can_find_nothing_is_neither_waited_for_nor_asked(
+    new_harness: NewHarness, config: str
+) -> None:
+    source = CHARGE_ONCE.replace("shop.charge", "shop.probed").replace("with: {", f"with: {{{config}, ")
+    double = Scripted(TimeoutError("t"))
+    harness = new_harness(source, doubles={"shop.probed": double})
+    asked: list[Any] = []
+    harness._caller.probes["shop.probed"] = lambda given: asked.append(given) or Happened({"id": 5})
+    async with harness:
+        [run_id] = (await harness.send({"email": "a@example.com"})).runs
+        result = await harness.result(run_id, advance=0)
+        assert (result.state, double.count, asked) == ("held", 1, [])
+
+
 async def test_an_idempotent_write_is_repeated_with_the_same_key(new_harness: NewHarness) -> None:
     source = CHARGE_ONCE.replace("shop.charge", "shop.pay")
     double = Scripted(TimeoutError("t"), {"id": 6})

@@ -66,6 +66,12 @@ def _action(name: str, effect: Effect | Callable[[Mapping[str, Any]], Effect], *
     )
 
 
+def _settle_after(config: Mapping[str, Any]) -> float | None:
+    if config.get("mistaken"):
+        raise KeyError("mistaken")
+    return None if config.get("blind") else 60.0
+
+
 def _method_effect(config: Mapping[str, Any]) -> Effect:
     return Effect.READ if config.get("method") == "GET" else Effect.WRITE
 
@@ -88,7 +94,7 @@ SHOP = App(
         _action("put", Effect.IDEMPOTENT),
         _action("pay", Effect.KEYED),
         _action("call", _method_effect),
-        _action("probed", Effect.WRITE, probe=_probe, settle_after=60.0),
+        _action("probed", Effect.WRITE, probe=_probe, settle_after=_settle_after),
         Search(name="find", title="find", description="find", config=ANY, page=_no_page),
         Transform(
             name="double",
