@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TypeVar
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -24,7 +26,7 @@ class Thread:
         self._stopped = False
 
     def submit(self, work: Callable[[], object]) -> None:
-        """Do something after all that was submitted before. It may not raise.
+        """Do something after all that was submitted before. What it raises is logged, and ends nothing else.
 
         :raises RuntimeError: the thread was stopped; whoever waited for the work would wait for ever.
         """
@@ -70,4 +72,8 @@ class Thread:
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
-            work()
+            try:
+                work()
+            except BaseException:
+                # a thread that ended here would leave everybody waiting who comes later, without a word
+                log.exception("work of the thread %s failed", self._name, extra={"action": "thread_work_failed"})

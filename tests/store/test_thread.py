@@ -28,3 +28,15 @@ async def test_a_stopped_thread_refuses_work_rather_than_let_somebody_wait_for_e
     thread.stop()
     with pytest.raises(RuntimeError, match="stopped"):
         await thread.call(lambda: 2)
+
+
+async def test_work_that_fails_is_logged_and_ends_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    thread = Thread("t")
+
+    def fail() -> None:
+        raise SystemExit("not even this")
+
+    thread.submit(fail)
+    assert await thread.call(lambda: "still there") == "still there"
+    thread.stop()
+    assert "work of the thread t failed" in caplog.text
