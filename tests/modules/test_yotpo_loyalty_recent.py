@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,11 +18,6 @@ from tests.runtime.doubles import HandClock
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
 def simulator(clock: HandClock) -> LoyaltySimulator:
     """With five customers: ana, ben, and three that were changed later."""
     simulator = LoyaltySimulator(clock)
@@ -32,12 +26,6 @@ def simulator(clock: HandClock) -> LoyaltySimulator:
         simulator.state.customers[person["email"]] = person
         simulator.state.touch(person)
     return simulator
-
-
-@pytest.fixture
-async def yotpo(simulator: LoyaltySimulator, clock: HandClock) -> AsyncIterator[Bench]:
-    async with bench(simulator, CONNECTION, clock) as connected:
-        yield connected
 
 
 async def _all(yotpo: Bench, config: dict[str, Any]) -> list[list[str]]:

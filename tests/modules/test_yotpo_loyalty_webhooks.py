@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,11 +10,10 @@ import pytest
 from engine import Delivery, WebhookSample, WebhookSender
 from engine.sdk import jsontext
 from engine.sdk.clock import utc
-from modules.yotpo_loyalty.connection import CONNECTION
 from modules.yotpo_loyalty.events import TOPICS, event_schema
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
 from modules.yotpo_loyalty.watch import parse
-from tests.modules.bench import FIXTURES, Bench, bench, fixture, problems
+from tests.modules.bench import FIXTURES, Bench, fixture, problems
 from tests.runtime.doubles import HandClock
 
 NAMES = sorted(path.stem for path in (FIXTURES / "loyalty-webhooks").glob("*.json"))
@@ -28,12 +27,6 @@ def clock() -> HandClock:
 @pytest.fixture
 def simulator(clock: HandClock) -> LoyaltySimulator:
     return LoyaltySimulator(clock, per_second=None)
-
-
-@pytest.fixture
-async def yotpo(simulator: LoyaltySimulator, clock: HandClock) -> AsyncIterator[Bench]:
-    async with bench(simulator, CONNECTION, clock) as connected:
-        yield connected
 
 
 @pytest.fixture
