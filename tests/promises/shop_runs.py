@@ -78,11 +78,14 @@ class Crashed:
     """codes of the holds by e-mail"""
 
 
-async def crash(new_harness: NewHarness, point: str | None, nth: int, *, events: int = 3) -> Crashed:
-    """Send events, crash at the n-th passing of a fault point, restart, and let everything come to rest."""
+async def crash(new_harness: NewHarness, point: str | None, nth: int, *, events: int = 3, **options: Any) -> Crashed:
+    """Send events, crash at the n-th passing of a fault point, restart, and let everything come to rest.
+
+    :param options: of the harness.
+    """
     vendor = Vendor()
     faults = CrashAt(point, nth)
-    harness = new_harness(CHARGE, doubles=vendor.doubles, faults=faults)
+    harness = new_harness(CHARGE, doubles=vendor.doubles, faults=faults, **options)
     acknowledged: dict[int, str] = {}
 
     async def live() -> None:

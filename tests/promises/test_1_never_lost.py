@@ -71,3 +71,12 @@ async def test_a_filter_that_fails_holds_the_run_and_loses_nothing(new_harness: 
         assert result.state == "held"
         assert result.holds[0]["code"] == "trigger"
         assert '"many"' in result.holds[0]["message"]
+
+
+@pytest.mark.parametrize("point", ["run.claimed", "store.commit", "store.committed"])
+@pytest.mark.parametrize("nth", range(2, 14, 2))
+async def test_a_backlog_survives_a_crash_while_it_is_claimed(new_harness: NewHarness, point: str, nth: int) -> None:
+    crashed = await crash(new_harness, point, nth, events=8, max_running=2)
+    assert_nothing_lost(crashed)
+    assert set(crashed.vendor.charges.values()) <= {1}, "nobody is charged twice"
+    await crashed.harness.stop()
