@@ -15,13 +15,15 @@ _MIGRATION = re.compile(r"^(\d{4})_\w+\.sql$")
 
 @cache
 def queries() -> Mapping[str, str]:
-    """The statements of ``queries.sql`` by name, without their comments."""
-    _, *parts = _NAME.split(files("engine.store").joinpath("queries.sql").read_text("utf-8"))
+    """The statements of the folder ``queries`` by name, without their comments."""
     found: dict[str, str] = {}
-    for name, text in zip(parts[::2], parts[1::2], strict=True):
-        if name in found:
-            raise ValueError(f"queries.sql names {name} twice")
-        found[name] = _without_comments(text).rstrip(";")
+    folder = files("engine.store").joinpath("queries")
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        _, *parts = _NAME.split(file.read_text("utf-8"))
+        for name, text in zip(parts[::2], parts[1::2], strict=True):
+            if name in found:
+                raise ValueError(f"{file.name} names {name}, which another query has as its name")
+            found[name] = _without_comments(text).rstrip(";")
     return MappingProxyType(found)
 
 

@@ -14,7 +14,7 @@ FOLDER = Path(engine.store.__file__).parent
 
 
 def test_each_query_has_a_name_and_one_line_of_description() -> None:
-    text = (FOLDER / "queries.sql").read_text("utf-8")
+    text = "\n".join(path.read_text("utf-8") for path in sorted((FOLDER / "queries").glob("*.sql")))
     heads = re.findall(r"^-- name: (\w+)\n-- ([A-Z].*\.)\n(?!--)", text, re.MULTILINE)
     assert [name for name, _ in heads] == list(queries())
 

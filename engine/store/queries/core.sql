@@ -1,5 +1,5 @@
--- Every statement of the SQLite store but transactions and pragmas. Columns stand in the order of the fields of
--- engine/store/records.py, because rows become those values by position.
+-- Receipts, runs, journal, effects. Columns stand in the order of the fields of engine/store/records.py, because rows
+-- become those values by position.
 
 -- name: add_receipt
 -- Keeps a request that was taken.
