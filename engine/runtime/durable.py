@@ -143,7 +143,9 @@ class DurableEffects:
         self._waits.append(due)
         self._consider_suspending()
         try:
+            self._faults.hit("wait.begun")
             await self._clock.sleep(wait)
+            self._faults.hit("wait.over")
         finally:
             self._waits.remove(due)
 
@@ -233,8 +235,10 @@ class DurableEffects:
         It is no try: a turn that is far off is slept for in the store, and asked for again after that.
         """
         if pace := self._caller.pace(step, config):
+            self._faults.hit("turn.asked")
             while wait := await pace.turn():
                 await self.sleep_until(self._clock.time() + wait)
+            self._faults.hit("turn.taken")
 
     # ------------------------------------------------------------------ reads
 
@@ -374,6 +378,7 @@ class DurableEffects:
         self.unconfirmed.append(settled)
         # an answer comes without an owner: what is known of an effect counts even if the run has gone to somebody else
         self._store.ride(settled, owner=owner)
+        self._faults.hit("effect.settled")
         return result
 
     def _died(self, step_place: str | None, effect: EffectRecord) -> EffectRecord:
@@ -422,11 +427,13 @@ class DurableEffects:
         await self.sleep_until((effect.settled_at or self._clock.time()) + wait)
         await self._turn(step, config)
         asked = info._replace(now=utc(effect.intended_at))
+        self._faults.hit("probe.before")
         try:
             answer = await self._caller.probe(step, config, asked)
         except ModuleError as failure:
             info.warn(f"the probe failed: {failure.message}")
             answer = ProbeResult.UNKNOWN
+        self._faults.hit("probe.after")
         if isinstance(answer, Happened):
             text = _kept(answer.output, info)
             self._settle(effect, EffectState.DONE, "probe", output=text)

@@ -111,6 +111,7 @@ class Intake:
             changes.append(AddDelivery(delivery))
             if delivery.run_id is not None:
                 changes.append(AddRun(made[delivery.run_id]))
+        self._faults.hit("receipt.taken")
         duplicates = await self._commit([*changes, *also])
         self._faults.hit("receipt.accepted")
         return await self._started(receipt_id, deliveries, starts, duplicates)

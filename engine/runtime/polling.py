@@ -216,7 +216,9 @@ class Poller:
             found = sweep.look(page, cursor, now, limit)
             if found.items:
                 incoming = delivery(found.items, now)
-                accepted(await self._intake.accept(source_of(plan), [plan], incoming, also=found.changes))
+                taken = await self._intake.accept(source_of(plan), [plan], incoming, also=found.changes)
+                self._faults.hit("poll.stored")
+                accepted(taken)
                 limit = None if limit is None else limit - len(found.items)
             elif found.changes:
                 await self._put(found.changes)

@@ -223,6 +223,7 @@ class Runner:
         outcome = Held((hold,))
         event, now = Event.HOLD, self._clock.time()
         move = MoveRun(run_id, sources(event), target(event), now, hold=jsontext.dumps(outcome.to_json()))
+        self._faults.hit("run.holding")
         try:
             await self._store.put(move)
         except LostOwnership:
@@ -283,6 +284,7 @@ class Runner:
         )
         owner = Owner(run.id, run.epoch)
         await self._store.put(move, owner=owner)
+        self._faults.hit("run.moved")
         if self._observer is not None:
             self._observer.run_ended(run, outcome)
         if isinstance(outcome, Sleeping):
@@ -330,11 +332,13 @@ class Runner:
         return await self._store.next_due((State.SLEEPING,), self.simulated)
 
     async def _claim(self, run: Run) -> None:
+        self._faults.hit("run.claiming")
         now = self._clock.time()
         try:
             await self._store.put(MoveRun(run.id, sources(Event.CLAIM), State.RUNNING, now, epoch=self.epoch))
         except LostOwnership:
             return
+        self._faults.hit("run.taken")
         run = run._replace(state=State.RUNNING, epoch=self.epoch, due_at=None)
         try:
             plan, data, journal = await self._memory(run)
@@ -368,6 +372,8 @@ class Runner:
         :param died: whether their owner's process died, which they may have caused.
         """
         orphans = await self._store.orphans(self.epoch, self.simulated)
+        if orphans:
+            self._faults.hit("run.recovering")
         # handed over together, so that they share commits: nothing is accepted until all are queued
         moves = [self._store.put(self._take_up(run, died)) for run in orphans]
         for run, result in zip(orphans, await asyncio.gather(*moves, return_exceptions=True), strict=True):
@@ -376,6 +382,8 @@ class Runner:
             if isinstance(result, BaseException):
                 raise result
             log.info("run %s is taken up", show(run.id), extra={"action": "run_recovered"})
+        if orphans:
+            self._faults.hit("run.recovered")
 
     def _take_up(self, run: Run, died: bool) -> MoveRun:
         """What becomes of a run whose owner is gone."""
