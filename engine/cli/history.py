@@ -16,7 +16,7 @@ from engine.sdk import jsontext
 from engine.store.ids import show as show_id
 from engine.store.records import EffectFilter, EffectRecord, Receipt, Record, Run
 
-_WORDS = {"call": "done", "failed": "failed", "settled": "settled"}
+_WORDS = {"call": "done"}
 
 
 async def show_run(workspace: Workspace, run_id: int, run_json: Callable[[Run, Workspace], dict[str, Any]]) -> None:
@@ -109,6 +109,8 @@ def _row(row: dict[str, Any]) -> list[str]:
         return [
             f"  {moment(row['at'])}  {bold(row['path'])}{attempt}  {word.get('by')} said '{word.get('choice')}'{reason}"
         ]
+    if row["kind"] == "sleep":
+        return [f"  {moment(row['at'])}  {bold(row['path'])}  sleeps until {moment(row['output']['due'])}"]
     kind = "write " if row["kind"] == "effect" else ""
     by = f" by {row['settled_by']}" if row.get("settled_by") not in (None, "vendor") else ""
     why = f" ({row['reason']})" if row.get("reason") else ""

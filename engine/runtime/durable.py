@@ -136,6 +136,27 @@ class DurableEffects:
         self._branches += change
         self._consider_suspending()
 
+    async def rest(self, path: str, due: Callable[[], float]) -> None:
+        key = attempt_key(path, 1)
+        record = self._journal.records.get(key)
+        if record is None:
+            # a row of its own, because a branch at its side may go on long without writing one
+            record = self.new_record(key, "sleep", {"due": due()})
+            self._store.ride(AddRecord(record), owner=self._owner)
+        if self.decided(f"{path}@woke"):
+            # the clock may have been set back since
+            return
+        await self.sleep_until(_value(record.output)["due"])
+        self.decide(f"{path}@woke", lambda: True)
+
+    def new_record(self, key: str, kind: str, output: Any) -> Record:
+        """A journal row of a wait, with the decisions made before it; the caller stores it."""
+        self._journal.position += 1
+        now, position = self._clock.time(), self._journal.position
+        record = Record(self.run.id, key, position, kind, now, output=jsontext.dumps(output), notes=self.take_notes())
+        self._journal.records[key] = record
+        return record
+
     async def sleep_until(self, due: float) -> None:
         wait = due - self._clock.time()
         if wait <= 0:

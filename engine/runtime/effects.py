@@ -76,6 +76,10 @@ class Effects(Protocol):
         """A person's word on the step after this attempt."""
         ...
 
+    async def rest(self, path: str, due: Callable[[], float]) -> None:
+        """Wait until a moment that is decided once, and do not wait again for what has come."""
+        ...
+
     async def sleep_until(self, due: float) -> None:
         """Wait; the run may leave memory meanwhile."""
         ...

@@ -29,6 +29,7 @@ from engine.runtime.outcomes import (
     UnknownOutcome,
 )
 from engine.runtime.scope import Scope
+from engine.runtime.waits import WaitSteps
 from engine.scenario.expressions import OMIT, ExpressionError
 from engine.scenario.plan import (
     ForeachStep,
@@ -37,6 +38,7 @@ from engine.scenario.plan import (
     OnError,
     Scenario,
     SetStep,
+    SleepStep,
     Step,
     StopStep,
 )
@@ -59,6 +61,7 @@ class Interpreter:
             ForeachStep: self._foreach,
             SetStep: self._set,
             StopStep: self._stop,
+            SleepStep: WaitSteps(effects).sleep,
         }
 
     async def run(self, data: Mapping[str, Any]) -> Outcome:

@@ -184,8 +184,8 @@ CODES: dict[str, Code] = {
     "not-yet": Code(
         "The language has this, and this version of the engine does not carry it out yet.",
         "It is better to refuse a scenario than to run half of it.",
-        "  - sleep: 60s\n",
-        "  - set: {slept: false}\n",
+        "  - respond: {status: 200}\n",
+        "  - set: {answered: false}\n",
     ),
     "wrong-value": Code(
         "A value is not of the kind that its key wants.",
@@ -206,6 +206,12 @@ CODES: dict[str, Code] = {
         f"{_CUSTOMER}    retry: {{from: 2s, to: 5m}}\n",
     ),
     # steps
+    "moment": Code(
+        "A moment is not written as one.",
+        "An hour without a zone would mean another moment on each machine. A date is the beginning of that day in UTC.",
+        '  - sleep_until: "2026-03-05T09:00:00"\n',
+        '  - sleep_until: "2026-03-05T09:00:00+01:00"\n',
+    ),
     "step-kind": Code(
         "A step does nothing, or is of two kinds.",
         "Each step does one thing: call a module, choose, loop, set or stop.",

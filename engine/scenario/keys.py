@@ -27,11 +27,13 @@ KINDS: dict[str, tuple[str, ...]] = {
     "module": ("module", "connection", "with"),
     "foreach": ("foreach", "as", "key", "concurrency", "collect", "steps"),
     "set": ("set",),
+    "sleep": ("sleep",),
+    "sleep_until": ("sleep_until",),
     "stop": ("stop", "message", "output"),
     "steps": ("steps", "else"),
 }
 STEP_LATER = (
-    *("route", "match", "otherwise", "parallel", "repeat", "sleep", "sleep_until", "wait_for", "on_timeout", "call"),
+    *("route", "match", "otherwise", "parallel", "repeat", "wait_for", "on_timeout", "call"),
     *("wait", "respond", "finally", "undo", "else_if", "batch", "group_by", "on_item_error"),
 )
 ON_ERROR = ("fail", "ignore", "hold")

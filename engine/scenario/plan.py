@@ -134,6 +134,17 @@ class SetStep(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SleepStep(Step):
+    """Waits for a time.
+
+    :param time: seconds or a duration, or with ``until`` a moment.
+    """
+
+    time: Template
+    until: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopStep(Step):
     """Ends the run. ``success``: with the output; else it failed with the message."""
 

@@ -23,6 +23,7 @@ from engine.scenario.references import Names
 from engine.scenario.report import Report
 from engine.scenario.types import UNKNOWN
 from engine.scenario.values import Values
+from engine.scenario.waiting import WaitReader
 from engine.sdk.modules import Schema
 
 _INDEX: Schema = {"type": "integer"}
@@ -80,11 +81,14 @@ class StepReader:
         self._values = values
         self._reader = Reader(report)
         self._policies = Policies(report)
+        self._waits = WaitReader(report, values)
         self._absent: dict[str, str] = {}
         self._kinds: dict[str, Callable[[_Read], tuple[Step | None, Schema]]] = {
             "module": self._module,
             "foreach": self._foreach,
             "set": self._set,
+            "sleep": self._sleep,
+            "sleep_until": self._sleep,
             "stop": self._stop,
             "steps": self._group,
         }
@@ -136,7 +140,7 @@ class StepReader:
         place = node.place
         if kind is None:
             if not later:
-                hint = "a step has one of `module`, `if` with `steps`, `steps`, `foreach`, `set`, `stop`"
+                hint = "a step has one of `module`, `if` with `steps`, `steps`, `foreach`, `set`, `sleep`, `stop`"
                 self._report.add("step-kind", "this step does nothing", place, hint)
             return None, UNKNOWN
         step_id = self._id(node)
@@ -312,6 +316,9 @@ class StepReader:
             template[key.text], schemas[key.text] = self._values.template(value, names)
         return template, schemas
 
+    def _sleep(self, read: _Read) -> tuple[Step | None, Schema]:
+        return self._waits.sleep(read.node, read.common, read.names), types.NULL
+
     def _stop(self, read: _Read) -> tuple[Step | None, Schema]:
         node = read.node
         ending = self._reader.choice(node.get("stop"), "`stop`", ("success", "failure"), "failure")
@@ -329,6 +336,8 @@ _NAMES = {
     "module": "a step that calls a module",
     "foreach": "a foreach step",
     "set": "a set step",
+    "sleep": "a sleep step",
+    "sleep_until": "a sleep step",
     "stop": "a stop step",
     "steps": "a group of steps",
 }

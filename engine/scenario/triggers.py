@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from engine.scenario import types
 from engine.scenario.config import check_config
+from engine.scenario.durations import MOMENTS, parse_moment
 from engine.scenario.expressions import Expression
 from engine.scenario.keys import TRIGGER, TRIGGER_KINDS, Reader, check_keys
 from engine.scenario.lookup import Lookup
@@ -136,22 +135,8 @@ class TriggerReader:
             self._report.add("poll-start", message, given.place, "from_now or all")
             return Start.FROM_NOW, None
         text = self._reader.text(given, "`since`")
-        seconds = _moment(text) if text is not None else None
+        seconds = parse_moment(text) if text is not None else None
         if text is not None and seconds is None:
             message = f"'{text}' is no moment"
-            hint = "an ISO time with its zone, such as 2024-03-05T09:00:00Z, or a date, such as 2024-03-05"
-            self._report.add("poll-start", message, given.place, hint)
+            self._report.add("poll-start", message, given.place, MOMENTS)
         return (Start.FROM_NOW, None) if seconds is None else (Start.SINCE, seconds)
-
-
-def _moment(text: str) -> float | None:
-    """Unix seconds of an ISO time with its zone, or of a date's beginning in UTC."""
-    try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is None:
-            # an hour without a zone means another moment on each machine; a date is a day of UTC
-            return found.replace(tzinfo=UTC).timestamp() if len(text) == len("2024-03-05") else None
-        # at the ends of the calendar a moment may have no name in UTC
-        return found.astimezone(UTC).timestamp()
-    except (ValueError, OverflowError):
-        return None

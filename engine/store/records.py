@@ -104,7 +104,8 @@ class Record(NamedTuple):
 
     :param key: path of step ids, loop item, scope and attempt; unique in the run.
     :param position: order in the run, shared with its effects.
-    :param kind: ``call`` (a finished step), ``failed`` (an attempt that failed), ``settled`` (a person's word).
+    :param kind: ``call`` (a finished step), ``failed`` (an attempt that failed), ``settled`` (a person's word),
+        ``sleep`` (until when a branch sleeps).
     :param request_hash: fingerprint of the resolved request.
     :param output: JSON of the output.
     :param error: JSON of the error.
