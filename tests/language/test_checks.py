@@ -111,7 +111,7 @@ def test_a_mistake_is_shown_with_its_line_and_a_caret() -> None:
         # what comes later
         *[
             (f"  - {key}: {{}}\n", [("3:5", "not-yet")])
-            for key in ["route", "parallel", "repeat", "sleep", "sleep_until", "wait_for", "call", "respond"]
+            for key in ["route", "parallel", "repeat", "wait_for", "call", "respond"]
         ],
         *[
             (f"  - set: {{a: 1}}\n    {key}: {{}}\n", [("4:5", "not-yet")])
@@ -176,6 +176,13 @@ def test_a_mistake_is_shown_with_its_line_and_a_caret() -> None:
         ("  - set: {y: '${{ $.vars.z }}'}\n", [("3:26", "unknown-field")]),
         ("  - set: {y: '${{ run.nam }}'}\n", [("3:23", "unknown-field")]),
         ('  - set: {y: \'${{ "run".id == "GOLD" }}\'}\n', [("3:31", "quoted-text")]),
+        # sleeping
+        ("  - sleep: 60\n", [("3:12", "duration")]),
+        ("  - sleep: {for: 60s}\n", [("3:12", "duration")]),
+        ("  - sleep: ${{ run }}\n", [("3:12", "duration")]),
+        ("  - sleep_until: 12:30\n", [("3:18", "moment")]),
+        ("  - sleep_until: ${{ `5` }}\n", [("3:18", "moment")]),
+        ("  - {sleep: 1s, sleep_until: 2024-03-05}\n", [("3:17", "step-kind")]),
         # where an expression is broken
         ("  - set:\n      y: a ${{ run.id }} ${{ run. }}\n", [("4:34", "expression-syntax")]),
         ("  - set:\n      y: ${{ run.id\n", [("4:10", "expression-syntax")]),
