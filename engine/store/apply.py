@@ -31,6 +31,8 @@ from engine.store.changes import (
 from engine.store.ids import show
 from engine.store.records import SETTABLE, DeliveryState, EffectState
 from engine.store.sql import queries
+from engine.store.waits import AnswerWait
+from engine.store.waits_sql import WaitWriter
 
 #: the state in which a run has an owner
 RUNNING = "running"
@@ -101,6 +103,8 @@ class Applier:
             PutPollItems: self._put_poll_items,
             DropPollItems: self._drop_poll_items,
         }
+        self._waits = WaitWriter(self._run, self._move_run)
+        self._do.update(self._waits.handlers)
         # looked up once: these are the hot ones
         self._sql_add_receipt = self._sql["add_receipt"]
         self._sql_add_delivery = self._sql["add_delivery"]
@@ -162,6 +166,8 @@ class Applier:
                 states[change.run.id] = change.run.state  # type: ignore[union-attr]  # as above
             elif kind is SetDelivery:
                 self._check_delivery(change)  # type: ignore[arg-type]  # as above
+            elif kind is AnswerWait and change.must and not self._waits.is_open(change.run_id, change.key):  # type: ignore[union-attr]  # as above
+                raise lost(change.run_id, "does not wait for this any more")  # type: ignore[union-attr]  # as above
 
     def _check_move(self, move: MoveRun, states: dict[int, str]) -> None:
         state = states.get(move.run_id)

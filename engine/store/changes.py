@@ -17,6 +17,7 @@ from engine.store.records import (
     Run,
     Webhook,
 )
+from engine.store.waits import WaitChange
 
 
 class AddReceipt(NamedTuple):
@@ -176,6 +177,7 @@ Change = (
     | PutPoll
     | PutPollItems
     | DropPollItems
+    | WaitChange
 )
 
 

@@ -21,6 +21,7 @@ from engine.store.records import (
     RunFilter,
     Webhook,
 )
+from engine.store.waits import WaitReads
 
 
 class Store(Protocol):
@@ -39,6 +40,11 @@ class Store(Protocol):
 
     @property
     def broken(self) -> bool: ...
+
+    @property
+    def waits(self) -> WaitReads:
+        """Questions about what runs wait for."""
+        ...
 
     async def open(self) -> None:
         """Open or create, and migrate. Raises ``StoreError``, naming file and cause."""

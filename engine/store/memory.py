@@ -32,6 +32,7 @@ from engine.store.records import (
 )
 from engine.store.tables import Tables, Transaction
 from engine.store.trouble import explain, refuse
+from engine.store.waits_memory import MemoryWaits
 
 _PLACE = Path("(memory)")
 _id = attrgetter("id")
@@ -61,6 +62,8 @@ class MemoryStore:
         self._error: StoreError | None = None
         self._crash: SimulatedCrash | None = None
         self._let_go: set[int] = set()
+        #: questions about waits
+        self.waits = MemoryWaits(self._usable, self._tables.waiting)
 
     # ---------------------------------------------------------------- life
 

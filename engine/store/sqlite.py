@@ -33,6 +33,7 @@ from engine.store.records import (
 )
 from engine.store.sql import queries
 from engine.store.trouble import explain
+from engine.store.waits_sql import SqliteWaits
 from engine.store.writer import Writer
 
 P = ParamSpec("P")
@@ -62,6 +63,8 @@ class SqliteStore:
         self._ids: IdSource | None = None
         self._closed = False
         self._mending = asyncio.Lock()
+        #: questions about waits
+        self.waits = SqliteWaits(self._read)
 
     @property
     def broken(self) -> bool:

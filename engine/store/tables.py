@@ -42,6 +42,8 @@ from engine.store.records import (
     Run,
     Webhook,
 )
+from engine.store.waits import AnswerWait
+from engine.store.waits_memory import MemoryWaitWriter, WaitTables
 
 _OPEN = (EffectState.INTENDED, EffectState.UNKNOWN)
 DeliveryKey = tuple[int, str, int]
@@ -64,6 +66,7 @@ class Tables:
     refusals: dict[int, Refusal] = field(default_factory=dict)
     polls: dict[tuple[str, bool], Poll] = field(default_factory=dict)
     poll_items: dict[tuple[str, bool, str], PollItem] = field(default_factory=dict)
+    waiting: WaitTables = field(default_factory=WaitTables)
     epoch: int = 0
 
     def original(self, delivery: Delivery) -> Delivery | None:
@@ -97,6 +100,8 @@ class Transaction:
             PutPollItems: self._put_poll_items,
             DropPollItems: self._drop_poll_items,
         }
+        self._waits = MemoryWaitWriter(tables, self._set, self._remove, self._move_run)
+        self._do.update(self._waits.handlers)
 
     def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> bool:
         """Apply the changes; whether a delivery was a duplicate.
@@ -152,6 +157,8 @@ class Transaction:
                 there = self._tables.deliveries.get((d.receipt_id, d.scenario, d.number))
                 if there is None or there.state not in SETTABLE:
                     raise not_settable(None if there is None else there.state)
+            elif isinstance(change, AnswerWait) and change.must and not self._waits.is_open(change.run_id, change.key):
+                raise lost(change.run_id, "does not wait for this any more")
 
     def _add_receipt(self, change: AddReceipt) -> None:
         self._add(self._tables.receipts, change.receipt.id, change.receipt)
