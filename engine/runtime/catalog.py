@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from engine.plugins import Registry
 from engine.scenario.load import load_scenario
-from engine.scenario.plan import Scenario
+from engine.scenario.plan import Keep, Scenario
 from engine.sdk.clock import Clock
 from engine.sdk.errors import EngineError
 from engine.store.changes import AddVersion
@@ -38,6 +38,16 @@ class Catalog:
 
     def current(self, name: str) -> Scenario | None:
         return self._current.get(name)
+
+    @property
+    def versions(self) -> frozenset[str]:
+        """The versions of the current scenarios."""
+        return frozenset(scenario.version for scenario in self._current.values())
+
+    def keep_of(self, name: str) -> Keep | None:
+        """How long the runs of a scenario stay; None: it says nothing, or is not loaded."""
+        scenario = self._current.get(name)
+        return scenario.keep if scenario is not None else None
 
     async def keep(self) -> None:
         """Store the sources of all current versions: runs go on under them whatever happens to the files."""

@@ -19,6 +19,7 @@ from engine.runtime.intake import Intake
 from engine.runtime.observers import Observer
 from engine.runtime.polling import ModulePages, Poller
 from engine.runtime.project import Project
+from engine.runtime.pruning import Pruner
 from engine.runtime.runner import Runner
 from engine.runtime.secrets import KeyRing, SecretBox, Secrets
 from engine.runtime.simulation import Simulators
@@ -147,10 +148,21 @@ class Host:
         self.intake = Intake(self.store, self.runner, clock, options.faults)
         pages = ModulePages(self.connections, clock)
         self.poller = Poller(self._scenarios, self.store, self.runner, self.intake, pages, clock, faults=options.faults)
+        self.pruner = Pruner(
+            self.store,
+            self.project.settings.history,
+            self.catalog.keep_of,
+            lambda: self.catalog.versions,
+            clock,
+            faults=options.faults,
+        )
         self.webhooks = Webhooks(self.store, clock)
         await self.webhooks.load(self._scenarios, self.project.settings.webhooks)
         await self.runner.start()
         self._stack.push_async_callback(self.runner.stop)
+        if options.dry_run is None:
+            self._stack.push_async_callback(self.pruner.stop)
+            self.pruner.start()
 
     async def _open_store(self) -> Store:
         store: Store

@@ -9,7 +9,11 @@ from pathlib import Path
 
 from engine.runtime.checks import SenderCheck, read_check
 from engine.runtime.reader import Reader
+from engine.scenario.keep import KEYS as KEEP_KEYS
+from engine.scenario.keep import LEAST
+from engine.scenario.nodes import Mapping as MappingNode
 from engine.scenario.nodes import Node
+from engine.scenario.plan import Keep
 
 _WEBHOOK_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]*")
 _PUBLIC_URL = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?")
@@ -58,6 +62,26 @@ class HttpSettings:
     keep_alive: float = 10.0
 
 
+#: seconds of a day
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySettings:
+    """How long what is over stays. Nothing that is not over is ever removed.
+
+    :param keep: for runs of scenarios that do not say it, and for deliveries that made no run.
+    :param parked_for: seconds for deliveries that are parked or rejected, so that a command may still run them.
+    :param effects_for: seconds for which a finished write answers for its effect key.
+    :param dedupe_for: seconds for which an event is known again.
+    """
+
+    keep: Keep = field(default_factory=lambda: Keep(seconds=30 * DAY))
+    parked_for: float = 90 * DAY
+    effects_for: float = 90 * DAY
+    dedupe_for: float = 90 * DAY
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
     """A named webhook, shared by the scenarios that name it. Without a check its URL is its only secret."""
@@ -72,6 +96,7 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     limits: Limits = field(default_factory=Limits)
     http: HttpSettings = field(default_factory=HttpSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
     webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
 
 
@@ -80,6 +105,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "server": ("host", "port", "public_url", "admin_port"),
     "limits": ("body", "accept_rate", "concurrency"),
     "http": ("allow_hosts", "timeout", "keep_alive"),
+    "history": ("keep", "parked_for", "effects_for", "dedupe_for"),
     "webhooks": (),
 }
 
@@ -94,6 +120,7 @@ def read_settings(path: Path) -> Settings:
         server=_server(reader, top.get("server")),
         limits=_limits(reader, top.get("limits")),
         http=_http(reader, top.get("http")),
+        history=_history(reader, top.get("history")),
         webhooks=_webhooks(reader, top.get("webhooks")),
     )
     reader.finish()
@@ -139,6 +166,39 @@ def _http(reader: Reader, node: Node | None) -> HttpSettings:
         timeout=reader.seconds(entries.get("timeout"), "http.timeout"),
         keep_alive=reader.seconds(entries.get("keep_alive"), "http.keep_alive") or HttpSettings().keep_alive,
     )
+
+
+def _history(reader: Reader, node: Node | None) -> HistorySettings:
+    entries = reader.mapping(node, "history", KEYS["history"])
+    default = HistorySettings()
+    return HistorySettings(
+        keep=_keep(reader, entries.get("keep")).over(default.keep),
+        **{
+            key: reader.seconds(entries.get(key), f"history.{key}") or getattr(default, key)
+            for key in ("parked_for", "effects_for", "dedupe_for")
+        },
+    )
+
+
+def _keep(reader: Reader, node: Node | None) -> Keep:
+    what = "history.keep"
+    if node is None:
+        return Keep()
+    if not isinstance(node, MappingNode):
+        return Keep(seconds=_long(reader, node, what))
+    entries = reader.mapping(node, what, KEEP_KEYS)
+    return Keep(
+        seconds=_long(reader, entries.get("for"), f"{what}.for"),
+        runs=reader.number(entries.get("runs"), f"{what}.runs", 1, 2**40),
+        failed=_long(reader, entries.get("failed_for"), f"{what}.failed_for"),
+    )
+
+
+def _long(reader: Reader, node: Node | None, what: str) -> float | None:
+    seconds = reader.seconds(node, what)
+    if seconds is not None and seconds < LEAST and node is not None:
+        reader.report("bad-value", node.place, f"{what} must be at least {LEAST:g}s")
+    return seconds
 
 
 def _webhooks(reader: Reader, node: Node | None) -> dict[str, WebhookSettings]:

@@ -12,10 +12,10 @@ from engine.scenario.report import Report
 RESERVED = frozenset("trigger request steps vars inputs item index run error env".split())  # noqa: SIM905 - as the language lists them
 IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 
-SCENARIO = ("scenario", "description", "active", "trigger", "vars", "subject", "steps")
+SCENARIO = ("scenario", "description", "active", "trigger", "vars", "subject", "keep", "steps")
 SCENARIO_LATER = (
     *("inputs", "output", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "on_failure", "expect"),
-    *("timezone", "keep"),
+    *("timezone",),
 )
 TRIGGER = ("module", "connection", "webhook", "every", "start", "with", "if")
 #: keys that only one kind of trigger has

@@ -10,6 +10,7 @@ from engine.plugins import Registry
 from engine.scenario import types
 from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError
 from engine.scenario.expressions import Expression
+from engine.scenario.keep import read_keep
 from engine.scenario.keys import SCENARIO, SCENARIO_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup
 from engine.scenario.nodes import Mapping as MappingNode
@@ -130,6 +131,7 @@ class _Loader:
             trigger=trigger,
             variables=variables,
             subject=subject[0] if subject is not None else None,
+            keep=read_keep(root.get("keep"), self._report),
         )
 
     def _name(self) -> tuple[str, Place]:

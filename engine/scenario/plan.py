@@ -203,12 +203,33 @@ class Polling(Trigger):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """How long runs stay. None: as the project says.
+
+    :param seconds: after their end (``for`` in the file).
+    :param runs: at most so many, the youngest.
+    :param failed: seconds for those that failed (``failed_for``); None beside ``seconds``: as long as the others.
+    """
+
+    seconds: float | None = None
+    runs: int | None = None
+    failed: float | None = None
+
+    def over(self, project: Keep) -> Keep:
+        """What this one leaves open, as the project says."""
+        if self.seconds is None:
+            return Keep(seconds=project.seconds, runs=self.runs or project.runs, failed=self.failed or project.failed)
+        return Keep(seconds=self.seconds, runs=self.runs or project.runs, failed=self.failed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """A scenario, ready to run.
 
     :param version: fingerprint of the source text; runs keep the version that they started with.
     :param trigger: None for a scenario that is only started by hand.
     :param subject: whom an event is about; None: the app says.
+    :param keep: how long its runs stay; None: as the project says.
     """
 
     name: str
@@ -222,3 +243,4 @@ class Scenario:
     trigger: Trigger | None = None
     variables: Mapping[str, Template] = field(default_factory=dict)
     subject: Expression | None = None
+    keep: Keep | None = None

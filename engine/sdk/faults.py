@@ -35,6 +35,8 @@ POINTS: dict[str, str] = {
     "wait.over": "the time that a branch waited for has come, in memory",
     "run.ending": "all steps are through; the end is not recorded",
     "run.moved": "the end, sleep or hold of a run is durable; nobody has been told",
+    "history.step": "a step of pruning was chosen; nothing of it is written",
+    "history.pruned": "a step of pruning is durable; the next one is not chosen",
     "run.holding": "a run that cannot be walked is about to be held",
 }
 

@@ -21,6 +21,7 @@ from engine.store.changes import (
     DropPollItems,
     MoveRun,
     Owner,
+    Prune,
     PutPoll,
     PutPollItems,
     PutSecret,
@@ -28,6 +29,7 @@ from engine.store.changes import (
     SetDelivery,
     SettleEffect,
 )
+from engine.store.history import FilePruning
 from engine.store.ids import show
 from engine.store.records import SETTABLE, DeliveryState, EffectState
 from engine.store.sql import queries
@@ -102,6 +104,7 @@ class Applier:
             PutPoll: self._put_poll,
             PutPollItems: self._put_poll_items,
             DropPollItems: self._drop_poll_items,
+            Prune: FilePruning(self._run).apply,
         }
         self._waits = WaitWriter(self._run, self._move_run)
         self._do.update(self._waits.handlers)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.store.records import (
     Delivery,
+    DeliveryState,
     EffectRecord,
     EffectState,
     Poll,
@@ -160,6 +161,45 @@ class DropPollItems:
     ids: tuple[str, ...] | None = None
 
 
+#: receipt, scenario, number
+DeliveryKey = tuple[int, str, int]
+
+
+@dataclass(slots=True)
+class Pruned:
+    """How many rows a step of pruning removed, and how long it took; filled in when it is applied."""
+
+    runs: int = 0
+    deliveries: int = 0
+    receipts: int = 0
+    keys: int = 0
+    versions: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prune:
+    """One step of removing history that is over; see ``engine/store/history.py``. What must stay is left out.
+
+    :param runs: those of them go that are in a ``final`` state since before ``ended_before``.
+    :param deliveries: those of them that are still in this state.
+    :param keys: entries of ``kept_keys`` that are over.
+    :param versions: no run has them.
+    :param effects_before: writes that are done since then stay for their effect keys.
+    :param events_before: events of runs that were made since then stay known.
+    """
+
+    final: tuple[str, ...] = ()
+    ended_before: float = 0.0
+    runs: tuple[int, ...] = ()
+    deliveries: tuple[tuple[DeliveryState, DeliveryKey], ...] = ()
+    keys: tuple[tuple[str, float, int], ...] = ()
+    versions: tuple[str, ...] = ()
+    effects_before: float = 0.0
+    events_before: float = 0.0
+    report: Pruned = field(default_factory=Pruned)
+
+
 Change = (
     AddReceipt
     | AddDelivery
@@ -178,6 +218,7 @@ Change = (
     | PutPollItems
     | DropPollItems
     | WaitChange
+    | Prune
 )
 
 

@@ -40,6 +40,11 @@ class IdSource:
         return self._last
 
 
+def first_of(seconds: float) -> int:
+    """The smallest id that is given out at this moment, in Unix seconds; ids of earlier ones are smaller."""
+    return max(0, int(seconds * 1000) << _COUNTER_BITS)
+
+
 def show(number: int) -> str:
     """An id as people see it: 13 letters and digits that sort as the ids do."""
     text = _ALPHABET[number >> 60 & 31]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from engine.store.changes import Change, Owner
 from engine.store.records import (
@@ -22,6 +23,20 @@ from engine.store.records import (
     Webhook,
 )
 from engine.store.waits import WaitReads
+
+if TYPE_CHECKING:
+    from engine.store.tables import Tables
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Question(Protocol[T_co]):
+    """Something that one room alone asks of the store, with an answer from each backend."""
+
+    def of_file(self, db: sqlite3.Connection) -> T_co: ...
+
+    def of_tables(self, tables: Tables) -> T_co: ...
 
 
 class Store(Protocol):
@@ -87,6 +102,10 @@ class Store(Protocol):
         ...
 
     # ---------------------------------------------------------------- reading
+
+    async def ask(self, question: Question[T]) -> T:
+        """The answer to a question, from one state of the store."""
+        ...
 
     async def run(self, run_id: int) -> Run | None: ...
 

@@ -15,6 +15,7 @@ from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
 from engine.store.apply import RUNNING, lost
 from engine.store.changes import Change, MoveRun, Owner
 from engine.store.ids import IdSource
+from engine.store.interface import Question
 from engine.store.records import (
     Delivery,
     EffectFilter,
@@ -37,6 +38,7 @@ from engine.store.waits_memory import MemoryWaits
 _PLACE = Path("(memory)")
 _id = attrgetter("id")
 T = TypeVar("T", Run, Receipt)
+Answer = TypeVar("Answer")
 
 
 class MemoryStore:
@@ -201,6 +203,11 @@ class MemoryStore:
         return duplicates
 
     # ---------------------------------------------------------------- reading
+
+    async def ask(self, question: Question[Answer]) -> Answer:
+        """The answer to a question, from one state of the store."""
+        self._usable()
+        return question.of_tables(self._tables)
 
     async def run(self, run_id: int) -> Run | None:
         self._usable()

@@ -17,6 +17,7 @@ from engine.store import reads
 from engine.store.changes import Change, Owner
 from engine.store.file import alone, connect, create, migrate
 from engine.store.ids import IdSource
+from engine.store.interface import Question
 from engine.store.records import (
     Delivery,
     EffectFilter,
@@ -144,6 +145,10 @@ class SqliteStore:
             self._writer.add(changes, owner, None)
 
     # ---------------------------------------------------------------- reading
+
+    async def ask(self, question: Question[T]) -> T:
+        """The answer to a question, from one state of the store."""
+        return await self._read(question.of_file)
 
     async def run(self, run_id: int) -> Run | None:
         return await self._read(reads.run, run_id)

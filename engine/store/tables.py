@@ -17,9 +17,11 @@ from engine.store.changes import (
     AddWebhook,
     Change,
     CountRefusals,
+    DeliveryKey,
     DropPollItems,
     MoveRun,
     Owner,
+    Prune,
     PutPoll,
     PutPollItems,
     PutSecret,
@@ -27,6 +29,7 @@ from engine.store.changes import (
     SetDelivery,
     SettleEffect,
 )
+from engine.store.history import prune_tables
 from engine.store.ids import show
 from engine.store.records import (
     SETTABLE,
@@ -46,7 +49,6 @@ from engine.store.waits import AnswerWait
 from engine.store.waits_memory import MemoryWaitWriter, WaitTables
 
 _OPEN = (EffectState.INTENDED, EffectState.UNKNOWN)
-DeliveryKey = tuple[int, str, int]
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class Tables:
     polls: dict[tuple[str, bool], Poll] = field(default_factory=dict)
     poll_items: dict[tuple[str, bool, str], PollItem] = field(default_factory=dict)
     waiting: WaitTables = field(default_factory=WaitTables)
+    kept_keys: dict[tuple[str, float, int], bool] = field(default_factory=dict)
     epoch: int = 0
 
     def original(self, delivery: Delivery) -> Delivery | None:
@@ -99,6 +102,7 @@ class Transaction:
             PutPoll: self._put_poll,
             PutPollItems: self._put_poll_items,
             DropPollItems: self._drop_poll_items,
+            Prune: lambda step: prune_tables(self, step),
         }
         self._waits = MemoryWaitWriter(tables, self._set, self._remove, self._move_run)
         self._do.update(self._waits.handlers)
@@ -127,6 +131,25 @@ class Transaction:
                     table[key] = row
             raise
         return bool(self._dropped)
+
+    @property
+    def tables(self) -> Tables:
+        return self._tables
+
+    def set(self, table: dict[Any, Any], key: object, row: object) -> None:
+        """Add or replace a row."""
+        self._set(table, key, row)
+
+    def remove(self, table: dict[Any, Any], key: object) -> None:
+        """Remove a row, if it is there."""
+        self._remove(table, key)
+
+    def drop_delivery(self, key: DeliveryKey) -> None:
+        """Remove a delivery; its event is not known any more."""
+        gone = self._tables.deliveries[key]
+        if gone.event_id is not None and self._tables.events.get((gone.scenario, gone.event_id)) == key:
+            self._remove(self._tables.events, (gone.scenario, gone.event_id))
+        self._remove(self._tables.deliveries, key)
 
     def _set(self, table: dict[Any, Any], key: object, row: object) -> None:
         self._undo.append((table, key, table.get(key)))

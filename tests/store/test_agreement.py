@@ -23,12 +23,23 @@ from engine.store.changes import (
     DropPollItems,
     MoveRun,
     Owner,
+    Prune,
     PutPoll,
     PutPollItems,
     PutSecret,
     RetireWebhook,
     SetDelivery,
     SettleEffect,
+)
+from engine.store.history import (
+    EndedCount,
+    EndedRuns,
+    EndedScenarios,
+    KeptKeys,
+    OldDeliveries,
+    Place,
+    Versions,
+    VersionsOfRuns,
 )
 from engine.store.memory import MemoryStore
 from engine.store.records import (
@@ -129,6 +140,25 @@ CHANGE: st.SearchStrategy[Change] = st.one_of(
         st.booleans(),
         st.lists(st.builds(PollItem, KEYS, KEYS, MAYBE, st.none() | TIMES), max_size=3).map(tuple),
     ),
+    st.builds(
+        Prune,
+        final=st.just(("done", "held")),
+        ended_before=TIMES,
+        runs=st.lists(RUNS, max_size=2).map(tuple),
+        deliveries=st.lists(
+            st.tuples(
+                st.sampled_from([s for s in DeliveryState if s is not DeliveryState.RUN]),
+                st.tuples(RECEIPTS, SCENARIOS, st.integers(0, 1)),
+            ),
+            max_size=2,
+        ).map(tuple),
+        keys=st.lists(
+            st.sampled_from([("effects", NOW, 1001), ("events", NOW, 1), ("events", NOW, 2)]), max_size=2
+        ).map(tuple),
+        versions=st.lists(st.sampled_from(["v1", "v2"]), max_size=1).map(tuple),
+        effects_before=TIMES,
+        events_before=TIMES,
+    ),
     st.builds(DropPollItems, SCENARIOS, st.booleans(), st.none() | st.lists(KEYS, max_size=2).map(tuple)),
 )
 TRANSACTION = st.tuples(
@@ -194,6 +224,15 @@ async def everything(store: SqliteStore | MemoryStore) -> dict[str, Any]:
         "secrets": dict(await store.secrets()),
         "refusals": await store.refusals(),
         "polls": list(await store.polls()),
+        "ended": [
+            list(await store.ask(EndedScenarios())),
+            *[list(await store.ask(EndedRuns(s, "done", NOW + 3, 2))) for s in ("welcome", "other")],
+            list(await store.ask(EndedRuns("welcome", "done", NOW + 9, 9, Place(NOW + 1, 1002)))),
+            await store.ask(EndedCount("welcome", ("done", "held"))),
+        ],
+        "idle": [list(await store.ask(OldDeliveries(s, 3, 2, (1, "other", 0)))) for s in DeliveryState if s != "run"],
+        "kept": [list(await store.ask(KeptKeys(kind, NOW + 9, 5))) for kind in ("effects", "events", "journal")],
+        "versions used": [list(await store.ask(Versions())), await store.ask(VersionsOfRuns(1001, 2))],
     }
     for simulated in (False, True):
         states = ("queued", "sleeping")
