@@ -80,7 +80,7 @@ def row_json(row: Record | EffectRecord, workspace: Workspace) -> dict[str, Any]
     path, _, attempt = row.key.rpartition("#")
     shared = {
         "path": path,
-        "attempt": int(attempt.rstrip("!")),
+        "attempt": int(attempt.partition("!")[0]),
         "module": row.module,
         "output": _read(row.output, workspace),
         "error": _read(row.error, workspace),
@@ -106,9 +106,8 @@ def _row(row: dict[str, Any]) -> list[str]:
     if row["kind"] == "settled":
         word = row["output"] or {}
         reason = f": {word['reason']}" if word.get("reason") else ""
-        return [
-            f"  {moment(row['at'])}  {bold(row['path'])}{attempt}  {word.get('by')} said '{word.get('choice')}'{reason}"
-        ]
+        said = f"{word.get('by')} said '{word.get('choice')}'{reason}"
+        return [f"  {moment(row['at'])}  {bold(row['path'] or 'run')}{attempt}  {said}"]
     if row["kind"] == "sleep":
         return [f"  {moment(row['at'])}  {bold(row['path'])}  sleeps until {moment(row['output']['due'])}"]
     kind = "write " if row["kind"] == "effect" else ""

@@ -7,26 +7,33 @@ from typing import Any
 
 from engine.cli.console import bold, dim
 from engine.cli.workspace import Workspace
+from engine.runtime.commands import Choice, about_a_call, choices
 from engine.runtime.redact import Redactor
 
-_SETTLE = (
-    ("--happened --output null", "it happened: go on; in place of null, the output that later steps use"),
-    ("--send-again", "it did not happen: send it again"),
-    ("--skip", "leave the step out; its output is null"),
-)
-_AGAIN = (("--send-again", "let the run go on from there"),)
-_END = (("--give-up", "end the run as failed"),)
+_MEANING = {
+    Choice.HAPPENED: (
+        "--happened --output null",
+        "it happened: go on; in place of null, the output that later steps use",
+    ),
+    Choice.AGAIN: ("--send-again", "it did not happen: send it again"),
+    Choice.SKIP: ("--skip", "leave the step out; its output is null"),
+}
+_AGAIN = ("--send-again", "let the run go on from there")
+_END = ("--give-up", "end the run as failed")
 
 
 def commands(workspace: Workspace, run: str, holds: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Every command that is possible now, and what it does."""
     found: list[tuple[str, str]] = []
     for hold in holds:
-        about_a_call = hold["step"] and hold["code"] in ("unknown", "failed")
         which = ["--step", hold["step"]] if len(holds) > 1 and hold["step"] else []
-        for option, meaning in _SETTLE if about_a_call else _AGAIN:
+        for choice in choices(hold):
+            if choice is Choice.GIVE_UP:
+                continue
+            option, meaning = _MEANING[choice] if about_a_call(hold) else _AGAIN
             found.append((workspace.command("runs", "resume", run, *which, *option.split()), meaning))
-    return found + [(workspace.command("runs", "resume", run, *option.split()), text) for option, text in _END]
+    option, meaning = _END
+    return [*found, (workspace.command("runs", "resume", run, option), meaning)]
 
 
 def explain(

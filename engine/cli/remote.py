@@ -30,10 +30,13 @@ class RemoteError(EngineError):
         self.code = code or type(self).code  # type: ignore[misc]
 
 
-def hand_over(workspace: Workspace, path: str, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def hand_over(
+    workspace: Workspace, path: str, body: Mapping[str, Any], *, quiet: bool = False
+) -> Mapping[str, Any] | None:
     """Ask the process that executes the store.
 
     :param path: such as ``/api/runs/ID/resume``; its parts are escaped.
+    :param quiet: do not say who is asked.
     :returns: its answer; None when no process executes the store, so that the caller acts itself.
     :raises StoreLocked: a process executes the store and takes no commands.
     :raises RemoteError: it refused, or does not answer.
@@ -52,7 +55,8 @@ def hand_over(workspace: Workspace, path: str, body: Mapping[str, Any]) -> Mappi
             place=str(workspace.data),
             hint="wait until it has ended, or stop it, and give the command again",
         ) from None
-    note(f"handed to {who}")
+    if not quiet:
+        note(f"handed to {who}")
     return _ask(address, token, path, body, who)
 
 

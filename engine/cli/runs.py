@@ -10,6 +10,7 @@ import click
 from engine.cli import holds
 from engine.cli.acting import change, go_on, look_up, who
 from engine.cli.aio import run_async
+from engine.cli.bulk import Bulk, check_usage, filters
 from engine.cli.console import coloured, excerpt, moment, note, print_json, table, took
 from engine.cli.execute import seconds
 from engine.cli.failures import Finished
@@ -19,7 +20,8 @@ from engine.cli.remote import hand_over
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace, wrong_usage
 from engine.runtime import commands
-from engine.runtime.commands import Choice
+from engine.runtime.bulk import STATES
+from engine.runtime.commands import Choice, Word
 from engine.runtime.host import Host
 from engine.runtime.states import State
 from engine.sdk import jsontext
@@ -134,22 +136,26 @@ _reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept w
 @runs.command(
     epilog="\b\nExamples:\n"
     "  engine runs resume 01j9z6t3k4m5n --happened --output '{\"id\": 7}' --reason 'seen in the CRM'\n"
-    "  engine runs resume 01j9z6t3k4m5n --send-again"
+    "  engine runs resume 01j9z6t3k4m5n --send-again\n"
+    "  engine runs resume --held --scenario invoice --code failed --send-again --reason 'the API is back'"
 )
-@click.argument("run_id", type=Id(), metavar="ID")
+@click.argument("run_id", type=Id(), metavar="[ID]", required=False)
+@click.option("--held", "many", is_flag=True, help="All held runs that the options below mean.")
 @click.option("--happened", is_flag=True, help="It happened: go on with --output as its output.")
 @click.option("--send-again", is_flag=True, help="It did not happen: send it again.")
 @click.option("--skip", is_flag=True, help="Leave the step out; its output is null.")
 @click.option("--give-up", is_flag=True, help="End the run as failed.")
 @click.option("--output", metavar="JSON", help="What the step would have given, with --happened; null: nothing.")
-@click.option("--step", metavar="PATH", help="Which step, where several are held.")
+@filters
 @_reason
 @json_option
 @data_option
 @click.pass_obj
 def resume(
     session: Session,
-    run_id: int,
+    /,
+    run_id: int | None,
+    many: bool,
     happened: bool,
     send_again: bool,
     skip: bool,
@@ -157,11 +163,14 @@ def resume(
     output: str | None,
     step: str | None,
     reason: str,
+    **meant: Any,
 ) -> None:
-    """Say how a held run goes on.
+    """Say how a held run goes on, or how many do.
 
-    The process that executes the store goes on with it; where none runs, it goes on here.
+    The process that executes the store goes on with it; where none runs, it goes on here. A write of unknown outcome
+    is sent again only by a word on that one run: --held leaves such runs as they are, and says so.
     """
+    check_usage(run_id, many, "--held", meant)
     said = {Choice.HAPPENED: happened, Choice.AGAIN: send_again, Choice.SKIP: skip, Choice.GIVE_UP: give_up}
     choices = [choice for choice, given in said.items() if given]
     if len(choices) != 1:
@@ -173,29 +182,64 @@ def resume(
             if happened
             else "--output goes with --happened"
         )
+    if run_id is None:
+        if happened:
+            raise wrong_usage("what happened is said of one run at a time: --happened does not go with --held")
+        every = Bulk.of(Workspace.of(session), "resume", Word(choice, reason=reason), meant, step)
+        every.carry_out(dry_run=meant["dry_run"], yes=meant["yes"])
+        return
     word = {"choice": str(choice), "output": _json(output), "reason": reason, "by": who(), "step": step}
     _act(Workspace.of(session), run_id, "resume", word, walks=choice is not Choice.GIVE_UP)
 
 
-@runs.command(epilog="\b\nExample:\n  engine runs retry 01j9z6t3k4m5n --reason 'the vendor is back'")
-@click.argument("run_id", type=Id(), metavar="ID")
+@runs.command(
+    epilog="\b\nExamples:\n"
+    "  engine runs retry 01j9z6t3k4m5n --reason 'the vendor is back'\n"
+    "  engine runs retry --failed --scenario invoice --newer-than 2h"
+)
+@click.argument("run_id", type=Id(), metavar="[ID]", required=False)
+@click.option("--failed", "many", is_flag=True, help="All failed runs that the options below mean.")
+@filters
 @_reason
 @json_option
 @data_option
 @click.pass_obj
-def retry(session: Session, run_id: int, reason: str) -> None:
-    """Let a failed run go on from the step that failed; what was done is not done again."""
+def retry(session: Session, /, run_id: int | None, many: bool, step: str | None, reason: str, **meant: Any) -> None:
+    """Let a failed run go on from the step that failed, or many; what was done is not done again."""
+    check_usage(run_id, many, "--failed", {"step": step, **meant})
+    if run_id is None:
+        every = Bulk.of(Workspace.of(session), "retry", Word(Choice.AGAIN, reason=reason), meant, step)
+        every.carry_out(dry_run=meant["dry_run"], yes=meant["yes"])
+        return
     _act(Workspace.of(session), run_id, "retry", {"reason": reason, "by": who()}, walks=True)
 
 
-@runs.command(epilog="\b\nExample:\n  engine runs cancel 01j9z6t3k4m5n --reason 'sent by mistake'")
-@click.argument("run_id", type=Id(), metavar="ID")
+@runs.command(
+    epilog="\b\nExamples:\n"
+    "  engine runs cancel 01j9z6t3k4m5n --reason 'sent by mistake'\n"
+    "  engine runs cancel --state sleeping --scenario reminder --older-than 7d"
+)
+@click.argument("run_id", type=Id(), metavar="[ID]", required=False)
+@click.option(
+    "--state",
+    type=click.Choice([str(state) for state in STATES["cancel"]]),
+    multiple=True,
+    help="All runs in this state that the options below mean.",
+)
+@filters
 @_reason
 @json_option
 @data_option
 @click.pass_obj
-def cancel(session: Session, run_id: int, reason: str) -> None:
-    """End a run that is queued, sleeping or held."""
+def cancel(
+    session: Session, /, run_id: int | None, state: tuple[str, ...], step: str | None, reason: str, **meant: Any
+) -> None:
+    """End a run that waits, or many: queued, sleeping or held ones."""
+    check_usage(run_id, bool(state), "--state", {"step": step, **meant})
+    if run_id is None:
+        every = Bulk.of(Workspace.of(session), "cancel", Word(Choice.GIVE_UP, reason=reason), meant, step, state)
+        every.carry_out(dry_run=meant["dry_run"], yes=meant["yes"])
+        return
     _act(Workspace.of(session), run_id, "cancel", {"reason": reason, "by": who()}, walks=False)
 
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.runtime.journal import verdict_key
+from engine.runtime.journal import attempt_key, verdict_key
+from engine.runtime.outcomes import Hold
 from engine.runtime.states import Event, sources, target
 from engine.sdk import jsontext
 from engine.sdk.errors import EngineError, LostOwnership
-from engine.store.changes import AddRecord, Change, MoveRun, SettleEffect
+from engine.sdk.modules import Effect
+from engine.store.changes import AddRecord, Change, MoveRun, SettleEffect, SetVersion, StillHeld
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import EffectFilter, EffectRecord, EffectState, Record, Run
+
+#: who has the word when a schedule lets a held run go on
+SCHEDULE = "schedule"
+
+#: holds that are about one call, so that a word settles that call
+ABOUT_A_CALL = ("unknown", "failed", "undo")
 
 
 class Choice(StrEnum):
@@ -36,6 +44,61 @@ class CommandRefused(EngineError):
     code = "command-refused"
 
 
+class NotTogether(CommandRefused):
+    """A write of unknown outcome is repeated by nothing but a person's word on that one run."""
+
+    code = "not-together"
+
+
+class Word(NamedTuple):
+    """What is said of a run.
+
+    :param by: who decided; kept, as is the reason.
+    :param apart: said of this one run by a person who looked at it. A word on many runs at once, or a schedule's, never
+        repeats a write of unknown outcome, and does not say that one was refused.
+    :param version: the scenario version under which the run goes on; None: the one that it has.
+    :param automatic: a schedule's.
+    """
+
+    choice: Choice
+    output: Any = None
+    reason: str = ""
+    by: str = ""
+    apart: bool = True
+    version: str | None = None
+    automatic: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As the journal keeps it."""
+        said: dict[str, Any] = {
+            "choice": str(self.choice),
+            "output": self.output,
+            "reason": self.reason,
+            "by": self.by,
+        }
+        said |= {"version": self.version} if self.version else {}
+        return said | ({"automatic": True} if self.automatic else {})
+
+
+def choices(hold: Mapping[str, Any]) -> tuple[Choice, ...]:
+    """What makes sense for a hold."""
+    if about_a_call(hold):
+        return tuple(Choice)
+    if hold["code"] == "event-gone":
+        return (Choice.GIVE_UP,)
+    return (Choice.AGAIN, Choice.GIVE_UP)
+
+
+def about_a_call(hold: Mapping[str, Any]) -> bool:
+    """Whether a word on the hold settles a call."""
+    return bool(hold["step"]) and hold["code"] in ABOUT_A_CALL
+
+
+def holds_of(run: Run) -> list[dict[str, Any]]:
+    """Why a run is held."""
+    return jsontext.loads(run.hold) if run.hold else []
+
+
 async def resume(
     store: Store,
     run_id: int,
@@ -46,66 +109,92 @@ async def resume(
     reason: str = "",
     by: str = "",
     step: str | None = None,
+    version: str | None = None,
 ) -> Run:
     """Settle a held run's step, and let the run go on.
 
     :param step: which of several held steps; may be left out where there is one.
     :param by: who decided; kept, as is the reason.
+    :param version: see ``Word``.
     :raises CommandRefused: the run is not held, or it is not clear which step is meant.
     """
-    run = await _run(store, run_id)
-    if run.state != "held":
-        raise CommandRefused(f"run {show(run_id)} is {run.state}, not held", hint=f"`engine runs show {show(run_id)}`")
-    if choice is Choice.GIVE_UP:
-        error = {"code": "given-up", "message": reason or "given up", "by": by}
+    run = await held_run(store, run_id)
+    word = Word(choice, output, reason, by, version=version)
+    await settle(store, run, [] if choice is Choice.GIVE_UP else [_hold(run, step)], word, now)
+    return run
+
+
+async def settle(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], word: Word, now: float) -> None:
+    """Say a word on some of a run's holds, in one transaction that is refused when the run is held otherwise by now.
+
+    :raises CommandRefused: the word makes no sense for one of the holds.
+    """
+    still = StillHeld(run.id, run.hold)
+    if word.choice is Choice.GIVE_UP:
+        error = {"code": "given-up", "message": word.reason or "given up", "by": word.by}
         move = _move(run, Event.GIVE_UP, now, result=jsontext.dumps({"error": error}))
-        await _put(store, run, move)
-        return run
-    hold = _hold(run, step)
-    changes: list[Change] = []
-    path, attempt = hold["step"], hold["attempt"]
-    if path and hold["code"] in ("unknown", "failed"):
-        word = {"choice": str(choice), "output": output, "reason": reason, "by": by}
-        changes += await _verdict(store, run, path, attempt, word, now)
-    elif choice is not Choice.AGAIN:
-        raise CommandRefused(
-            f"run {show(run_id)} is held as '{hold['code']}', which is about no single call",
-            hint="choose --send-again to let it go on, or --give-up",
-        )
-    await _put(store, run, *changes, _move(run, Event.RESUME, now))
-    return run
+        await _put(store, run, still, move)
+        return
+    changes = await _verdicts(store, run, holds, word, now)
+    await _put(store, run, still, *changes, _move(run, Event.RESUME, now))
 
 
-async def retry(store: Store, run_id: int, now: float, *, reason: str = "", by: str = "") -> Run:
+async def retry(
+    store: Store, run_id: int, now: float, *, reason: str = "", by: str = "", version: str | None = None
+) -> Run:
     """Let a failed run go on from the step that failed; what was done before is not done again."""
-    run = await _run(store, run_id)
-    error = (jsontext.loads(run.result) if run.result else {}).get("error", {})
-    path = error.get("step")
-    if run.state != "failed" or error.get("code") in ("stopped", "given-up") or not path:
-        raise CommandRefused(f"run {show(run_id)} is {run.state} and has no failed step to try again")
-    word = {"choice": str(Choice.AGAIN), "output": None, "reason": reason, "by": by}
-    changes = await _verdict(store, run, path, error.get("attempt", 0), word, now)
-    await _put(store, run, *changes, _move(run, Event.RETRY, now))
+    run = await found(store, run_id)
+    await try_again(store, run, Word(Choice.AGAIN, None, reason, by, version=version), now)
     return run
+
+
+async def try_again(store: Store, run: Run, word: Word, now: float) -> None:
+    """Let a failed run go on. Raises ``CommandRefused``."""
+    result = jsontext.loads(run.result) if run.result else {}
+    error = result.get("error") or {}
+    if run.state != "failed" or error.get("code") in ("stopped", "given-up") or not error.get("step"):
+        raise CommandRefused(f"run {show(run.id)} is {run.state} and has no failed step to try again")
+    if result.get("rolled_back"):
+        raise CommandRefused(
+            f"run {show(run.id)} was rolled back: what it had done is undone",
+            hint="deliver its event again: `engine receipts deliver`",
+        )
+    hold = Hold("failed", "", error["step"], error.get("attempt", 0)).to_json()
+    changes = await _verdicts(store, run, [hold], word, now)
+    await _put(store, run, *changes, _move(run, Event.RETRY, now))
 
 
 async def cancel(store: Store, run_id: int, now: float, *, reason: str = "", by: str = "") -> Run:
-    """End a run that is queued, sleeping or held."""
-    run = await _run(store, run_id)
-    error = {"code": "cancelled", "message": reason or "cancelled", "by": by}
-    await _put(store, run, _move(run, Event.CANCEL, now, result=jsontext.dumps({"error": error})))
+    """End a run that waits: one that is queued, sleeping or held."""
+    run = await found(store, run_id)
+    await end(store, run, now, reason=reason, by=by)
     return run
 
 
-async def _run(store: Store, run_id: int) -> Run:
+async def end(store: Store, run: Run, now: float, *, reason: str, by: str) -> None:
+    """Cancel a run. Raises ``CommandRefused``."""
+    error = {"code": "cancelled", "message": reason or "cancelled", "by": by}
+    await _put(store, run, _move(run, Event.CANCEL, now, result=jsontext.dumps({"error": error})))
+
+
+async def found(store: Store, run_id: int) -> Run:
+    """The run. Raises ``CommandRefused``: there is none."""
     run = await store.run(run_id)
     if run is None:
         raise CommandRefused(f"there is no run {show(run_id)}", hint="list them with `engine runs`")
     return run
 
 
+async def held_run(store: Store, run_id: int) -> Run:
+    """The held run. Raises ``CommandRefused``: there is none, or it is not held."""
+    run = await found(store, run_id)
+    if run.state != "held":
+        raise CommandRefused(f"run {show(run_id)} is {run.state}, not held", hint=f"`engine runs show {show(run_id)}`")
+    return run
+
+
 def _hold(run: Run, step: str | None) -> dict[str, Any]:
-    holds: list[dict[str, Any]] = jsontext.loads(run.hold) if run.hold else []
+    holds = holds_of(run)
     fitting = [hold for hold in holds if step is None or hold["step"] == step]
     if len(fitting) != 1:
         steps = ", ".join(hold["step"] or hold["code"] for hold in holds)
@@ -113,21 +202,49 @@ def _hold(run: Run, step: str | None) -> dict[str, Any]:
     return fitting[0]
 
 
-async def _verdict(store: Store, run: Run, path: str, attempt: int, word: dict[str, Any], now: float) -> list[Change]:
+async def _verdicts(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], word: Word, now: float) -> list[Change]:
     records = await store.records(run.id)
-    effects = await store.effects(EffectFilter(run_id=run.id))
-    rows: Sequence[Record | EffectRecord] = [*records, *effects]
-    position = max((row.position for row in rows), default=0) + 1
+    effects = {row.key: row for row in await store.effects(EffectFilter(run_id=run.id))}
+    rows: Sequence[Record | EffectRecord] = [*records, *effects.values()]
+    position = max((row.position for row in rows), default=0)
     keys = {row.key for row in records}
-    key = next(key for n in itertools.count() if (key := verdict_key(path, attempt, n)) not in keys)
-    changes: list[Change] = [AddRecord(Record(run.id, key, position, "settled", now, output=jsontext.dumps(word)))]
-    settled = {Choice.AGAIN: EffectState.REFUSED, Choice.HAPPENED: EffectState.DONE}.get(Choice(word["choice"]))
-    unknown = [e for e in effects if e.key == f"{path}#{attempt}" and e.state in ("unknown", "intended")]
-    if settled and unknown:
-        output = jsontext.dumps(word["output"]) if settled is EffectState.DONE else None
-        who = f"person:{word['by']}"
-        changes.append(SettleEffect(run.id, unknown[0].key, settled, now, who, output, reason=word["reason"] or None))
+    text = jsontext.dumps(word.to_json())
+    changes: list[Change] = []
+    for hold in holds:
+        if word.choice not in choices(hold):
+            raise CommandRefused(
+                f"run {show(run.id)} is held as '{hold['code']}', which is about no single call",
+                hint="choose --send-again to let it go on, or --give-up"
+                if Choice.AGAIN in choices(hold)
+                else "choose --give-up",
+            )
+        # a word that is about no call is kept under no path, so that no call takes it for its own
+        path, attempt = (hold["step"], hold["attempt"]) if about_a_call(hold) else ("", 0)
+        effect = effects.get(attempt_key(path, attempt))
+        if not word.apart:
+            _refuse_unknown(run, hold, effect, word.choice)
+        key = next(key for n in itertools.count() if (key := verdict_key(path, attempt, n)) not in keys)
+        keys.add(key)
+        position += 1
+        changes.append(AddRecord(Record(run.id, key, position, "settled", now, output=text)))
+        settled = {Choice.AGAIN: EffectState.REFUSED, Choice.HAPPENED: EffectState.DONE}.get(word.choice)
+        if settled and word.apart and effect is not None and effect.state in ("unknown", "intended"):
+            output = jsontext.dumps(word.output) if settled is EffectState.DONE else None
+            who = f"person:{word.by}"
+            changes.append(SettleEffect(run.id, effect.key, settled, now, who, output, reason=word.reason or None))
+    if word.version:
+        changes.append(SetVersion(run.id, word.version))
     return changes
+
+
+def _refuse_unknown(run: Run, hold: Mapping[str, Any], effect: EffectRecord | None, choice: Choice) -> None:
+    """No word on many runs repeats what may have happened."""
+    unknown = effect is not None and effect.state in ("unknown", "intended") and not Effect(effect.effect).repeatable
+    if choice is Choice.AGAIN and (unknown or (hold["code"] == "unknown")):
+        raise NotTogether(
+            f"run {show(run.id)}: whether the vendor applied {hold['step']} is not known, so it is not sent again",
+            hint=f"look there, then say it of this one run: `engine runs show {show(run.id)}`",
+        )
 
 
 def _move(run: Run, event: Event, now: float, *, result: bytes | None = None) -> MoveRun:

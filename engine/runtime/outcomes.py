@@ -127,9 +127,14 @@ class Diverged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A person's word on a step: ``again``, ``happened`` (with output) or ``skip``."""
+    """A word on a step: ``again``, ``happened`` (with output) or ``skip``; a person's, or that of a schedule.
+
+    :param version: the scenario version under which the run goes on from here.
+    """
 
     choice: str
     output: Any = None
     reason: str | None = None
     by: str | None = None
+    version: str | None = None
+    automatic: bool = False

@@ -33,6 +33,8 @@ POINTS: dict[str, str] = {
     "probe.after": "the vendor has said what became of a write; the answer is not recorded",
     "wait.begun": "a branch of a run begins to wait for a time",
     "wait.over": "the time that a branch waited for has come, in memory",
+    "bulk.part": "a word on many runs was said of some; the others are as they were",
+    "try.due": "the next automatic try of a held run is due; nothing is written",
     "run.ending": "all steps are through; the end is not recorded",
     "run.moved": "the end, sleep or hold of a run is durable; nobody has been told",
     "history.step": "a step of pruning was chosen; nothing of it is written",

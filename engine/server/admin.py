@@ -15,12 +15,13 @@ from typing import Any
 
 from aiohttp import web
 
-from engine.runtime import commands
 from engine.runtime.host import Host
 from engine.runtime.webhooks import ROTATION_GRACE
 from engine.sdk import jsontext
 from engine.sdk.errors import EngineError
+from engine.server.asked import BadRequest, body_of, text
 from engine.server.redeliver import redeliver
+from engine.server.runs import Runs
 from engine.store.ids import read, show
 
 ADMIN_FILE = "admin.json"
@@ -30,12 +31,6 @@ _TOKEN_BYTES = 24
 _LONGEST_GRACE = 10 * 365 * 86_400.0
 
 _Handler = Callable[[web.Request, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
-
-
-class BadRequest(EngineError):
-    """A request to the API is not what it takes."""
-
-    code = "bad-request"
 
 
 class AdminServer:
@@ -51,10 +46,12 @@ class AdminServer:
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=20_000_000)
+        runs = Runs(self._host)
         routes: dict[str, _Handler] = {
-            "/api/runs/{id}/resume": self._resume,
-            "/api/runs/{id}/retry": self._retry,
-            "/api/runs/{id}/cancel": self._cancel,
+            "/api/runs/together": runs.together,
+            "/api/runs/{id}/resume": runs.resume,
+            "/api/runs/{id}/retry": runs.retry,
+            "/api/runs/{id}/cancel": runs.cancel,
             "/api/receipts/{id}/deliver": self._deliver,
             "/api/webhooks/{name}/rotate": self._rotate,
         }
@@ -83,7 +80,7 @@ class AdminServer:
             if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), f"Bearer {self.token}".encode()):
                 return _json({"error": {"code": "no-token", "message": "the API needs its token"}}, 401)
             try:
-                return _json(await handler(request, await _body(request)), 200)
+                return _json(await handler(request, await body_of(request)), 200)
             except BadRequest as error:
                 return _json({"error": error.to_json()}, 400)
             except EngineError as error:
@@ -94,81 +91,17 @@ class AdminServer:
     async def _health(self, _request: web.Request, _body: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"epoch": self._host.runner.epoch, "broken": self._host.store.broken}
 
-    async def _resume(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        run = await commands.resume(
-            self._host.store,
-            read(request.match_info["id"]),
-            _choice(body),
-            self._host.clock.time(),
-            output=body.get("output"),
-            reason=_text(body, "reason"),
-            by=_text(body, "by"),
-            step=_text(body, "step") or None,
-        )
-        return self._woken(run.id)
-
-    async def _retry(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        run = await commands.retry(
-            self._host.store,
-            read(request.match_info["id"]),
-            self._host.clock.time(),
-            reason=_text(body, "reason"),
-            by=_text(body, "by"),
-        )
-        return self._woken(run.id)
-
-    async def _cancel(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        run = await commands.cancel(
-            self._host.store,
-            read(request.match_info["id"]),
-            self._host.clock.time(),
-            reason=_text(body, "reason"),
-            by=_text(body, "by"),
-        )
-        return self._woken(run.id)
-
     async def _deliver(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        accepted = await redeliver(self._host, read(request.match_info["id"]), _text(body, "scenario") or None)
+        accepted = await redeliver(self._host, read(request.match_info["id"]), text(body, "scenario") or None)
         return {"runs": [show(run_id) for run_id in accepted.runs]}
 
     async def _rotate(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         hook = await self._host.webhooks.rotate(request.match_info["name"], _grace(body))
         return {"name": hook.name, "token": hook.current}
 
-    def _woken(self, run_id: int) -> Mapping[str, Any]:
-        self._host.runner.wake()
-        return {"run": show(run_id)}
-
 
 def _json(value: Any, status: int) -> web.Response:
     return web.Response(body=jsontext.dumps(value), status=status, content_type="application/json")
-
-
-async def _body(request: web.Request) -> Mapping[str, Any]:
-    raw = await request.read()
-    try:
-        body = jsontext.loads(raw) if raw else {}
-    except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise BadRequest("the body must be a JSON object")
-    return body
-
-
-def _text(body: Mapping[str, Any], key: str) -> str:
-    value = body.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadRequest(f"'{key}' must be text")
-    return value
-
-
-def _choice(body: Mapping[str, Any]) -> commands.Choice:
-    try:
-        return commands.Choice(str(body.get("choice")))
-    except ValueError:
-        raise BadRequest(f"'choice' must be one of {', '.join(commands.Choice)}") from None
 
 
 def _grace(body: Mapping[str, Any]) -> float:

@@ -28,6 +28,8 @@ from engine.store.changes import (
     RetireWebhook,
     SetDelivery,
     SettleEffect,
+    SetVersion,
+    StillHeld,
 )
 from engine.store.history import FilePruning
 from engine.store.ids import show
@@ -38,6 +40,8 @@ from engine.store.waits_sql import WaitWriter
 
 #: the state in which a run has an owner
 RUNNING = "running"
+#: why a word on a hold is refused
+NOT_AS_BEFORE = "is not held as it was when it was looked at"
 #: refused requests kept for each webhook
 REFUSALS_KEPT = 20
 
@@ -93,6 +97,8 @@ class Applier:
             SetDelivery: self._set_delivery,
             AddRun: self._add_run,
             MoveRun: self._move_run,
+            StillHeld: lambda _change: None,
+            SetVersion: lambda c: self._run(self._sql["set_version"], (c.version, c.run_id)),
             AddRecord: self._add_record,
             AddEffect: self._add_effect,
             SettleEffect: self._settle_effect,
@@ -171,6 +177,8 @@ class Applier:
                 self._check_delivery(change)  # type: ignore[arg-type]  # as above
             elif kind is AnswerWait and change.must and not self._waits.is_open(change.run_id, change.key):  # type: ignore[union-attr]  # as above
                 raise lost(change.run_id, "does not wait for this any more")  # type: ignore[union-attr]  # as above
+            elif kind is StillHeld:
+                self._check_hold(change)  # type: ignore[arg-type]  # as above
 
     def _check_move(self, move: MoveRun, states: dict[int, str]) -> None:
         state = states.get(move.run_id)
@@ -179,6 +187,11 @@ class Applier:
         if state not in move.sources:
             raise lost(move.run_id, f"is {state or 'gone'}, not {' or '.join(move.sources)}")
         states[move.run_id] = move.state
+
+    def _check_hold(self, change: StillHeld) -> None:
+        (hold,) = self._run(self._sql["hold_of_run"], (change.run_id,)).fetchone() or (None,)
+        if hold != change.hold:
+            raise lost(change.run_id, NOT_AS_BEFORE)
 
     def _check_delivery(self, change: SetDelivery) -> None:
         d = change.delivery

@@ -64,6 +64,23 @@ class MoveRun(NamedTuple):
     """sets ``ended_at`` to ``at``"""
 
 
+class StillHeld(NamedTuple):
+    """Changes nothing; raises ``LostOwnership`` unless the run is held as it was when it was looked at.
+
+    A word on a hold must not meet another hold, which came while the word was thought over.
+    """
+
+    run_id: int
+    hold: bytes | None
+
+
+class SetVersion(NamedTuple):
+    """Lets a run go on under another version of its scenario."""
+
+    run_id: int
+    version: str
+
+
 class AddRecord(NamedTuple):
     """Adds or replaces a journal row, and sets the run's ``recoveries`` to 0: it made progress."""
 
@@ -206,6 +223,8 @@ Change = (
     | SetDelivery
     | AddRun
     | MoveRun
+    | StillHeld
+    | SetVersion
     | AddRecord
     | AddEffect
     | SettleEffect

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.store.apply import REFUSALS_KEPT, RUNNING, clean, lost, not_settable
+from engine.store.apply import NOT_AS_BEFORE, REFUSALS_KEPT, RUNNING, clean, lost, not_settable
 from engine.store.changes import (
     AddDelivery,
     AddEffect,
@@ -28,6 +28,8 @@ from engine.store.changes import (
     RetireWebhook,
     SetDelivery,
     SettleEffect,
+    SetVersion,
+    StillHeld,
 )
 from engine.store.history import prune_tables
 from engine.store.ids import show
@@ -91,6 +93,8 @@ class Transaction:
             SetDelivery: self._set_delivery,
             AddRun: self._add_run,
             MoveRun: self._move_run,
+            StillHeld: lambda _change: None,
+            SetVersion: self._set_version,
             AddRecord: self._add_record,
             AddEffect: self._add_effect,
             SettleEffect: self._settle_effect,
@@ -175,6 +179,10 @@ class Transaction:
                 if state not in change.sources:
                     raise lost(change.run_id, f"is {state or 'gone'}, not {' or '.join(change.sources)}")
                 states[change.run_id] = change.state
+            elif isinstance(change, StillHeld):
+                run = self._tables.runs.get(change.run_id)
+                if run is None or run.hold != change.hold:
+                    raise lost(change.run_id, NOT_AS_BEFORE)
             elif isinstance(change, SetDelivery):
                 d = change.delivery
                 there = self._tables.deliveries.get((d.receipt_id, d.scenario, d.number))
@@ -227,6 +235,10 @@ class Transaction:
             ended_at=move.at if move.ended else run.ended_at,
         )
         self._set(self._tables.runs, run.id, moved)
+
+    def _set_version(self, change: SetVersion) -> None:
+        if run := self._tables.runs.get(change.run_id):
+            self._set(self._tables.runs, run.id, run._replace(version=change.version))
 
     def _add_record(self, change: AddRecord) -> None:
         record = change.record
