@@ -33,6 +33,7 @@ from engine.store.changes import (
 )
 from engine.store.history import FilePruning
 from engine.store.ids import show
+from engine.store.large import LARGE, Spill
 from engine.store.records import SETTABLE, DeliveryState, EffectState
 from engine.store.sql import queries
 from engine.store.waits import AnswerWait
@@ -84,6 +85,7 @@ class Applier:
         self._cursor = db.cursor()
         self._run = self._cursor.execute
         self._sql = queries()
+        self._spill = Spill(self._run)
         #: runs some record of which was not written: their owners are refused until somebody takes them up again
         self.let_go: set[int] = set()
         self._dropped: set[tuple[int, str, int]] = set()
@@ -202,7 +204,8 @@ class Applier:
     # ------------------------------------------------------------- one change each
 
     def _add_receipt(self, change: AddReceipt) -> None:
-        self._run(self._sql_add_receipt, _RECEIPT(change.receipt))
+        row = _RECEIPT(change.receipt)
+        self._run(self._sql_add_receipt, row if len(change.receipt.body) <= LARGE else self._spill(row, 6))
 
     def _add_delivery(self, change: AddDelivery) -> None:
         d = change.delivery
@@ -211,14 +214,18 @@ class Applier:
             if original is not None:
                 self._dropped.add((d.receipt_id, d.scenario, d.number))
                 row = (d.receipt_id, d.scenario, d.number, "duplicate", None, d.event, d.event_id, show(original[0]))
-                self._run(self._sql_add_delivery, row)
+                self._run(self._sql_add_delivery, self._spill(row, 5))
                 return
-        self._run(self._sql_add_delivery, _DELIVERY(d))
+        event = d.event
+        self._run(
+            self._sql_add_delivery,
+            _DELIVERY(d) if event is None or len(event) <= LARGE else self._spill(_DELIVERY(d), 5),
+        )
 
     def _set_delivery(self, change: SetDelivery) -> None:
         d = change.delivery
         row = (d.state.value, d.run_id, d.event, d.event_id, d.reason, d.receipt_id, d.scenario, d.number)
-        self._run(self._sql["set_delivery"], row)
+        self._run(self._sql["set_delivery"], self._spill(row, 2))
 
     def _add_run(self, change: AddRun) -> None:
         run = change.run
@@ -237,17 +244,31 @@ class Applier:
         started = m.at if m.state == RUNNING else None
         ended = m.at if m.ended else None
         row = (m.state, m.epoch, m.due_at, m.hold, m.result, m.notes, 1 if m.recovered else 0, started, ended, m.run_id)
-        self._run(self._sql_move_run, row)
+        if (m.result is not None and len(m.result) > LARGE) or (m.notes is not None and len(m.notes) > LARGE):
+            self._run(self._sql_move_run, self._spill(row, 4, 5))
+        else:
+            self._run(self._sql_move_run, row)
 
     def _add_record(self, change: AddRecord) -> None:
-        self._run(self._sql_add_record, _RECORD(change.record))
+        row = _RECORD(change.record)
+        output, notes = row[7], row[9]
+        if (output is not None and len(output) > LARGE) or (notes is not None and len(notes) > LARGE):
+            row = self._spill(row, 7, 9)
+        self._run(self._sql_add_record, row)
         self._progress(change.record.run_id)
 
     def _add_effect(self, change: AddEffect) -> None:
-        self._run(self._sql_add_effect, _EFFECT(change.effect))
+        row, notes = _EFFECT(change.effect), change.effect.notes
+        if len(change.effect.request) > LARGE or (notes is not None and len(notes) > LARGE):
+            row = self._spill(row, 7, 14, 17)
+        self._run(self._sql_add_effect, row)
 
     def _settle_effect(self, change: SettleEffect) -> None:
-        self._run(self._sql_settle_effect, _SETTLED(change))
+        row = _SETTLED(change)
+        output, notes = row[3], row[6]
+        if (output is not None and len(output) > LARGE) or (notes is not None and len(notes) > LARGE):
+            row = self._spill(row, 3, 6)
+        self._run(self._sql_settle_effect, row)
         if change.state is EffectState.DONE:
             self._progress(change.run_id)
 

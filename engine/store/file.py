@@ -17,6 +17,8 @@ from engine.store.trouble import explain
 APPLICATION_ID = 1397964105
 #: milliseconds that a write waits for the short writes of other processes
 BUSY_TIMEOUT = 10_000
+#: bytes to which the log is cut when it begins anew
+LOG_LIMIT = 16_000_000
 #: KiB of pages kept in memory by each connection
 CACHE = 32_000
 
@@ -25,6 +27,10 @@ _WRITER = (
     "pragma fullfsync = on",  # macOS: fsync alone does not reach the disk there
     "pragma checkpoint_fullfsync = on",
     "pragma foreign_keys = off",
+    # a row that another one replaces is counted as removed
+    "pragma recursive_triggers = on",
+    # what the log grew to while a long read kept it is given back when it begins anew
+    f"pragma journal_size_limit = {LOG_LIMIT}",
     f"pragma cache_size = -{CACHE}",
     "pragma temp_store = memory",
 )

@@ -250,6 +250,8 @@ class FilePruning:
             self._key(step, kind, at, number)
         for version in step.versions:
             done.versions += self._do("prune_version", version)
+        for digest in step.values:
+            self._do("prune_large", digest)
         done.seconds = time.perf_counter() - began
 
     def _do(self, name: str, *values: Any) -> int:

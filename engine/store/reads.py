@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.store.large import places, whole
 from engine.store.records import (
     Delivery,
     DeliveryState,
@@ -48,11 +49,13 @@ def _any_of(states: Sequence[str] | None) -> str | None:
 
 
 def _all(db: sqlite3.Connection, name: str, values: Any = ()) -> list[tuple[Any, ...]]:
-    return db.execute(queries()[name], values).fetchall()
+    rows = db.execute(queries()[name], values).fetchall()
+    return [whole(db, name, row) for row in rows] if places(name) else rows
 
 
 def _one(db: sqlite3.Connection, name: str, values: Any = ()) -> Any:
-    return db.execute(queries()[name], values).fetchone()
+    row = db.execute(queries()[name], values).fetchone()
+    return whole(db, name, row) if row is not None else None
 
 
 def run(db: sqlite3.Connection, run_id: int) -> Run | None:
