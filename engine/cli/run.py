@@ -26,7 +26,7 @@ from engine.runtime.host import Host, Options
 from engine.runtime.intake import Accepted
 from engine.runtime.polling import delivery as poll_delivery
 from engine.runtime.webhooks import webhook_name
-from engine.scenario.plan import Listening, Polling, Scenario
+from engine.scenario.plan import Listening, ModuleTrigger, Polling, Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import utc
 from engine.sdk.errors import EngineError
@@ -188,7 +188,7 @@ class _Run:
         if plan.description:
             say(dim(f"  {excerpt(plan.description, width() - 3)}"))
         about = [f"event {_topic(body)}"] if _topic(body) else []
-        about += [f"to {plan.trigger.module_name}"] if plan.trigger else []
+        about += [f"to {plan.trigger.module_name}"] if isinstance(plan.trigger, ModuleTrigger) else []
         if about:
             say(f"  {' '.join(about)}")
         if order.simulate:
@@ -255,7 +255,7 @@ class _Run:
         self._watcher.forget(run.id)
 
     def _invite(self, plan: Scenario, url: str) -> None:
-        assert plan.trigger is not None
+        assert isinstance(plan.trigger, Listening)
         if self._json:
             print_json({"url": url}, line=True)
         else:

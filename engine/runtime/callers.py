@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from engine.runtime.connections import Connections
 from engine.runtime.declared import DeclaredRequest
 from engine.runtime.pacing import Pace
-from engine.scenario.plan import ModuleStep, Trigger
+from engine.scenario.plan import ModuleStep, ModuleTrigger
 from engine.sdk import jsontext
 from engine.sdk.errors import DataError, EngineError, ModuleError, PluginError
 from engine.sdk.http import Http, Response
@@ -227,7 +227,7 @@ class PluginFault(ModuleError, PluginError):
     code = "plugin-error"
 
 
-def plugin_fault(step: ModuleStep | Trigger, error: Exception) -> PluginFault:
+def plugin_fault(step: ModuleStep | ModuleTrigger, error: Exception) -> PluginFault:
     """The error that stands for a plugin's own mistake, with the file and line of it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "/engine/runtime/" not in f.filename] or frames

@@ -23,6 +23,7 @@ from engine.runtime.pruning import Pruner
 from engine.runtime.runner import Runner
 from engine.runtime.secrets import KeyRing, SecretBox, Secrets
 from engine.runtime.simulation import Simulators
+from engine.runtime.timekeeper import Timekeeper
 from engine.runtime.webhooks import Webhooks
 from engine.scenario.diagnostics import Diagnostic, ScenarioError, Severity
 from engine.scenario.load import check_unique, load_file
@@ -155,6 +156,9 @@ class Host:
             lambda: self.catalog.versions,
             clock,
             faults=options.faults,
+        )
+        self.timekeeper = Timekeeper(
+            self._scenarios, self.store, self.runner, self.intake, clock, faults=options.faults
         )
         self.webhooks = Webhooks(self.store, clock)
         await self.webhooks.load(self._scenarios, self.project.settings.webhooks)

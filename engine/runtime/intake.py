@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,9 @@ from engine.runtime.outcomes import Held, Hold
 from engine.runtime.rundata import is_json, names, request_name
 from engine.runtime.runner import Runner
 from engine.runtime.states import State
+from engine.runtime.ticks import SCHEDULE
 from engine.scenario.expressions import ExpressionError
-from engine.scenario.plan import Listening, Polling, Scenario
+from engine.scenario.plan import Listening, ModuleTrigger, Polling, Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.errors import DataError, StoreError
@@ -230,12 +231,15 @@ class _Sorter:
         plan, trigger = self._plan, self._plan.trigger
         if isinstance(trigger, Polling):
             return [self._item(trigger, number, item) for number, item in enumerate(self._incoming.body)]
+        if self._incoming.method == SCHEDULE:
+            return list(self._moments())
         try:
             events = self._events()
         except DataError as error:
             return [(self._delivery(0, DeliveryState.REJECTED, reason=error.message), None, None)]
         except Exception as error:  # noqa: BLE001 - a plugin's mistake; the receipt keeps the body, and says what happened
-            reason = f"the parser of {trigger.module_name if trigger else ''} raised {type(error).__name__}: {error}"
+            parser = trigger.module_name if isinstance(trigger, ModuleTrigger) else ""
+            reason = f"the parser of {parser} raised {type(error).__name__}: {error}"
             return [(self._delivery(0, DeliveryState.REJECTED, reason=reason), None, None)]
         if not events:
             return [(self._delivery(0, DeliveryState.FILTERED, reason="the delivery holds no event"), None, None)]
@@ -274,6 +278,14 @@ class _Sorter:
         # a record that changes keeps its id, so the id tells no duplicates: the poll's cursor does
         subject = None if event.subject is None else str(event.subject)
         return self._one(number, replace(event, body=body, id=None, subject=subject))
+
+    def _moments(self) -> Iterator[tuple[Delivery, _Start | None, str | None]]:
+        """The moments of a schedule; those that were left out have one fate together."""
+        number = 0
+        for number, moment in enumerate(self._incoming.body["moments"], 1):
+            yield self._one(number - 1, Event(moment["event"], self._intake.identity(moment["id"])))
+        if reason := self._incoming.body["left_out"]:
+            yield self._delivery(number, DeliveryState.FILTERED, reason=reason), None, None
 
     def _storable(self, body: Any) -> Any:
         """An event's body as the store will hold it, so that a run sees the same now and later."""

@@ -286,6 +286,19 @@ CODES: dict[str, Code] = {
         f"{_POLLING}  start: {{since: yesterday}}\nsteps: []\n",
         f"{_POLLING}  start: {{since: 2024-03-05T09:00:00Z}}\nsteps: []\n",
     ),
+    "schedule": Code(
+        "A schedule is none, or has keys that do not go together.",
+        "It would fire at another time than meant, or never.",
+        'scenario: example\ntrigger:\n  schedule: {cron: "0 25 * * *"}\nsteps: []\n',
+        'scenario: example\ntrigger:\n  schedule: {cron: "0 5 * * *"}\nsteps: []\n',
+    ),
+    "timezone": Code(
+        "There is no such time zone.",
+        "Names are those of the IANA database. Short ones such as `CEST` stand for an offset, not for a place that sets"
+        " its clocks, and many are not in it.",
+        "scenario: example\ntimezone: Europe/Berln\nsteps: []\n",
+        "scenario: example\ntimezone: Europe/Berlin\nsteps: []\n",
+    ),
     "webhook-unknown": Code(
         "`engine.yaml` declares no webhook of this name.",
         "The scenario would never receive anything.",

@@ -12,14 +12,16 @@ from engine.scenario.report import Report
 RESERVED = frozenset("trigger request steps vars inputs item index run error env".split())  # noqa: SIM905 - as the language lists them
 IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 
-SCENARIO = ("scenario", "description", "active", "trigger", "vars", "subject", "keep", "steps")
+SCENARIO = ("scenario", "description", "active", "timezone", "trigger", "vars", "subject", "keep", "steps")
 SCENARIO_LATER = (
     *("inputs", "output", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "on_failure", "expect"),
-    *("timezone",),
 )
-TRIGGER = ("module", "connection", "webhook", "every", "start", "with", "if")
+TRIGGER = ("module", "connection", "webhook", "every", "start", "with", "schedule", "if")
 #: keys that only one kind of trigger has
 TRIGGER_KINDS = {"webhook": ("webhook",), "polling": ("every", "start")}
+#: what a schedule goes by, of which it has one
+SCHEDULE_KINDS = ("cron", "every", "at")
+SCHEDULE = (*SCHEDULE_KINDS, "offset", "timezone", "missed", "limit")
 RETRY = ("attempts", "backoff", "from", "to", "jitter", "on")
 ANY_STEP = ("id", "name", "if", "retry", "timeout", "on_error")
 #: keys by the kind of step they belong to; the first names the kind in the file

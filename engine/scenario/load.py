@@ -18,6 +18,7 @@ from engine.scenario.nodes import Scalar
 from engine.scenario.plan import Scenario, Step, Trigger
 from engine.scenario.references import Names
 from engine.scenario.report import Report
+from engine.scenario.schedule_reader import read_zone
 from engine.scenario.steps import StepReader, steps_within
 from engine.scenario.triggers import REQUEST, TriggerReader
 from engine.scenario.types import STRING, UNKNOWN
@@ -104,12 +105,14 @@ class _Loader:
         root, reader = self._root, self._reader
         check_keys(root, SCENARIO, SCENARIO_LATER, "a scenario", self._report)
         name, place = self._name()
+        zone = read_zone(root.get("timezone"), self._report) or "UTC"
         event: Schema = UNKNOWN
         trigger: Trigger | None = None
         condition: Expression | None = None
         trigger_node = reader.mapping(root.get("trigger"), "`trigger`")
         if trigger_node is not None:
-            trigger, event, condition = TriggerReader(self._report, self._lookup, self._values).read(trigger_node)
+            reading = TriggerReader(self._report, self._lookup, self._values)
+            trigger, event, condition = reading.read(trigger_node, zone)
         guards = (condition.text,) if condition is not None else ()
         outside = Names({"trigger": event, "request": REQUEST}, guards=guards)
         variables_node = reader.mapping(root.get("vars"), "`vars`")
@@ -128,6 +131,7 @@ class _Loader:
             steps=steps,
             description=reader.text(root.get("description"), "`description`") or "",
             active=reader.boolean(root.get("active"), "`active`", default=True),
+            timezone=zone,
             trigger=trigger,
             variables=variables,
             subject=subject[0] if subject is not None else None,

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import Expression, Template
+from engine.scenario.timetables import Timetable
 from engine.sdk.errors import ModuleError
 from engine.sdk.http import LONGEST_WAIT
 from engine.sdk.modules import Config, Module, PollingTrigger, WebhookTrigger
@@ -157,20 +158,28 @@ class StopStep(Step):
 class Trigger:
     """What starts the scenario.
 
-    :param config: the trigger's ``with:``, without expressions.
     :param condition: the trigger's ``if``: an event for which it is false is ``filtered``.
     """
 
-    module_name: str
-    module: Module
     place: Place
-    connection: str | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
     condition: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listening(Trigger):
+class ModuleTrigger(Trigger):
+    """An app's trigger.
+
+    :param config: the trigger's ``with:``, without expressions.
+    """
+
+    module_name: str
+    module: Module
+    connection: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening(ModuleTrigger):
     """The vendor calls a URL.
 
     :param webhook: name of a shared webhook of ``engine.yaml``.
@@ -189,7 +198,7 @@ class Start(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Polling(Trigger):
+class Polling(ModuleTrigger):
     """The vendor is asked again and again.
 
     :param every: seconds from the beginning of one sweep to that of the next.
@@ -200,6 +209,26 @@ class Polling(Trigger):
     every: float
     start: Start = Start.FROM_NOW
     since: float | None = None
+
+
+class Missed(StrEnum):
+    """What becomes of moments of a schedule that passed while nothing ran."""
+
+    SKIP = "skip"
+    ONCE = "once"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduled(Trigger):
+    """The clock starts it.
+
+    :param limit: of ``missed: all``: how many missed moments, the newest, are made up for.
+    """
+
+    timetable: Timetable
+    missed: Missed = Missed.ONCE
+    limit: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +256,7 @@ class Scenario:
     """A scenario, ready to run.
 
     :param version: fingerprint of the source text; runs keep the version that they started with.
+    :param timezone: in which its schedule counts.
     :param trigger: None for a scenario that is only started by hand.
     :param subject: whom an event is about; None: the app says.
     :param keep: how long its runs stay; None: as the project says.
@@ -240,6 +270,7 @@ class Scenario:
     steps: tuple[Step, ...]
     description: str = ""
     active: bool = True
+    timezone: str = "UTC"
     trigger: Trigger | None = None
     variables: Mapping[str, Template] = field(default_factory=dict)
     subject: Expression | None = None

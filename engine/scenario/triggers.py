@@ -13,6 +13,7 @@ from engine.scenario.plan import Listening, Polling, Start, Trigger
 from engine.scenario.policies import Policies
 from engine.scenario.references import Names
 from engine.scenario.report import Report
+from engine.scenario.schedule_reader import TICK, ScheduleReader
 from engine.scenario.types import STRING, UNKNOWN
 from engine.scenario.values import Values, expressions_in
 from engine.sdk.modules import Module, PollingTrigger, Schema, WebhookTrigger
@@ -37,16 +38,24 @@ class TriggerReader:
         self._values = values
         self._reader = Reader(report)
 
-    def read(self, node: Mapping) -> tuple[Trigger | None, Schema, Expression | None]:
-        """The trigger, or None when it cannot be made; the schema of its event; its ``if``."""
+    def read(self, node: Mapping, zone: str) -> tuple[Trigger | None, Schema, Expression | None]:
+        """The trigger, or None when it cannot be made; the schema of its event; its ``if``.
+
+        :param zone: the scenario's time zone.
+        """
         check_keys(node, TRIGGER, (), "a trigger", self._report)
+        if node.get("schedule") is not None:
+            condition = self._condition(node, TICK)
+            return ScheduleReader(self._report, zone).read(node, condition), TICK, condition
         webhook = self._lookup.webhook(node.get("webhook"))
         module_node, config = node.get("module"), node.get("with")
         if isinstance(config, Scalar) and config.value is None:
             config = None
         literal = config is None or self._literal(config)
         if module_node is None:
-            self._report.add("missing-key", "a trigger needs a `module`", node.place, "see `engine modules`")
+            self._report.add(
+                "missing-key", "a trigger needs a `module` or a `schedule`", node.place, "see `engine modules`"
+            )
         found = self._lookup.module(module_node) if module_node is not None else None
         name, module = found if found is not None else ("", None)
         event: Schema = UNKNOWN
@@ -59,9 +68,7 @@ class TriggerReader:
         elif module_node is not None and module is not None:
             message = f"'{name}' is no trigger, it does not start scenarios"
             self._report.add("trigger-kind", message, module_node.place, "call it as a step")
-        condition_node = node.get("if")
-        names = Names({"trigger": event, "request": REQUEST})
-        condition = self._values.condition(condition_node, names) if condition_node is not None else None
+        condition = self._condition(node, event)
         settings = plain(config) if config is not None and literal else {}
         trigger: Trigger | None = None
         if isinstance(module, WebhookTrigger):
@@ -88,6 +95,11 @@ class TriggerReader:
                 since=since,
             )
         return trigger, event, condition
+
+    def _condition(self, node: Mapping, event: Schema) -> Expression | None:
+        condition = node.get("if")
+        names = Names({"trigger": event, "request": REQUEST})
+        return self._values.condition(condition, names) if condition is not None else None
 
     def _literal(self, config: Node) -> bool:
         found = next(expressions_in(config), None)

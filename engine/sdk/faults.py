@@ -19,6 +19,7 @@ POINTS: dict[str, str] = {
     "poll.stored": "a page of a polling trigger, its cursor and its runs are durable; none of the runs has begun",
     "run.claiming": "a run was found that is queued or due; nobody has it",
     "run.taken": "the claim of a run is durable; what the run did before is not read",
+    "schedule.due": "moments of a schedule are due; nothing of them is stored",
     "run.claimed": "the run is claimed; no step has run",
     "run.recovering": "runs of a dead owner were found; none of them is back in the queue",
     "run.recovered": "all runs of a dead owner are back in the queue; none is claimed",

@@ -110,6 +110,8 @@ class Service:
         self._stack.callback((host.data / ADMIN_FILE).unlink, missing_ok=True)
         self._stack.push_async_callback(host.poller.stop)
         host.poller.start()
+        self._stack.push_async_callback(host.timekeeper.stop)
+        host.timekeeper.start(self._accepted)
 
     async def _listen(self, runner: web.BaseRunner, address: str, port: int, what: str, setting: str) -> int:
         await runner.setup()

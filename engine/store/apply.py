@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from engine.sdk.errors import LostOwnership, StoreError
+from engine.store import schedules
 from engine.store.changes import (
     AddDelivery,
     AddEffect,
@@ -113,6 +114,7 @@ class Applier:
             PutPollItems: self._put_poll_items,
             DropPollItems: self._drop_poll_items,
             Prune: FilePruning(self._run).apply,
+            **schedules.on_file(self._run),
         }
         self._waits = WaitWriter(self._run, self._move_run)
         self._do.update(self._waits.handlers)

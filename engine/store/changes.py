@@ -18,6 +18,7 @@ from engine.store.records import (
     Run,
     Webhook,
 )
+from engine.store.schedules import ScheduleChange
 from engine.store.waits import WaitChange
 
 
@@ -240,6 +241,7 @@ Change = (
     | DropPollItems
     | WaitChange
     | Prune
+    | ScheduleChange
 )
 
 

@@ -22,6 +22,7 @@ from engine.store.records import (
     RunFilter,
     Webhook,
 )
+from engine.store.schedules import Schedule
 from engine.store.waits import WaitReads
 
 if TYPE_CHECKING:
@@ -177,6 +178,14 @@ class Store(Protocol):
 
     async def poll_items(self, scenario: str, simulated: bool) -> Sequence[PollItem]:
         """The records that a scenario's polling trigger has seen and must know again, by id."""
+        ...
+
+    async def schedules(self) -> Sequence[Schedule]:
+        """Where all schedules stand, by scenario, the real one before the simulated."""
+        ...
+
+    async def gone_triggers(self) -> Mapping[str, float]:
+        """Since when scenarios are not loaded whose triggers' standing is kept."""
         ...
 
     async def secrets(self) -> Mapping[str, bytes]:

@@ -31,6 +31,7 @@ from engine.store.records import (
     RunFilter,
     Webhook,
 )
+from engine.store.schedules import Schedule
 from engine.store.tables import Tables, Transaction
 from engine.store.trouble import explain, refuse
 from engine.store.waits_memory import MemoryWaits
@@ -340,6 +341,16 @@ class MemoryStore:
         self._usable()
         own = (item for key, item in self._tables.poll_items.items() if key[:2] == (scenario, simulated))
         return sorted(own, key=_id)
+
+    async def schedules(self) -> Sequence[Schedule]:
+        """Where all schedules stand, by scenario, the real one before the simulated."""
+        self._usable()
+        return [row for _, row in sorted(self._tables.schedules.items())]
+
+    async def gone_triggers(self) -> Mapping[str, float]:
+        """Since when scenarios are not loaded whose triggers' standing is kept."""
+        self._usable()
+        return dict(sorted(self._tables.gone_triggers.items()))
 
     async def secrets(self) -> Mapping[str, bytes]:
         """All encrypted values by name."""

@@ -13,7 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from engine.sdk.clock import Clock
 from engine.sdk.errors import StoreError
 from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
-from engine.store import reads
+from engine.store import reads, schedules
 from engine.store.changes import Change, Owner
 from engine.store.file import alone, connect, create, migrate
 from engine.store.ids import IdSource
@@ -32,6 +32,7 @@ from engine.store.records import (
     RunFilter,
     Webhook,
 )
+from engine.store.schedules import Schedule
 from engine.store.sql import queries
 from engine.store.trouble import explain
 from engine.store.waits_sql import SqliteWaits
@@ -222,6 +223,14 @@ class SqliteStore:
     async def poll_items(self, scenario: str, simulated: bool) -> Sequence[PollItem]:
         """The records that a scenario's polling trigger has seen and must know again, by id."""
         return await self._read(reads.poll_items, scenario, simulated)
+
+    async def schedules(self) -> Sequence[Schedule]:
+        """Where all schedules stand, by scenario, the real one before the simulated."""
+        return await self._read(schedules.schedules)
+
+    async def gone_triggers(self) -> Mapping[str, float]:
+        """Since when scenarios are not loaded whose triggers' standing is kept."""
+        return await self._read(schedules.gone_triggers)
 
     async def secrets(self) -> Mapping[str, bytes]:
         """All encrypted values by name."""

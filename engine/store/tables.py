@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from engine.store import schedules
 from engine.store.apply import NOT_AS_BEFORE, REFUSALS_KEPT, RUNNING, clean, lost, not_settable
 from engine.store.changes import (
     AddDelivery,
@@ -47,6 +48,7 @@ from engine.store.records import (
     Run,
     Webhook,
 )
+from engine.store.schedules import Schedule
 from engine.store.waits import AnswerWait
 from engine.store.waits_memory import MemoryWaitWriter, WaitTables
 
@@ -72,6 +74,8 @@ class Tables:
     poll_items: dict[tuple[str, bool, str], PollItem] = field(default_factory=dict)
     waiting: WaitTables = field(default_factory=WaitTables)
     kept_keys: dict[tuple[str, float, int], bool] = field(default_factory=dict)
+    schedules: dict[tuple[str, bool], Schedule] = field(default_factory=dict)
+    gone_triggers: dict[str, float] = field(default_factory=dict)
     epoch: int = 0
 
     def original(self, delivery: Delivery) -> Delivery | None:
@@ -107,6 +111,7 @@ class Transaction:
             PutPollItems: self._put_poll_items,
             DropPollItems: self._drop_poll_items,
             Prune: lambda step: prune_tables(self, step),
+            **schedules.in_memory(tables, self._set, self._remove),
         }
         self._waits = MemoryWaitWriter(tables, self._set, self._remove, self._move_run)
         self._do.update(self._waits.handlers)

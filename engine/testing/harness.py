@@ -19,6 +19,7 @@ from engine.runtime.polling import ModulePages, Pages, Poller, polled
 from engine.runtime.polling import delivery as poll_delivery
 from engine.runtime.project import Project
 from engine.runtime.runner import Runner
+from engine.runtime.timekeeper import Timekeeper
 from engine.scenario.diagnostics import ScenarioError, Severity
 from engine.scenario.load import load_scenario
 from engine.scenario.plan import Scenario
@@ -162,6 +163,8 @@ class Harness:
         self.poller = Poller(
             self.plans, self.store, self._runner, self.intake, self._new_pages(), self.clock, faults=self.faults
         )
+        self.timekeeper = Timekeeper(self.plans, self.store, self._runner, self.intake, self.clock, faults=self.faults)
+        await self.timekeeper.prepare()
 
     def _new_pages(self) -> Pages:
         if self.pages is not None:
@@ -189,6 +192,7 @@ class Harness:
         runner, self._runner = self._runner, None
         if runner is not None:
             await self.poller.stop()
+            await self.timekeeper.stop()
             await runner.stop(grace=0)
 
     async def restart(self, faults: Faults = NO_FAULTS) -> None:
@@ -226,6 +230,15 @@ class Harness:
         for plan in self.plans:
             if polled(plan) is not None and plan.active and name in (None, plan.name):
                 await self.poller.sweep(plan, accepted=found.append)
+        return found
+
+    async def tick(self, name: str | None = None) -> list[Accepted]:
+        """Start what the schedules of all active scenarios, or of the one that is named, ask for by now.
+
+        :returns: what became of each schedule that was due.
+        """
+        found: list[Accepted] = []
+        await self.timekeeper.look(name, accepted=found.append)
         return found
 
     async def run(self, event: Any, **options: Any) -> RunResult:
