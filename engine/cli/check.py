@@ -127,7 +127,7 @@ def _check(workspace: Workspace, paths: list[Path], found: _Found) -> None:
         if path.name in (SETTINGS, CONNECTIONS):
             continue
         file = shorten(path)
-        plan, diagnostics = load_file(file, registry, connections, webhooks)
+        plan, diagnostics = load_file(file, registry, connections, webhooks, project.settings.defaults)
         found.diagnostics += diagnostics
         found.sources[str(file)] = file.read_text("utf-8", "replace")
         found.files.add(path)

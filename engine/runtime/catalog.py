@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.plugins import Registry
-from engine.scenario.load import load_scenario
+from engine.scenario.load import kept, load_kept
 from engine.scenario.plan import Keep, Scenario
 from engine.sdk.clock import Clock
 from engine.sdk.errors import EngineError
@@ -52,7 +52,7 @@ class Catalog:
     async def keep(self) -> None:
         """Store the sources of all current versions: runs go on under them whatever happens to the files."""
         now = self._clock.time()
-        changes = [AddVersion(s.version, s.name, s.source.encode(), now) for s in self._current.values()]
+        changes = [AddVersion(s.version, s.name, kept(s).encode(), now) for s in self._current.values()]
         if changes:
             await self._store.put(*changes)
 
@@ -63,7 +63,7 @@ class Catalog:
         source = await self._store.version(version)
         if source is None:
             raise VersionUnavailable(f"version {version} of scenario '{name}' is not in the store")
-        plan, diagnostics = load_scenario(source.decode(), f"{name}@{version[:8]}", self._registry)
+        plan, diagnostics = load_kept(source.decode(), f"{name}@{version[:8]}", self._registry)
         if plan is None:
             raise VersionUnavailable(
                 f"version {version[:8]} of scenario '{name}' no longer loads: {diagnostics[0]}",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.observers import Observer
 from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdict
 from engine.scenario.plan import ModuleStep, Step
-from engine.sdk import jsontext
+from engine.sdk import errors, jsontext
 from engine.sdk.clock import Clock, iso, utc
 from engine.sdk.errors import STANDARD_TYPES, DataError, EngineError, ModuleError
 from engine.sdk.faults import NO_FAULTS, Faults
@@ -77,6 +77,7 @@ class DurableEffects:
         self._branches = 1
         self._waits: list[float] = []
         self._deadlines: list[float] = []
+        self._hurry = False
         #: settled effects that no awaited commit has covered yet, for the case that the store breaks
         self.unconfirmed: list[SettleEffect] = []
         self.round = journal.round
@@ -88,6 +89,20 @@ class DurableEffects:
 
     def decided(self, key: str) -> Any:
         return self._journal.notes.get(key)
+
+    def remembers(self, key: str) -> bool:
+        return key in self._journal.notes
+
+    def begun(self, path: str, attempt: int) -> bool:
+        key = attempt_key(path, attempt)
+        # what a transform gave is a decision
+        return key in self._journal.effects or key in self._journal.records or path in self._journal.notes
+
+    def hit(self, point: str) -> None:
+        self._faults.hit(point)
+
+    def hurry(self, *, on: bool) -> None:
+        self._hurry = on
 
     def decide(self, key: str, compute: Callable[[], Any]) -> Any:
         notes = self._journal.notes
@@ -183,8 +198,10 @@ class DurableEffects:
     def _consider_suspending(self) -> None:
         if self._waits and len(self._waits) == self._branches:
             due = min(*self._waits, *self._deadlines, self._waits[0])
-            if due - self._clock.time() > SUSPEND_AFTER:
-                self._suspend(due)
+            now = self._clock.time()
+            if due - now > SUSPEND_AFTER:
+                # a run that is about to go back does not sit out what its branches wait for
+                self._suspend(now if self._hurry else due)
 
     # ------------------------------------------------------------------ calls
 
@@ -261,12 +278,23 @@ class DurableEffects:
                 await self.sleep_until(self._clock.time() + wait)
             self._faults.hit("turn.taken")
 
+    async def _try(self, step: ModuleStep, config: Config, attempt: Attempt) -> Any:
+        """Make the call within the time of one try."""
+        if step.try_timeout is None:
+            return await self._caller.call(step, config, attempt)
+        try:
+            async with self._clock.timeout(step.try_timeout):
+                return await self._caller.call(step, config, attempt)
+        except TimeoutError:
+            message = f"the try was not finished within {step.try_timeout:g} s"
+            raise errors.TimeoutError(message, place=str(step.place)) from None
+
     # ------------------------------------------------------------------ reads
 
     async def _read(self, step: ModuleStep, path: str, key: str, attempt: int, config: Config, fingerprint: str) -> Any:
         self._faults.hit("call.before")
         await self._turn(step, config)
-        output = _encoded(step, await self._caller.call(step, config, self._attempt(path, attempt)))
+        output = _encoded(step, await self._try(step, config, self._attempt(path, attempt)))
         self._faults.hit("call.after")
         self._record(step, key, "call", fingerprint, output=output)
         return _value(output)
@@ -346,7 +374,7 @@ class DurableEffects:
         self._faults.hit("effect.intended")
         info = self._attempt(path, attempt)
         try:
-            output = await self._caller.call(step, jsontext.loads(request), info)
+            output = await self._try(step, jsontext.loads(request), info)
         except asyncio.CancelledError:
             cut = ModuleError("cut off before the answer came", place=str(step.place))
             self._settle(intent, EffectState.UNKNOWN, "cut-off", error=cut)
@@ -406,17 +434,6 @@ class DurableEffects:
         died = ModuleError("the process ended before the answer came", place=step_place)
         return self._settle(effect, EffectState.UNKNOWN, "recovery", error=died)
 
-    def unsettled(self, loop: str, ids: Collection[str]) -> list[tuple[str, int, ModuleError]]:
-        found = []
-        for row in tuple(self._journal.effects.values()):
-            path, attempt = row.key.rpartition("#")[0], _number(row.key)
-            if Effect(row.effect).repeatable or not path.startswith(loop) or path.rpartition("/")[2] not in ids:
-                continue
-            effect = self._died(None, row) if row.state is EffectState.INTENDED else row
-            if effect.state is EffectState.UNKNOWN and self.verdict(path, attempt) is None:
-                found.append((path, attempt, _restored(effect.error)))
-        return found
-
     # ------------------------------------------------------------------ outcomes known from before
 
     async def _known(self, step: ModuleStep, path: str, effect: EffectRecord) -> Any:
@@ -424,7 +441,7 @@ class DurableEffects:
             return _value(effect.output)
         if effect.state is EffectState.REFUSED:
             if (effect.settled_by or "").startswith("person:"):
-                raise Interrupted("a person says that it did not happen")
+                raise Interrupted("a person says that it did not happen", refused=True)
             raise _restored(effect.error)
         if effect.state is EffectState.INTENDED:
             effect = self._died(str(step.place), effect)

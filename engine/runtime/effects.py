@@ -6,13 +6,12 @@ test and another backend are each another implementation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from engine.runtime.outcomes import Verdict
 from engine.scenario.expressions import Context
 from engine.scenario.plan import ModuleStep, Step
-from engine.sdk.errors import ModuleError
 
 
 class Effects(Protocol):
@@ -60,12 +59,20 @@ class Effects(Protocol):
         """The round in which a person last let a step go on that had run out of time; 0 when nobody did."""
         ...
 
-    def unsettled(self, loop: str, ids: Collection[str]) -> list[tuple[str, int, ModuleError]]:
-        """Writes (path, attempt, error) of unknown outcome that must not be repeated and that nobody has settled.
+    def remembers(self, key: str) -> bool:
+        """Whether a decision is recorded under the key."""
+        ...
 
-        :param loop: what their paths begin with.
-        :param ids: of the steps that they may be of.
-        """
+    def begun(self, path: str, attempt: int) -> bool:
+        """Whether the journal has something of the attempt."""
+        ...
+
+    def hit(self, point: str) -> None:
+        """Pass a fault point."""
+        ...
+
+    def hurry(self, *, on: bool) -> None:
+        """Whether the run, when nothing but waits is left of it, is walked again at once and not when one is over."""
         ...
 
     def failed_at(self, path: str, attempt: int) -> float:
@@ -101,5 +108,8 @@ class Effects(Protocol):
         ...
 
     def finished(self, step: Step, path: str, status: str, value: Any) -> None:
-        """For whoever watches: a step is ``done``, ``skipped``, ``failed`` or ``ignored``, with its output or error."""
+        """For whoever watches: how a step ended, with its output or error.
+
+        :param status: ``done``, ``skipped``, ``failed``, ``ignored`` or ``handled``.
+        """
         ...

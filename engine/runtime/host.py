@@ -72,7 +72,7 @@ def load_scenarios(
     sources: dict[str, str] = {}
     for path in project.scenario_files(paths):
         try:
-            plan, found = load_file(path, registry, connections, project.settings.webhooks)
+            plan, found = load_file(path, registry, connections, project.settings.webhooks, project.settings.defaults)
             sources[str(path)] = path.read_text("utf-8", "replace")
         except OSError as error:
             raise ConfigError(f"the scenario cannot be read: {error.strerror}", place=str(path)) from None

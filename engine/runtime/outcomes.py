@@ -10,24 +10,43 @@ from engine.sdk.errors import EngineError, ModuleError
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """All steps are through, or a ``stop: success`` was reached, with what it said."""
+    """All steps are through, or a ``stop: success`` was reached, with what it said.
+
+    :param committed: the step that failed and whose ``on_error: commit`` ended the run.
+    """
 
     output: Any = None
     message: Any = None
+    committed: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        said = {"output": self.output, "message": self.message, "committed": self.committed}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A step failed for good, or a ``stop: failure`` was reached, with the output that it gave."""
+    """A step failed for good, or a ``stop: failure`` was reached, with the output that it gave.
+
+    :param rolled_back: whether what was done before was undone.
+    :param on_failure: the error of the scenario's ``on_failure``, which does not hide the first one.
+    """
 
     error: dict[str, Any]
     output: Any = None
+    rolled_back: bool = False
+    on_failure: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        beside = {"output": self.output, "rolled_back": self.rolled_back or None, "on_failure": self.on_failure}
+        return {"error": self.error, **{name: value for name, value in beside.items() if value is not None}}
 
 
 #: why runs are held, for the reference pages
 HOLD_CODES: dict[str, str] = {
     "unknown": "a write that must not be repeated ended without a known outcome",
     "failed": "a step failed, and its `on_error` is `hold`",
+    "undo": "the run is being rolled back, and a step of an `undo` failed or ended without a known outcome",
     "diverged": "the journal holds another call under this key than the scenario makes now",
     "poison": "the run was taken over several times and made no progress",
     "trigger": "the trigger's filter or subject failed on this event",
@@ -44,6 +63,7 @@ class Hold:
     :param code: a key of ``HOLD_CODES``.
     :param step: the step's path.
     :param attempt: number of the attempt that it is about.
+    :param retry: seconds until the run is tried again without a person, one for each time.
     """
 
     code: str
@@ -51,15 +71,17 @@ class Hold:
     step: str
     attempt: int = 0
     error: dict[str, Any] | None = None
+    retry: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        hold = {
             "code": self.code,
             "message": self.message,
             "step": self.step,
             "attempt": self.attempt,
             "error": self.error,
         }
+        return {**hold, "retry": list(self.retry)} if self.retry else hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +102,17 @@ class Sleeping:
 Outcome = Succeeded | Failed | Held | Sleeping
 
 
+_BLANK = {"type": None, "status": None, "detail": None}
+
+
 class StepFailed(Exception):
     """A step failed for good. ``step`` is its path, ``error`` what the reader of the run is shown."""
 
     def __init__(self, step: str, error: dict[str, Any], attempt: int = 0) -> None:
         super().__init__(error.get("message"))
         self.step = step
-        self.error = {**error, "step": step, "attempt": attempt}
+        # those that tell of no vendor have the same keys as those that do: `error` in a handler is always alike
+        self.error = {**_BLANK, **error, "step": step, "attempt": attempt}
         self.attempt = attempt
 
 
@@ -104,6 +130,14 @@ class Stopped(Exception):
     def __init__(self, outcome: Succeeded | Failed) -> None:
         super().__init__("stop")
         self.outcome = outcome
+
+
+class RollBack(Exception):
+    """A step failed whose ``on_error`` is ``rollback``. The decision is remembered."""
+
+
+class CutOff(Exception):
+    """A branch of a run that goes back came to something that was not begun before."""
 
 
 class Interrupted(ModuleError):

@@ -262,13 +262,11 @@ class Runner:
         event = _EVENTS[type(outcome)]
         result = hold = None
         if isinstance(outcome, Succeeded):
-            said = {"output": outcome.output, "message": outcome.message}
-            said = {name: value for name, value in said.items() if value is not None}
+            said = outcome.to_json()
             # an empty one takes the place of the error of an earlier time
             result = jsontext.dumps(said) if said or run.result is not None else None
         elif isinstance(outcome, Failed):
-            output = {} if outcome.output is None else {"output": outcome.output}
-            result = jsontext.dumps({"error": outcome.error, **output})
+            result = jsontext.dumps(outcome.to_json())
         elif isinstance(outcome, Held):
             hold = jsontext.dumps(outcome.to_json())
         move = MoveRun(

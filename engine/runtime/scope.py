@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -33,3 +34,24 @@ class Scope:
         names[variable] = item
         names["index"] = index
         return Scope(names)
+
+    def copy(self) -> Scope:
+        """The names as they are now; what either scope sets later, the other does not see."""
+        return Scope({**self.names, "vars": dict(self.names["vars"]), "steps": dict(self.names["steps"])})
+
+    def adopt(self, other: Scope) -> None:
+        """See what the other scope sees."""
+        self.names = other.names
+
+    @contextmanager
+    def failing(self, error: Any) -> Iterator[None]:
+        """Let the steps that handle an error see it as ``error``."""
+        outer = self.names.get("error")
+        self.names["error"] = error
+        try:
+            yield
+        finally:
+            if outer is None:
+                del self.names["error"]
+            else:
+                self.names["error"] = outer

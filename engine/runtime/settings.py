@@ -12,6 +12,8 @@ from engine.runtime.reader import Reader
 from engine.scenario.keep import KEYS as KEEP_KEYS
 from engine.scenario.keep import LEAST
 from engine.scenario.nodes import Mapping as MappingNode
+from engine.scenario.keys import DEFAULTS
+from engine.scenario.load import read_defaults
 from engine.scenario.nodes import Node
 from engine.scenario.plan import Keep
 
@@ -98,6 +100,8 @@ class Settings:
     http: HttpSettings = field(default_factory=HttpSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
+    #: what the steps of all scenarios do that say nothing themselves, as JSON; see ``load_scenario``
+    defaults: str = ""
 
 
 #: every key of the file, for its reference page
@@ -107,6 +111,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "http": ("allow_hosts", "timeout", "keep_alive"),
     "history": ("keep", "parked_for", "effects_for", "dedupe_for"),
     "webhooks": (),
+    "defaults": DEFAULTS,
 }
 
 
@@ -122,6 +127,7 @@ def read_settings(path: Path) -> Settings:
         http=_http(reader, top.get("http")),
         history=_history(reader, top.get("history")),
         webhooks=_webhooks(reader, top.get("webhooks")),
+        defaults=_defaults(reader, top.get("defaults")),
     )
     reader.finish()
     return settings
@@ -212,3 +218,11 @@ def _webhooks(reader: Reader, node: Node | None) -> dict[str, WebhookSettings]:
             check=read_check(reader, check, f"check of webhook '{name}'") if check is not None else None
         )
     return webhooks
+
+
+def _defaults(reader: Reader, node: Node | None) -> str:
+    if node is None:
+        return ""
+    text, mistakes = read_defaults(node)
+    reader.diagnostics += mistakes
+    return text

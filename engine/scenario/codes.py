@@ -199,6 +199,26 @@ CODES: dict[str, Code] = {
         f"{_CUSTOMER}    timeout: 30\n",
         f"{_CUSTOMER}    timeout: 30s\n",
     ),
+    "timeout": Code(
+        "One try may take longer than the whole step.",
+        "The step's time ends the try, so that the try's own time would never be met.",
+        "  - set: {a: 1}\n    timeout: {try: 5m, step: 1m}\n",
+        "  - set: {a: 1}\n    timeout: {try: 1m, step: 5m}\n",
+    ),
+    "nothing-to-undo": Code(
+        "A `rollback` can undo nothing.",
+        "No step that ends before it has an `undo`: the run would just fail. A step that fails is not undone itself.",
+        "  - set: {a: 1}\n    on_error: rollback\n",
+        "  - set: {a: 1}\n    undo:\n      - set: {a: 0}\n  - set: {b: 1}\n    on_error: rollback\n",
+        _WARNING,
+    ),
+    "not-here": Code(
+        "A step stands where it cannot do what it is for.",
+        "In `undo` and `on_failure` the run has its outcome already, and `finally` runs whatever the outcome is: none "
+        "of them can end the run or roll it back, and what they do is not undone.",
+        "  - set: {a: 1}\n    finally:\n      - stop: success\n",
+        "  - set: {a: 1}\n  - stop: success\n",
+    ),
     "retry": Code(
         "A `retry` makes no sense.",
         "It would not do what its writer thought.",

@@ -12,9 +12,12 @@ from engine.scenario.report import Report
 RESERVED = frozenset("trigger request steps vars inputs item index run error env".split())  # noqa: SIM905 - as the language lists them
 IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 
-SCENARIO = ("scenario", "description", "active", "timezone", "trigger", "vars", "subject", "keep", "steps")
+SCENARIO = (
+    *("scenario", "description", "active", "timezone", "trigger", "vars", "subject", "keep", "defaults", "steps"),
+    "on_failure",
+)
 SCENARIO_LATER = (
-    *("inputs", "output", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "on_failure", "expect"),
+    *("inputs", "output", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "expect"),
 )
 TRIGGER = ("module", "connection", "webhook", "every", "start", "with", "schedule", "if")
 #: keys that only one kind of trigger has
@@ -23,7 +26,9 @@ TRIGGER_KINDS = {"webhook": ("webhook",), "polling": ("every", "start")}
 SCHEDULE_KINDS = ("cron", "every", "at")
 SCHEDULE = (*SCHEDULE_KINDS, "offset", "timezone", "missed", "limit")
 RETRY = ("attempts", "backoff", "from", "to", "jitter", "on")
-ANY_STEP = ("id", "name", "if", "retry", "timeout", "on_error")
+ANY_STEP = ("id", "name", "if", "retry", "timeout", "on_error", "finally", "undo")
+TIMEOUT = ("try", "step")
+DEFAULTS = ("retry", "timeout", "on_error")
 #: keys by the kind of step they belong to; the first names the kind in the file
 KINDS: dict[str, tuple[str, ...]] = {
     "module": ("module", "connection", "with"),
@@ -36,10 +41,11 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 STEP_LATER = (
     *("route", "match", "otherwise", "parallel", "repeat", "wait_for", "on_timeout", "call"),
-    *("wait", "respond", "finally", "undo", "else_if", "batch", "group_by", "on_item_error"),
+    *("wait", "respond", "else_if", "batch", "group_by", "on_item_error"),
 )
-ON_ERROR = ("fail", "ignore", "hold")
-ON_ERROR_LATER = ("resume", "commit", "rollback")
+#: what ``on_error`` may be as a word, and as a mapping of one key
+ON_ERROR = ("fail", "ignore", "hold", "commit", "rollback")
+ON_ERROR_KEYS = ("resume", "hold")
 
 
 def check_keys(node: Mapping, known: tuple[str, ...], later: tuple[str, ...], what: str, report: Report) -> bool:

@@ -14,8 +14,9 @@ from engine.scenario.keep import read_keep
 from engine.scenario.keys import SCENARIO, SCENARIO_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup
 from engine.scenario.nodes import Mapping as MappingNode
-from engine.scenario.nodes import Scalar
+from engine.scenario.nodes import Node, Scalar, plain
 from engine.scenario.plan import Scenario, Step, Trigger
+from engine.scenario.policies import NO_DEFAULTS, Policies
 from engine.scenario.references import Names
 from engine.scenario.report import Report
 from engine.scenario.schedule_reader import read_zone
@@ -28,6 +29,8 @@ from engine.sdk import jsontext
 from engine.sdk.modules import Schema
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+#: between a scenario and the project's defaults where both are kept in one text; no YAML file can hold it
+_KEPT = "\n\0defaults of the project\n"
 _RUN = types.closed({"id": STRING, "scenario": STRING, "started_at": STRING, "attempt": {"type": "integer"}})
 
 
@@ -36,6 +39,7 @@ def load_file(
     registry: Registry,
     connections: Mapping[str, str] | None = None,
     webhooks: Collection[str] | None = None,
+    defaults: str = "",
 ) -> tuple[Scenario | None, list[Diagnostic]]:
     """Read and check a scenario file; see ``load_scenario``.
 
@@ -46,7 +50,7 @@ def load_file(
         source = read(path.read_bytes(), file)
     except ScenarioError as error:
         return None, list(error.diagnostics)
-    return load_scenario(source, file, registry, connections, webhooks)
+    return load_scenario(source, file, registry, connections, webhooks, defaults)
 
 
 def load_scenario(
@@ -55,12 +59,14 @@ def load_scenario(
     registry: Registry,
     connections: Mapping[str, str] | None = None,
     webhooks: Collection[str] | None = None,
+    defaults: str = "",
 ) -> tuple[Scenario | None, list[Diagnostic]]:
     """Read and check a scenario.
 
     :param file: its name, for places.
     :param connections: type by connection name; None: not known, they are not checked.
     :param webhooks: names of the shared webhooks of ``engine.yaml``; None: not known, they are not checked.
+    :param defaults: the project's ``defaults:`` as JSON, without mistakes; see ``read_defaults``.
     :returns: the plan, or None when there is an error; and all mistakes, in the order of the file.
     """
     try:
@@ -73,8 +79,29 @@ def load_scenario(
         message = "the file is empty" if empty else "a scenario is a mapping of keys"
         report.add("no-scenario", message, root.place, "it begins with `scenario: its-name`")
         return None, report.diagnostics
-    scenario = _Loader(root, source, file, report, Lookup(registry, connections, webhooks, report)).load()
+    scenario = _Loader(root, source, file, report, Lookup(registry, connections, webhooks, report), defaults).load()
     return (None if report.failed else scenario), report.diagnostics
+
+
+def read_defaults(node: Node) -> tuple[str, list[Diagnostic]]:
+    """Check the ``defaults:`` of a project.
+
+    :returns: as JSON, for ``load_scenario``; and all mistakes.
+    """
+    report = Report()
+    Policies(report).defaults(node, NO_DEFAULTS)
+    return jsontext.dumps(plain(node)).decode(), report.diagnostics
+
+
+def load_kept(text: str, file: str, registry: Registry) -> tuple[Scenario | None, list[Diagnostic]]:
+    """Read a version as it is kept: what ``kept`` gave."""
+    source, _, defaults = text.partition(_KEPT)
+    return load_scenario(source, file, registry, defaults=defaults)
+
+
+def kept(scenario: Scenario) -> str:
+    """A version as it is kept: all that its plan is made from, so that runs go on under what they started with."""
+    return f"{scenario.source}{_KEPT}{scenario.defaults}" if scenario.defaults else scenario.source
 
 
 def check_unique(scenarios: Iterable[Scenario]) -> list[Diagnostic]:
@@ -91,12 +118,15 @@ def check_unique(scenarios: Iterable[Scenario]) -> list[Diagnostic]:
 
 
 class _Loader:
-    def __init__(self, root: MappingNode, source: str, file: str, report: Report, lookup: Lookup) -> None:
+    def __init__(
+        self, root: MappingNode, source: str, file: str, report: Report, lookup: Lookup, defaults: str
+    ) -> None:
         self._root = root
         self._source = source
         self._file = file
         self._report = report
         self._lookup = lookup
+        self._defaults = defaults
         self._reader = Reader(report)
         self._values = Values(report)
         self._steps = StepReader(report, lookup, self._values)
@@ -121,12 +151,13 @@ class _Loader:
         subject_node = root.get("subject")
         subject = self._values.expression(subject_node, outside, "`subject`") if subject_node is not None else None
         variables = self._steps.variables(variables_node, names)[0] if variables_node is not None else {}
-        steps = self._all_steps(names)
+        steps, on_failure = self._all_steps(names)
+        versioned = f"{self._source}{_KEPT}{self._defaults}" if self._defaults else self._source
         return Scenario(
             name=name,
             file=self._file,
             source=self._source,
-            version=jsontext.fingerprint(self._source),
+            version=jsontext.fingerprint(versioned),
             place=place,
             steps=steps,
             description=reader.text(root.get("description"), "`description`") or "",
@@ -136,6 +167,8 @@ class _Loader:
             variables=variables,
             subject=subject[0] if subject is not None else None,
             keep=read_keep(root.get("keep"), self._report),
+            on_failure=on_failure,
+            defaults=self._defaults,
         )
 
     def _name(self) -> tuple[str, Place]:
@@ -150,17 +183,21 @@ class _Loader:
             self._report.add("scenario-name", f"'{name}' cannot be a scenario's name", node.place, hint)
         return name or "", node.place
 
-    def _all_steps(self, names: Names) -> tuple[Step, ...]:
+    def _all_steps(self, names: Names) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
         node = self._root.get("steps")
         if node is None:
             self._report.add("missing-key", "a scenario needs `steps`", self._root.place, "what to do, as a list")
-            return ()
-        return self._steps.read(node, names)
+            return (), ()
+        base = NO_DEFAULTS
+        if self._defaults:
+            base = Policies(Report()).defaults(parse(self._defaults, "engine.yaml"), base)
+        defaults = Policies(self._report).defaults(self._root.get("defaults"), base)
+        return self._steps.read(node, names, defaults, self._root.get("on_failure"))
 
     def _variables_schema(self, node: MappingNode | None) -> Schema:
         """All variables of the scenario: which of them is set when depends on the way that a run takes."""
         names = [key.text for key, _ in node.entries] if node is not None else []
-        for step in steps_within(self._root.get("steps")):
+        for step in (*steps_within(self._root.get("steps")), *steps_within(self._root.get("on_failure"))):
             values = step.get("set")
             if isinstance(values, MappingNode):
                 names += [key.text for key, _ in values.entries]

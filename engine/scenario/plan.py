@@ -21,6 +21,19 @@ class OnError(StrEnum):
     FAIL = "fail"
     IGNORE = "ignore"
     HOLD = "hold"
+    #: end the run here, as succeeded
+    COMMIT = "commit"
+    #: undo what was done, and fail
+    ROLLBACK = "rollback"
+    #: go on with another output
+    RESUME = "resume"
+    #: run a list of steps, and go on when they end well
+    HANDLE = "handle"
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the step's failure does not matter, that of an unknown write included."""
+        return self in (OnError.IGNORE, OnError.RESUME)
 
 
 class Backoff(StrEnum):
@@ -73,6 +86,14 @@ class Step:
     :param id: the author's id, under which its output is found.
     :param condition: the step's ``if``; false or null skips it.
     :param timeout: seconds for the whole step, tries and waits included; durable.
+    :param try_timeout: seconds for one try.
+    :param inherited: whether ``on_error`` is a default of the scenario or the project; then it is about what fails in
+        the step itself, not about what a step in it has failed of.
+    :param substitute: the output where ``on_error`` is ``RESUME``.
+    :param schedule: seconds until a held run tries again by itself, one for each time, where ``on_error`` is ``HOLD``.
+    :param handler: the steps of ``HANDLE``.
+    :param cleanup: run when the step has ended, however it did (``finally:`` in the file).
+    :param undo: take back what the step did, when the run is rolled back after it.
     """
 
     path: str
@@ -81,7 +102,14 @@ class Step:
     name: str | None = None
     condition: Expression | None = None
     timeout: float | None = None
+    try_timeout: float | None = None
     on_error: OnError = OnError.FAIL
+    inherited: bool = False
+    substitute: Template | None = None
+    schedule: tuple[float, ...] = ()
+    handler: tuple[Step, ...] = ()
+    cleanup: tuple[Step, ...] = ()
+    undo: tuple[Step, ...] = ()
     retry: Retry = DEFAULT_RETRY
 
 
@@ -260,6 +288,9 @@ class Scenario:
     :param trigger: None for a scenario that is only started by hand.
     :param subject: whom an event is about; None: the app says.
     :param keep: how long its runs stay; None: as the project says.
+    :param on_failure: run when the run has failed for good.
+    :param defaults: the project's ``defaults:`` as JSON, empty without; kept with the source, because runs go on under
+        those that they started with.
     """
 
     name: str
@@ -275,3 +306,5 @@ class Scenario:
     variables: Mapping[str, Template] = field(default_factory=dict)
     subject: Expression | None = None
     keep: Keep | None = None
+    on_failure: tuple[Step, ...] = ()
+    defaults: str = ""

@@ -18,7 +18,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Tell = Callable[[str, str, int, int, str | None], None]
 
 #: names that the language has and this version does not fill
-NOT_YET = frozenset({"inputs", "error", "env"})
+NOT_YET = frozenset({"inputs", "env"})
 
 _RETURNS: Mapping[str, Schema] = {
     **dict.fromkeys(("abs", "avg", "ceil", "floor", "length", "sum"), NUMBER),
@@ -26,6 +26,25 @@ _RETURNS: Mapping[str, Schema] = {
     **dict.fromkeys(("join", "to_string", "type", "now", "uuid"), STRING),
     "keys": types.array_of(STRING),
 }
+_MAYBE_TEXT: Schema = types.union([STRING, types.NULL])
+#: the schema of ``error`` where a step or a run has failed
+ERROR: Schema = types.closed(
+    {
+        "code": STRING,
+        "message": STRING,
+        "type": _MAYBE_TEXT,
+        "step": STRING,
+        "attempt": NUMBER,
+        "status": types.union([NUMBER, types.NULL]),
+        "detail": UNKNOWN,
+        "place": _MAYBE_TEXT,
+        "hint": _MAYBE_TEXT,
+        "refused": UNKNOWN,
+        "retry_after": UNKNOWN,
+        "handling": UNKNOWN,
+        "finally": UNKNOWN,
+    }
+)
 _NULL_ARGUMENTS = frozenset({"type", "to_string", "length", "now", "uuid"})
 #: functions whose ``&expression`` is applied to each item of the list beside it
 _PER_ITEM = frozenset({"map", "sort_by", "min_by", "max_by", "group_by"})
@@ -100,7 +119,10 @@ class _Inference:
             self._tell("not-yet", message, start, length, None)
         else:
             known = [*self._names.known, *self._names.steps, "steps"]
-            if node.get("quoted"):
+            if name == "error":
+                hint = "it is known in the steps of an `on_error`, in its `resume`, and in `on_failure`"
+                hint += "; elsewhere `steps.<id>.error` tells it"
+            elif node.get("quoted"):
                 hint = f"a text stands in single quotes: '{name}'"
             else:
                 hint = did_you_mean(name, known) or f"known here: {', '.join(known)}"

@@ -6,6 +6,7 @@ of an ``else`` have ``else.`` before kind and position, so that no two steps of 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,16 +18,19 @@ from engine.scenario.expressions import Expression, Template
 from engine.scenario.keys import ANY_STEP, IDENTIFIER, KINDS, RESERVED, STEP_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup, is_trigger
 from engine.scenario.nodes import Mapping, Node, Scalar, Sequence
-from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, SetStep, Step, StopStep
-from engine.scenario.policies import Policies
-from engine.scenario.references import Names
+from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, OnError, SetStep, Step, StopStep
+from engine.scenario.policies import NO_DEFAULTS, Defaults, Policies, Rule, Timeout
+from engine.scenario.references import ERROR, Names
 from engine.scenario.report import Report
 from engine.scenario.types import UNKNOWN
+from engine.scenario.undoing import Undoing
 from engine.scenario.values import Values
 from engine.scenario.waiting import WaitReader
 from engine.sdk.modules import Schema
 
 _INDEX: Schema = {"type": "integer"}
+#: lists whose steps run when all else is over; those of a handler still belong to the way
+_AFTER = {key: key for key in ("undo", "finally", "on_failure")}
 
 
 @dataclass
@@ -35,13 +39,19 @@ class _Scope:
 
     :param names: what expressions see besides the steps that ran.
     :param outputs: the steps that may have run, with what is known of their output; grows while a list is read.
+    :param defaults: what a step does that says nothing itself.
+    :param loops: the loops around.
+    :param after: the key (``undo``, ``finally``, ``on_failure``) in whose list the step stands, where it is in one.
     """
 
     names: Names
     outputs: dict[str, Schema]
+    defaults: Defaults = NO_DEFAULTS
+    loops: tuple[Place, ...] = ()
+    after: str | None = None
 
     def inner(self, guard: Expression | None = None) -> _Scope:
-        return _Scope(self.guarded(guard), dict(self.outputs))
+        return replace(self, names=self.guarded(guard), outputs=dict(self.outputs))
 
     def guarded(self, guard: Expression | None) -> Names:
         if guard is None:
@@ -82,6 +92,7 @@ class StepReader:
         self._reader = Reader(report)
         self._policies = Policies(report)
         self._waits = WaitReader(report, values)
+        self._undoing = Undoing(report)
         self._absent: dict[str, str] = {}
         self._kinds: dict[str, Callable[[_Read], tuple[Step | None, Schema]]] = {
             "module": self._module,
@@ -93,14 +104,31 @@ class StepReader:
             "steps": self._group,
         }
 
-    def read(self, node: Node, names: Names) -> tuple[Step, ...]:
-        """The scenario's own list of steps."""
-        self._collect_ids(node)
-        return self._list(node, _Scope(names, {}), "")
+    def read(
+        self, node: Node, names: Names, defaults: Defaults = NO_DEFAULTS, on_failure: Node | None = None
+    ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+        """The scenario's own list of steps, and that of its ``on_failure``."""
+        self._collect_ids(node, on_failure)
+        scope = _Scope(names, {}, defaults)
+        steps = self._list(node, scope, "")
+        self._undoing.finish()
+        return steps, self._aside(on_failure, scope, "on_failure", error=True)
 
-    def _collect_ids(self, node: Node) -> None:
+    def _aside(self, node: Node | None, scope: _Scope, key: str, *, error: bool) -> tuple[Step, ...]:
+        """The steps of a list that is not part of the way through the scenario.
+
+        :param error: whether they see ``error``.
+        """
+        if node is None:
+            return ()
+        names = replace(scope.names, known={**scope.names.known, "error": ERROR}) if error else scope.names
+        # a default says how the scenario fails, not how what mends the failure does
+        defaults = replace(scope.defaults, on_error=None)
+        return self._list(node, replace(scope, names=names, defaults=defaults, after=_AFTER.get(key, scope.after)), "")
+
+    def _collect_ids(self, *lists: Node | None) -> None:
         first: dict[str, Place] = {}
-        for step in steps_within(node):
+        for step in itertools.chain.from_iterable(map(steps_within, lists)):
             found = step.get("id")
             if not isinstance(found, Scalar):
                 continue
@@ -149,6 +177,7 @@ class StepReader:
         names = self._names(scope.names, scope)
         condition_node = node.get("if")
         condition = self._values.condition(condition_node, names) if condition_node is not None else None
+        rule = self._policies.on_error(node.get("on_error"))
         shown = "if" if kind == "steps" and condition_node is not None else kind
         common = {
             "path": step_id or path.format(shown),
@@ -156,11 +185,75 @@ class StepReader:
             "id": step_id,
             "name": self._reader.text(node.get("name"), "`name`"),
             "condition": condition,
-            "timeout": self._policies.timeout(node.get("timeout")),
-            "on_error": self._policies.on_error(node.get("on_error")),
-            "retry": self._policies.retry(node.get("retry")),
+            **self._failing(node, kind, rule, scope),
         }
-        return self._kinds[kind](_Read(node, place, common, scope, self._names(scope.guarded(condition), scope)))
+        read = _Read(node, place, common, self._within(scope, common), self._names(scope.guarded(condition), scope))
+        step, output = self._kinds[kind](read)
+        after = scope
+        # those that handle a failure see that the step has ended, without an output
+        ended = {**scope.outputs, step_id: types.NULL} if step_id else scope.outputs
+        handler_scope = replace(scope, outputs=ended)
+        handled = self._handling(rule, handler_scope)
+        scope.outputs.update(ended)
+        self._forbid(node, kind, common["on_error"], scope.after)
+        if common["on_error"] is OnError.ROLLBACK and not common["inherited"]:
+            at = node.get("on_error")
+            self._undoing.back(at.place if at is not None else place, scope.loops)
+        if step_id:
+            after = replace(after, outputs={**after.outputs, step_id: output})
+        undo_node, undo_scope = node.get("undo"), replace(after, outputs=dict(after.outputs), loops=())
+        if undo_node is not None:
+            self._undoing.undo(scope.loops)
+        undo = self._aside(undo_node, undo_scope, "undo", error=False)
+        for name in undo_scope.outputs.keys() - after.outputs.keys():
+            self._absent[name] = "it runs only when the run is rolled back"
+        cleanup = self._aside(node.get("finally"), after, "finally", error=False)
+        scope.outputs.update(after.outputs)
+        return (replace(step, **handled, undo=undo, cleanup=cleanup) if step is not None else None), output
+
+    def _failing(self, node: Mapping, kind: str, rule: Rule | None, scope: _Scope) -> dict[str, Any]:
+        """What the step does when it fails, its own words before the defaults."""
+        inherited = rule is None and node.get("on_error") is None and scope.defaults.on_error is not None
+        if inherited:
+            rule = scope.defaults.on_error
+        # that a call may take so long says nothing of how long a group, a loop or a wait may
+        timeout = self._policies.timeout(node.get("timeout"), scope.defaults.timeout if kind == "module" else Timeout())
+        return {
+            "timeout": timeout.whole,
+            "try_timeout": timeout.one,
+            "on_error": rule.how if rule is not None else OnError.FAIL,
+            "inherited": inherited,
+            "schedule": rule.schedule if rule is not None else (),
+            "retry": self._policies.retry(node.get("retry"), scope.defaults.retry),
+        }
+
+    @staticmethod
+    def _within(scope: _Scope, common: dict[str, Any]) -> _Scope:
+        """The scope of what is in a step: its ``retry`` is their default."""
+        return replace(scope, defaults=replace(scope.defaults, retry=common["retry"]))
+
+    def _handling(self, rule: Rule | None, scope: _Scope) -> dict[str, Any]:
+        """The output or the steps that ``on_error`` has."""
+        if rule is None or rule.body is None:
+            return {}
+        if rule.how is OnError.HANDLE:
+            return {"handler": self._aside(rule.body, scope, "on_error", error=True)}
+        names = self._names(replace(scope.names, known={**scope.names.known, "error": ERROR}), scope)
+        return {"substitute": self._values.template(rule.body, names)[0]}
+
+    def _forbid(self, node: Mapping, kind: str, how: OnError, after: str | None) -> None:
+        """Note what makes no sense in steps that run when all else is over."""
+        if after is None:
+            return
+        words: list[tuple[str, Node | None]] = [("`stop`", node.get("stop") if kind == "stop" else None)]
+        if how in (OnError.ROLLBACK, OnError.COMMIT):
+            words.append((f"`on_error: {how}`", node.get("on_error")))
+        if after != "finally":
+            words.append(("`undo`", node.get("undo")))
+        for what, at in words:
+            if at is not None:
+                hint = "the run has its outcome there" if after != "finally" else "leave that to the step itself"
+                self._report.add("not-here", f"{what} cannot stand among the steps of `{after}`", at.place, hint)
 
     def _kinds_of(self, node: Mapping) -> list[str]:
         """The kind of the step; where it is of several, that is noted."""
@@ -252,7 +345,8 @@ class StepReader:
             self._report.add("not-a-list", message, items_node.place, "one value as a list: ${{ [x] }}")
         variable = self._variable(node.get("as"))
         loop = replace(read.names, known={**read.names.known, variable: types.items(schema), "index": _INDEX})
-        scope = _Scope(loop, dict(read.scope.outputs))
+        loops = (*read.scope.loops, read.place)
+        scope = replace(read.scope, names=loop, outputs=dict(read.scope.outputs), loops=loops)
         key_node, collect_node = node.get("key"), node.get("collect")
         key = self._values.expression(key_node, loop, "`key`") if key_node is not None else None
         steps_node = node.get("steps")
@@ -349,5 +443,5 @@ def steps_within(node: Node | None) -> Iterator[Mapping]:
         for item in node.items:
             if isinstance(item, Mapping):
                 yield item
-                yield from steps_within(item.get("steps"))
-                yield from steps_within(item.get("else"))
+                for key in ("steps", "else", "on_error", "finally", "undo"):
+                    yield from steps_within(item.get(key))

@@ -36,6 +36,8 @@ POINTS: dict[str, str] = {
     "wait.over": "the time that a branch waited for has come, in memory",
     "bulk.part": "a word on many runs was said of some; the others are as they were",
     "try.due": "the next automatic try of a held run is due; nothing is written",
+    "run.rolling_back": "a run goes back: what it did is collected, nothing of it is undone",
+    "undo.before": "a step is about to be undone",
     "run.ending": "all steps are through; the end is not recorded",
     "run.moved": "the end, sleep or hold of a run is durable; nobody has been told",
     "history.step": "a step of pruning was chosen; nothing of it is written",

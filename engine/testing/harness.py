@@ -83,6 +83,7 @@ class Harness:
     :param caller: carries out calls in place of doubles.
     :param registry: what is installed; by default everything that is.
     :param pages: reads the pages of polling triggers; by default the modules, or the doubles that stand for them.
+    :param defaults: the ``defaults:`` of the project's ``engine.yaml``, as JSON.
     :param new_store: opens the store, again after each restart; by default one in memory.
     """
 
@@ -95,6 +96,7 @@ class Harness:
     faults: Faults = NO_FAULTS
     new_store: Callable[[Store | None], Awaitable[Store]] | None = None
     max_running: int = 200
+    defaults: str = ""
 
     @classmethod
     def of(cls, *files: str | Path, **options: Any) -> Self:
@@ -103,10 +105,12 @@ class Harness:
         :param options: as of the class.
         :raises PluginError: a plugin could not be loaded.
         """
-        registry = plugins.load(Project.find(Path(files[0])).modules_folder)
+        project = Project.find(Path(files[0]))
+        registry = plugins.load(project.modules_folder)
         if registry.problems:
             raise registry.problems[0]
-        return cls([Path(file).read_text("utf-8") for file in files], **{"registry": registry, **options})
+        given = {"registry": registry, "defaults": project.settings.defaults, **options}
+        return cls([Path(file).read_text("utf-8") for file in files], **given)
 
     def __post_init__(self) -> None:
         self.registry = self.registry if self.registry is not None else plugins.load()
@@ -118,7 +122,7 @@ class Harness:
 
     def _load(self, source: str, number: int) -> Scenario:
         assert self.registry is not None
-        plan, diagnostics = load_scenario(source, f"scenario-{number}.yaml", self.registry)
+        plan, diagnostics = load_scenario(source, f"scenario-{number}.yaml", self.registry, defaults=self.defaults)
         if plan is None:
             raise ScenarioError([d for d in diagnostics if d.severity is Severity.ERROR])
         return plan

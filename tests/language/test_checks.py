@@ -115,12 +115,49 @@ def test_a_mistake_is_shown_with_its_line_and_a_caret() -> None:
         ],
         *[
             (f"  - set: {{a: 1}}\n    {key}: {{}}\n", [("4:5", "not-yet")])
-            for key in ["finally", "undo", "else_if", "batch", "group_by", "on_item_error", "on_timeout", "match"]
+            for key in ["else_if", "batch", "group_by", "on_item_error", "on_timeout", "match"]
         ],
+        # what follows a failure
         *[
-            (f"  - set: {{a: 1}}\n    on_error: {how}\n", [("4:15", "not-yet")])
-            for how in ["commit", "rollback", "{resume: 1}", "[{set: {a: 2}}]"]
+            (f"  - set: {{a: 1}}\n    on_error: {how}\n", [])
+            for how in [
+                *("commit", "hold", "{hold: {}}", "{resume: 1}", "{resume: '${{ error.code }}'}"),
+                *("{hold: {retry: integrator}}", "{hold: {retry: [1m, 2h]}}", "[{set: {a: '${{ error.type }}'}}]"),
+            ]
         ],
+        ("  - set: {a: 1}\n    on_error: resume\n", [("4:15", "missing-key")]),
+        ("  - set: {a: 1}\n    on_error: []\n", [("4:15", "wrong-value")]),
+        ("  - set: {a: 1}\n    on_error: {}\n", [("4:15", "wrong-value")]),
+        ("  - set: {a: 1}\n    on_error: {resume: 1, hold: {}}\n", [("4:15", "wrong-value")]),
+        ("  - set: {a: 1}\n    on_error: {skip: 1}\n", [("4:16", "unknown-key")]),
+        ("  - set: {a: 1}\n    on_error: {hold: {retry: fusio}}\n", [("4:30", "wrong-value")]),
+        ("  - set: {a: 1}\n    on_error: {hold: {retry: [1]}}\n", [("4:31", "duration")]),
+        ("  - set: {a: 1}\n    on_error: {hold: {tries: 1}}\n", [("4:23", "unknown-key")]),
+        ("  - set: {a: 1}\n    on_error: {hold: 3}\n", [("4:22", "wrong-value")]),
+        ("  - set: {a: 1}\n    on_error: {resume: '${{ error.typ }}'}\n", [("4:35", "unknown-field")]),
+        ("  - set: {a: 1}\n    on_error: [{set: {a: '${{ error.typ }}'}}]\n", [("4:37", "unknown-field")]),
+        ("  - set: {a: '${{ error.type }}'}\n", [("3:19", "unknown-name")]),
+        ("  - set: {a: 1}\n    on_error: [{id: x}]\n", [("4:16", "step-kind")]),
+        ("  - set: {a: 1}\n    on_error: rollback\n", [("4:15", "nothing-to-undo")]),
+        # the step that fails is not undone itself
+        ("  - set: {a: 1}\n    on_error: rollback\n    undo: [{set: {a: 0}}]\n", [("4:15", "nothing-to-undo")]),
+        ("  - set: {a: 1}\n    undo: [{set: {a: 0}}]\n  - set: {b: 1}\n    on_error: rollback\n", []),
+        (
+            "  - foreach: ${{ [run] }}\n    steps:\n      - {set: {a: 1}, on_error: rollback, undo: [{set: {a: 0}}]}\n",
+            [],
+        ),
+        ("  - set: {a: 1}\n    finally: {}\n", [("4:14", "wrong-value")]),
+        ("  - set: {a: 1}\n    finally: [{stop: success}]\n", [("4:22", "not-here")]),
+        ("  - set: {a: 1}\n    finally: [{set: {b: 1}, on_error: commit}]\n", [("4:39", "not-here")]),
+        ("  - set: {a: 1}\n    undo: [{set: {b: 1}, undo: [{set: {c: 1}}]}]\n", [("4:32", "not-here")]),
+        ("  - set: {a: 1}\n    undo: [{id: u, set: {b: 1}}]\n  - set: {c: '${{ u.b }}'}\n", [("5:19", "step-not-run")]),
+        ("  - id: s\n    set: {a: 1}\n    undo: [{set: {b: '${{ s.a }}'}}]\n", []),
+        ("  - id: s\n    set: {a: 1}\n    finally: [{set: {b: '${{ steps.s.status }}'}}]\n", []),
+        ("  - id: s\n    set: {a: 1}\n    on_error: [{set: {b: '${{ steps.s.status }}'}}]\n", []),
+        ("  - set: {a: 1}\n    timeout: {try: 5s, step: 1m}\n", []),
+        ("  - set: {a: 1}\n    timeout: {tri: 5s}\n", [("4:15", "unknown-key")]),
+        ("  - set: {a: 1}\n    timeout: {try: 0s}\n", [("4:20", "duration")]),
+        ("  - set: {a: 1}\n    timeout: {try: 5m, step: 1m}\n", [("4:20", "timeout")]),
         ("  - set: {a: 1}\n    on_error: ignored\n", [("4:15", "wrong-value")]),
         # retry, timeout, concurrency
         ("  - {set: {a: 1}, timeout: 0s}\n", [("3:28", "duration")]),
@@ -199,7 +236,7 @@ def test_a_mistake_is_found_in_its_place(steps: str, expected: list[tuple[str, s
 
 @pytest.mark.parametrize(
     "key",
-    ["inputs", "output", "order_by", "mode", "dedupe", "debounce", "rate", "on_failure", "expect"],
+    ["inputs", "output", "order_by", "mode", "dedupe", "debounce", "rate", "expect"],
 )
 def test_what_a_scenario_will_know_later_is_refused(key: str) -> None:
     assert mistakes(f"scenario: s\nsteps: []\n{key}: {{}}\n") == [("3:1", "not-yet")]
@@ -564,3 +601,26 @@ def test_no_file_makes_the_checks_fail(source: str, chance: random.Random) -> No
     assert (scenario is None) == any(d.severity == "error" for d in diagnostics)
     assert all(d.code in CODES for d in diagnostics)
     render(diagnostics, {"f.yaml": text})
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("defaults: {retry: {attempts: 5}, timeout: {try: 5s}, on_error: hold}\n", []),
+        ("defaults: {on_error: {hold: {retry: integrator}}}\n", []),
+        ("defaults: 5\n", [("3:11", "wrong-value")]),
+        ("defaults: {retries: 5}\n", [("3:12", "unknown-key")]),
+        ("defaults: {retry: {attempts: x}}\n", [("3:30", "wrong-value")]),
+        ("defaults: {timeout: 5}\n", [("3:21", "duration")]),
+        ("defaults: {on_error: [{set: {a: 1}}]}\n", [("3:22", "wrong-value")]),
+        ("defaults: {on_error: {resume: 1}}\n", [("3:31", "wrong-value")]),
+        ("on_failure: [{set: {a: '${{ error.message }}'}}]\n", []),
+        ("on_failure: [{set: {a: '${{ error.mesage }}'}}]\n", [("3:35", "unknown-field")]),
+        ("on_failure: {}\n", [("3:13", "wrong-value")]),
+        ("on_failure: [{stop: success}]\n", [("3:21", "not-here")]),
+        ("on_failure: [{set: {a: 1}, on_error: commit}]\n", [("3:38", "not-here")]),
+        ("on_failure: [{id: x, set: {a: 1}}, {id: x, set: {a: 1}}]\n", [("3:41", "duplicate-id")]),
+    ],
+)
+def test_defaults_and_on_failure_are_checked(head: str, expected: list[tuple[str, str]]) -> None:
+    assert mistakes(f"scenario: s\nsteps: []\n{head}") == expected

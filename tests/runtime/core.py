@@ -18,6 +18,11 @@ def shop(steps: str, doubles: Mapping[str, Double], **options: Any) -> Harness:
     return Harness([scenario(steps)], doubles=doubles, registry=registry(), **options)
 
 
+def with_head(head: str, steps: str, doubles: Mapping[str, Double], **options: Any) -> Harness:
+    """As ``shop``, with keys of the scenario itself (YAML, at the margin, with its line end)."""
+    return Harness([scenario(steps, head=head)], doubles=doubles, registry=registry(), **options)
+
+
 async def resumed(harness: Harness, run_id: int, choice: Choice, *, advance: float = 0.0, **more: Any) -> RunResult:
     """The run after a person has said how it goes on, and it has come to rest again."""
     await resume(harness.store, run_id, choice, harness.clock.time(), **more)

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from engine.runtime.commands import Choice, retry
 from engine.sdk.errors import DataError, RateLimitError, VendorError
 from engine.sdk.errors import TimeoutError as NoAnswer
-from engine.sdk.modules import ProbeResult
+from engine.sdk.modules import Happened, ProbeResult
 from engine.store.changes import AddEffect
 from engine.store.interface import Store
 from engine.store.memory import MemoryStore
@@ -174,7 +176,17 @@ async def test_each_of_two_writes_that_are_cut_off_at_once_is_held() -> None:
         assert after.state == "succeeded"
 
 
-async def test_time_that_runs_out_before_the_probe_is_asked_holds_the_run() -> None:
+@pytest.mark.parametrize(
+    ("answer", "state", "effect"),
+    [
+        (ProbeResult.UNKNOWN, "held", "unknown"),
+        (ProbeResult.ABSENT, "failed", "refused"),
+        (Happened({"id": 5}), "succeeded", "done"),
+    ],
+)
+async def test_a_write_that_is_cut_off_is_asked_about_before_a_person_is(
+    answer: Happened | ProbeResult, state: str, effect: str
+) -> None:
     steps = """
 - id: probed
   module: shop.probed
@@ -182,11 +194,12 @@ async def test_time_that_runs_out_before_the_probe_is_asked_holds_the_run() -> N
   with: {}
 """
     harness = shop(steps, {"shop.probed": Script(VendorError("500", status=500))})
-    harness._caller.probes["shop.probed"] = lambda _config: ProbeResult.ABSENT
+    harness._caller.probes["shop.probed"] = lambda _config: answer
     async with harness:
         [run_id] = (await harness.send({})).runs
         result = await harness.result(run_id, advance=100)
-        assert (result.state, [h["code"] for h in result.holds]) == ("held", ["unknown"])
+        assert (result.state, [e.state for e in result.effects]) == (state, [effect])
+        assert result.state != "failed" or result.error["code"] == "timeout"
 
 
 async def test_a_write_of_a_dead_process_is_held_although_its_steps_time_is_over() -> None:

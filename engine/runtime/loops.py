@@ -1,0 +1,113 @@
+"""Loops: the items of a list one after another, or side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine.runtime.outcomes import CutOff, MustHold, RollBack, StepFailed, Stopped
+from engine.runtime.scope import Scope
+from engine.scenario.expressions import OMIT, ExpressionError
+from engine.scenario.plan import ForeachStep
+
+if TYPE_CHECKING:
+    from engine.runtime.interpreter import Interpreter
+
+#: items of a loop after which other runs get a turn
+YIELD_EVERY = 50
+
+
+async def foreach(walk: Interpreter, step: ForeachStep, path: str, _loop: str, scope: Scope) -> Any:
+    """Do a loop's steps for each item; gives what they collect."""
+    items = step.items.evaluate(scope.names, walk.effects.context(path))
+    if items is None:
+        items = []
+    if not isinstance(items, list):
+        raise ExpressionError("foreach needs a list", step.items.text, 0, items, hint="wrap one value: `[x]`")
+    scopes = [scope.item(step.variable, item, index) for index, item in enumerate(items)]
+    loops = [f"{path}[{key}]/" for key in _keys(walk, step, path, scopes)]
+    collected: list[Any] = [OMIT] * len(items)
+    troubles: dict[int, Exception] = {}
+    following = iter(range(len(items)))
+
+    async def work() -> None:
+        for index in following:
+            if troubles and not walk.over:
+                return
+            if index % YIELD_EVERY == YIELD_EVERY - 1:
+                # items that wait for nothing would keep every other run waiting
+                await asyncio.sleep(0)
+            try:
+                await walk.steps(step.steps, loops[index], "", scopes[index])
+                if step.collect is not None:
+                    context = walk.effects.context(f"{loops[index]}collect")
+                    collected[index] = step.collect.evaluate(scopes[index].names, context)
+            except (StepFailed, MustHold, Stopped, ExpressionError, RollBack, CutOff) as trouble:
+                troubles[index] = trouble
+
+    # a walk over the journal takes what was done side by side in the order of the items
+    workers = 1 if walk.over else min(step.concurrency, len(items))
+    if workers <= 1:
+        await work()
+    else:
+        await _side_by_side(walk, work, workers)
+    _settle(troubles)
+    return [value for value in collected if value is not OMIT] if step.collect is not None else None
+
+
+def _keys(walk: Interpreter, step: ForeachStep, path: str, scopes: Sequence[Scope]) -> list[str]:
+    if step.key is None:
+        return [str(index) for index in range(len(scopes))]
+    keys: list[str] = []
+    for index, scope in enumerate(scopes):
+        key = step.key.evaluate(scope.names, walk.effects.context(f"{path}[{index}]/key"))
+        if isinstance(key, bool) or not isinstance(key, str | int):
+            raise ExpressionError("a foreach key must be text or a whole number", step.key.text, 0, key)
+        keys.append(str(key).replace("%", "%25").replace("/", "%2F").replace("[", "%5B").replace("]", "%5D"))
+    if len(set(keys)) < len(keys):
+        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        raise ExpressionError(
+            "two items have the same foreach key",
+            step.key.text,
+            0,
+            twice,
+            hint="choose a key that tells them apart",
+        )
+    return keys
+
+
+async def _side_by_side(walk: Interpreter, work: Callable[[], Coroutine[Any, Any, None]], workers: int) -> None:
+    # the caller waits meanwhile, so it is not a branch of its own
+    walk.effects.branches(workers - 1)
+    tasks = [asyncio.ensure_future(work()) for _ in range(workers)]
+    left = set(tasks)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        left.discard(task)
+        # the caller goes on in place of the last one
+        if left:
+            walk.effects.branches(-1)
+
+    for task in tasks:
+        # not in the task: one that is cancelled before its first turn never runs
+        task.add_done_callback(ended)
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+def _settle(troubles: Mapping[int, Exception]) -> None:
+    """Raise what went wrong in a loop: a hold goes before a failure, the first item before the later ones."""
+    if not troubles:
+        return
+    holds = [hold for _, t in sorted(troubles.items()) if isinstance(t, MustHold) for hold in t.holds]
+    if holds:
+        raise MustHold(*holds)
+    if back := next((t for t in troubles.values() if isinstance(t, RollBack)), None):
+        raise back
+    raise troubles[min(troubles)]
