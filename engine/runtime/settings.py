@@ -11,9 +11,9 @@ from engine.runtime.checks import SenderCheck, read_check
 from engine.runtime.reader import Reader
 from engine.scenario.keep import KEYS as KEEP_KEYS
 from engine.scenario.keep import LEAST
-from engine.scenario.nodes import Mapping as MappingNode
 from engine.scenario.keys import DEFAULTS
 from engine.scenario.load import read_defaults
+from engine.scenario.nodes import Mapping as MappingNode
 from engine.scenario.nodes import Node
 from engine.scenario.plan import Keep
 

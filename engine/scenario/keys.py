@@ -16,9 +16,7 @@ SCENARIO = (
     *("scenario", "description", "active", "timezone", "trigger", "vars", "subject", "keep", "defaults", "steps"),
     "on_failure",
 )
-SCENARIO_LATER = (
-    *("inputs", "output", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "expect"),
-)
+SCENARIO_LATER = ("inputs", "output", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "expect")
 TRIGGER = ("module", "connection", "webhook", "every", "start", "with", "schedule", "if")
 #: keys that only one kind of trigger has
 TRIGGER_KINDS = {"webhook": ("webhook",), "polling": ("every", "start")}
