@@ -39,7 +39,6 @@ from engine.store.history import (
 )
 from engine.store.ids import first_of
 from engine.store.interface import Store
-from engine.store.large import UnusedLarge
 from engine.store.records import DeliveryState
 
 log = logging.getLogger(__name__)
@@ -210,8 +209,6 @@ class Pruner:
         for kind, before in ((JOURNAL, float("inf")), (EFFECTS, cut.effects), (EVENTS, cut.events)):
             async for step in self._keys(base, kind, before):
                 yield step
-        while unused := await self._store.ask(UnusedLarge(self._rows)):
-            yield replace(base, values=tuple(unused), report=Pruned())
         if self._clock.time() >= self._versions_at:
             self._versions_at = self._clock.time() + VERSIONS_EVERY
             if gone := await self._unused():

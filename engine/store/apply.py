@@ -113,7 +113,7 @@ class Applier:
             PutPoll: self._put_poll,
             PutPollItems: self._put_poll_items,
             DropPollItems: self._drop_poll_items,
-            Prune: FilePruning(self._run).apply,
+            Prune: FilePruning(self._run, self._spill).apply,
             **schedules.on_file(self._run),
         }
         self._waits = WaitWriter(self._run, self._move_run)
@@ -207,7 +207,9 @@ class Applier:
 
     def _add_receipt(self, change: AddReceipt) -> None:
         row = _RECEIPT(change.receipt)
-        self._run(self._sql_add_receipt, row if len(change.receipt.body) <= LARGE else self._spill(row, 6))
+        self._run(
+            self._sql_add_receipt, row if len(change.receipt.body) <= LARGE else self._spill(row, -change.receipt.id, 6)
+        )
 
     def _add_delivery(self, change: AddDelivery) -> None:
         d = change.delivery
@@ -216,18 +218,18 @@ class Applier:
             if original is not None:
                 self._dropped.add((d.receipt_id, d.scenario, d.number))
                 row = (d.receipt_id, d.scenario, d.number, "duplicate", None, d.event, d.event_id, show(original[0]))
-                self._run(self._sql_add_delivery, self._spill(row, 5))
+                self._run(self._sql_add_delivery, self._spill(row, -d.receipt_id, 5))
                 return
         event = d.event
         self._run(
             self._sql_add_delivery,
-            _DELIVERY(d) if event is None or len(event) <= LARGE else self._spill(_DELIVERY(d), 5),
+            _DELIVERY(d) if event is None or len(event) <= LARGE else self._spill(_DELIVERY(d), -d.receipt_id, 5),
         )
 
     def _set_delivery(self, change: SetDelivery) -> None:
         d = change.delivery
         row = (d.state.value, d.run_id, d.event, d.event_id, d.reason, d.receipt_id, d.scenario, d.number)
-        self._run(self._sql["set_delivery"], self._spill(row, 2))
+        self._run(self._sql["set_delivery"], self._spill(row, -d.receipt_id, 2))
 
     def _add_run(self, change: AddRun) -> None:
         run = change.run
@@ -247,7 +249,7 @@ class Applier:
         ended = m.at if m.ended else None
         row = (m.state, m.epoch, m.due_at, m.hold, m.result, m.notes, 1 if m.recovered else 0, started, ended, m.run_id)
         if (m.result is not None and len(m.result) > LARGE) or (m.notes is not None and len(m.notes) > LARGE):
-            self._run(self._sql_move_run, self._spill(row, 4, 5))
+            self._run(self._sql_move_run, self._spill(row, m.run_id, 4, 5))
         else:
             self._run(self._sql_move_run, row)
 
@@ -255,21 +257,21 @@ class Applier:
         row = _RECORD(change.record)
         output, notes = row[7], row[9]
         if (output is not None and len(output) > LARGE) or (notes is not None and len(notes) > LARGE):
-            row = self._spill(row, 7, 9)
+            row = self._spill(row, row[0], 7, 9)
         self._run(self._sql_add_record, row)
         self._progress(change.record.run_id)
 
     def _add_effect(self, change: AddEffect) -> None:
         row, notes = _EFFECT(change.effect), change.effect.notes
         if len(change.effect.request) > LARGE or (notes is not None and len(notes) > LARGE):
-            row = self._spill(row, 7, 14, 17)
+            row = self._spill(row, row[0], 7, 14, 17)
         self._run(self._sql_add_effect, row)
 
     def _settle_effect(self, change: SettleEffect) -> None:
         row = _SETTLED(change)
         output, notes = row[3], row[6]
         if (output is not None and len(output) > LARGE) or (notes is not None and len(notes) > LARGE):
-            row = self._spill(row, 3, 6)
+            row = self._spill.settled(row, change.run_id, change.key)
         self._run(self._sql_settle_effect, row)
         if change.state is EffectState.DONE:
             self._progress(change.run_id)

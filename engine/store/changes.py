@@ -203,7 +203,6 @@ class Prune:
     :param deliveries: those of them that are still in this state.
     :param keys: entries of ``kept_keys`` that are over.
     :param versions: no run has them.
-    :param values: hashes of large values to which nothing refers.
     :param effects_before: writes that are done since then stay for their effect keys.
     :param events_before: events of runs that were made since then stay known.
     """
@@ -214,7 +213,6 @@ class Prune:
     deliveries: tuple[tuple[DeliveryState, DeliveryKey], ...] = ()
     keys: tuple[tuple[str, float, int], ...] = ()
     versions: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
     effects_before: float = 0.0
     events_before: float = 0.0
     report: Pruned = field(default_factory=Pruned)

@@ -27,8 +27,6 @@ _WRITER = (
     "pragma fullfsync = on",  # macOS: fsync alone does not reach the disk there
     "pragma checkpoint_fullfsync = on",
     "pragma foreign_keys = off",
-    # a row that another one replaces is counted as removed
-    "pragma recursive_triggers = on",
     # what the log grew to while a long read kept it is given back when it begins anew
     f"pragma journal_size_limit = {LOG_LIMIT}",
     f"pragma cache_size = -{CACHE}",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.store.changes import DeliveryKey, Prune
+from engine.store.large import Spill
 from engine.store.records import DeliveryState, EffectState
 from engine.store.sql import queries
 
@@ -230,8 +231,9 @@ class HowLarge:
 class FilePruning:
     """Applies ``Prune`` through a cursor, inside the transaction of a batch."""
 
-    def __init__(self, execute: Callable[..., sqlite3.Cursor]) -> None:
+    def __init__(self, execute: Callable[..., sqlite3.Cursor], large: Spill) -> None:
         self._execute = execute
+        self._large = large
         self._sql = queries()
 
     def apply(self, step: Prune) -> None:
@@ -245,13 +247,11 @@ class FilePruning:
         for state, key in step.deliveries:
             if self._do("prune_idle_delivery", *key, state.value):
                 done.deliveries += 1
-                done.receipts += self._do("prune_receipt", {"id": key[0]})
+                done.receipts += self._receipt(key[0])
         for kind, at, number in step.keys:
             self._key(step, kind, at, number)
         for version in step.versions:
             done.versions += self._do("prune_version", version)
-        for digest in step.values:
-            self._do("prune_large", digest)
         done.seconds = time.perf_counter() - began
 
     def _do(self, name: str, *values: Any) -> int:
@@ -274,6 +274,7 @@ class FilePruning:
             self._do("keep_key", JOURNAL, 0.0, run_id)
         if effects:
             self._effects(step, run_id, effects, last_done)
+        self._large.drop(run_id)
         self._do("prune_waits", run_id)
         self._do("prune_run", run_id)
         delivery = (receipt_id, scenario, number)
@@ -284,7 +285,13 @@ class FilePruning:
         else:
             self._do("prune_delivery", *delivery, run_id)
         step.report.runs += 1
-        step.report.receipts += self._do("prune_receipt", {"id": receipt_id})
+        step.report.receipts += self._receipt(receipt_id)
+
+    def _receipt(self, receipt_id: int) -> int:
+        gone = self._do("prune_receipt", {"id": receipt_id})
+        if gone:
+            self._large.drop(-receipt_id)
+        return gone
 
     def _effects(self, step: Prune, run_id: int, effects: int, last_done: float | None) -> None:
         if effects > MOST_ROWS:
@@ -303,6 +310,8 @@ class FilePruning:
                 return
         elif self._do("expire_effects", {"id": number, "limit": MOST_ROWS}) == MOST_ROWS:
             return
+        else:
+            self._large.drop(number)
         self._do("drop_key", kind, at, number)
         step.report.keys += 1
 

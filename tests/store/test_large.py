@@ -15,10 +15,9 @@ from engine.store.changes import (
     AddRun,
     MoveRun,
     Prune,
-    SetDelivery,
     SettleEffect,
 )
-from engine.store.large import LARGE, LargeSizes, UnusedLarge, places
+from engine.store.large import LARGE, LargeSizes, places
 from engine.store.records import DeliveryState, EffectFilter, EffectState, ReceiptFilter, RunFilter
 from engine.store.sqlite import SqliteStore
 from tests.store.conftest import AnyStore
@@ -54,47 +53,71 @@ async def test_it_comes_back_as_it_was(store: AnyStore) -> None:
     assert [(r.result, r.notes) for r in await store.runs(RunFilter())] == [(BIG, BIG)]
 
 
-async def test_it_is_kept_once_and_goes_with_the_last(open_file: Callable[..., SqliteStore]) -> None:
+async def opened(open_file: Callable[..., SqliteStore]) -> SqliteStore:
     store = open_file()
     await store.open()
+    return store
+
+
+async def prune(store: SqliteStore, **fields: Any) -> None:
+    await store.put(Prune(final=("succeeded",), ended_before=NOW + 1, events_before=NOW + 1, **fields))
+
+
+async def test_it_is_kept_once_and_goes_with_its_last_owner(open_file: Callable[..., SqliteStore]) -> None:
+    store = await opened(open_file)
     await fill(store)
-    assert await store.ask(LargeSizes()) == (1, len(BIG), 9 * len(BIG))
+    assert await store.ask(LargeSizes()) == (1, len(BIG))
     await store.put(AddReceipt(receipt(2, body=BIG)))
-    await store.put(Prune(runs=(1001,), final=("succeeded",), ended_before=NOW + 1, effects_before=NOW + 1))
-    assert await store.ask(LargeSizes()) == (1, len(BIG), len(BIG)), "another receipt has it"
-    await store._writer.job(lambda db: db.execute("delete from receipts"))
-    assert await store.ask(LargeSizes()) == (0, 0, 0)
+    await store.put(AddDelivery(delivery(2, state=DeliveryState.FILTERED, run_id=None)))
+    await prune(store, runs=(1001,), effects_before=NOW + 1)
+    assert await store.receipt(1) is None
+    assert await store.ask(LargeSizes()) == (1, len(BIG)), "another receipt has it"
+    await prune(store, deliveries=((DeliveryState.FILTERED, (2, "welcome", 0)),))
+    assert await store.ask(LargeSizes()) == (0, 0)
 
 
-async def test_a_value_that_takes_the_place_of_another_is_counted(open_file: Callable[..., SqliteStore]) -> None:
-    store = open_file()
-    await store.open()
-    await store.put(AddRun(run(1001)), AddRecord(record(1001, "get#1", 1, output=BIG)))
+async def test_the_output_of_a_write_stays_with_its_key(open_file: Callable[..., SqliteStore]) -> None:
+    store = await opened(open_file)
+    await store.put(
+        AddRun(run(1001, state="succeeded", ended_at=NOW)),
+        AddRecord(record(1001, "get#1", 1, output=OTHER)),
+        AddEffect(effect(1001, "put#1", 2, request=OTHER)),
+        SettleEffect(1001, "put#1", EffectState.DONE, NOW, "vendor", BIG),
+    )
+    await prune(store, runs=(1001,), effects_before=NOW)
+    assert [e.output for e in await store.effects_by_key("welcome:1001:put#1")] == [BIG]
+    assert await store.ask(LargeSizes()) == (1, len(BIG))
+    await prune(store, keys=(("effects", NOW, 1001),))
+    assert await store.ask(LargeSizes()) == (0, 0)
+
+
+async def test_what_was_replaced_goes_with_the_run(open_file: Callable[..., SqliteStore]) -> None:
+    store = await opened(open_file)
+    await store.put(AddRun(run(1001, state="running")), AddRecord(record(1001, "get#1", 1, output=BIG)))
     await store.put(AddRecord(record(1001, "get#1", 1, output=OTHER)))
-    assert await store.ask(LargeSizes()) == (1, len(OTHER), len(OTHER))
-    await store.put(AddRecord(record(1001, "get#1", 1, output=b"1")))
-    assert await store.ask(LargeSizes()) == (0, 0, 0)
-    await store.put(MoveRun(1001, ("queued",), "queued", NOW, notes=BIG))
-    await store.put(MoveRun(1001, ("queued",), "queued", NOW, notes=OTHER))
-    assert await store.ask(LargeSizes()) == (1, len(OTHER), len(OTHER))
-    await store.put(AddDelivery(delivery(1, state=DeliveryState.PARKED, run_id=None, event=BIG)))
-    await store.put(SetDelivery(delivery(1, event=OTHER)))
-    assert await store.ask(LargeSizes()) == (1, len(OTHER), 2 * len(OTHER))
+    assert [r.output for r in await store.records(1001)] == [OTHER]
+    await store.put(MoveRun(1001, ("running",), "succeeded", NOW, ended=True))
+    await prune(store, runs=(1001,))
+    assert await store.ask(LargeSizes()) == (0, 0)
 
 
-async def test_a_value_without_a_row_is_pruned_unless_a_row_comes(open_file: Callable[..., SqliteStore]) -> None:
-    store = open_file()
-    await store.open()
-    # settled already: the row takes no other outcome, and the value was written before that showed
+async def test_an_outcome_that_is_not_taken_leaves_nothing(open_file: Callable[..., SqliteStore]) -> None:
+    store = await opened(open_file)
     await store.put(AddRun(run(1001)), AddEffect(effect(1001, "put#1", state=EffectState.DONE)))
     await store.put(SettleEffect(1001, "put#1", EffectState.DONE, NOW, "vendor", BIG))
-    unused = await store.ask(UnusedLarge(9))
-    assert len(unused) == 1
-    step = Prune(values=tuple(unused))
-    await store.put(AddRecord(record(1001, "get#1", output=BIG)), step)
-    assert [r.output for r in await store.records(1001)] == [BIG], "referred to again before the step: it stays"
-    await store.put(AddRecord(record(1001, "get#1", output=b"1")))
-    assert await store.ask(LargeSizes()) == (0, 0, 0)
+    assert await store.ask(LargeSizes()) == (0, 0)
+
+
+async def test_a_value_that_is_taken_again_while_it_goes_is_not_lost(open_file: Callable[..., SqliteStore]) -> None:
+    store = await opened(open_file)
+    await fill(store)
+    # in one batch, and so in one commit
+    going = store.put(Prune(runs=(1001,), final=("succeeded",), ended_before=NOW + 1, effects_before=NOW + 1))
+    await store.put(AddReceipt(receipt(2, body=BIG)))
+    await going
+    kept = await store.receipt(2)
+    assert kept is not None
+    assert kept.body == BIG
 
 
 @pytest.mark.parametrize(
