@@ -19,6 +19,7 @@ _MARKS = {
     "skipped": ("-", None),
     "failed": ("✗", "red"),
     "ignored": ("✗", "yellow"),
+    "handled": ("✗", "yellow"),
     "held": ("?", "yellow"),
     "shown": ("○", "cyan"),
 }
@@ -122,7 +123,7 @@ class Transcript:
 
     def _value(self, report: StepReport) -> Iterator[str]:
         value = report.value
-        if report.status in ("failed", "ignored", "held") and isinstance(value, dict):
+        if report.status in ("failed", "ignored", "handled", "held") and isinstance(value, dict):
             yield self._excerpt(_sentence(value), colour="red" if report.status == "failed" else "yellow")
             if value.get("detail"):
                 yield self._excerpt(f"answer: {excerpt(value['detail'], 2000)}")

@@ -22,7 +22,7 @@ _KINDS = {GroupStep: "steps", ForeachStep: "foreach", SetStep: "set", SleepStep:
 class StepReport:
     """One step of one run.
 
-    :param status: ``done``, ``skipped``, ``failed``, ``ignored``, ``held``, or ``shown`` (a write of a dry run).
+    :param status: ``done``, ``skipped``, ``failed``, ``ignored``, ``handled``, ``held``, or ``shown`` (a write of a dry run).
     :param effect: ``read``, ``write``, …; empty where the step has none, None where it depends on the config.
     :param seconds: from its first attempt to its end.
     :param value: output, error, or request of a write that was only shown; redacted.
@@ -43,7 +43,9 @@ class StepReport:
 
     def to_json(self) -> dict[str, Any]:
         """For ``--json``."""
-        key = {"failed": "error", "ignored": "error", "held": "error", "shown": "request"}.get(self.status, "output")
+        key = {"failed": "error", "ignored": "error", "handled": "error", "held": "error", "shown": "request"}.get(
+            self.status, "output"
+        )
         about: dict[str, Any] = {
             "path": self.path,
             "module": self.module,
@@ -126,7 +128,7 @@ class Watcher:
         request = self._shown.pop(id(step), None)
         if request is not None:
             status, value = "shown", dict(request)
-        if isinstance(value, dict) and status in ("failed", "ignored"):
+        if isinstance(value, dict) and status in ("failed", "ignored", "handled"):
             report.attempts = max(report.attempts, value.get("attempt") or 0)
         if status == "skipped":
             report.reason = f"`if: {step.condition.text}` is false" if step.condition else None
@@ -202,7 +204,7 @@ def _says_nothing(step: Step, path: str, status: str, value: Any) -> bool:
     """Whether the end of a step is only that of what is in it."""
     if not isinstance(step, GroupStep | ForeachStep):
         return False
-    if status in ("failed", "ignored"):
+    if status in ("failed", "ignored", "handled"):
         return isinstance(value, dict) and value.get("step", path) != path and status == "failed"
     return isinstance(step, GroupStep)
 
