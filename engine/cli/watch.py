@@ -22,7 +22,8 @@ _KINDS = {GroupStep: "steps", ForeachStep: "foreach", SetStep: "set", SleepStep:
 class StepReport:
     """One step of one run.
 
-    :param status: ``done``, ``skipped``, ``failed``, ``ignored``, ``handled``, ``held``, or ``shown`` (a write of a dry run).
+    :param status: ``done``, ``skipped``, ``failed``, ``ignored``, ``handled``, ``held``, or
+        ``shown`` (a write of a dry run).
     :param effect: ``read``, ``write``, …; empty where the step has none, None where it depends on the config.
     :param seconds: from its first attempt to its end.
     :param value: output, error, or request of a write that was only shown; redacted.
