@@ -146,7 +146,8 @@ class Host:
             faults=options.faults,
             max_running=self.project.settings.limits.concurrency,
         )
-        self.intake = Intake(self.store, self.runner, clock, options.faults)
+        known_for = self.project.settings.history.dedupe_for
+        self.intake = Intake(self.store, self.runner, clock, options.faults, known_for=known_for)
         pages = ModulePages(self.connections, clock)
         self.poller = Poller(self._scenarios, self.store, self.runner, self.intake, pages, clock, faults=options.faults)
         self.pruner = Pruner(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.runtime.eventkeys import IDENTITY_KEPT, NO_KEYS, Keys, event_keys
 from engine.runtime.outcomes import Held, Hold
 from engine.runtime.rundata import is_json, names, request_name
 from engine.runtime.runner import Runner
@@ -20,9 +21,9 @@ from engine.sdk.errors import DataError, StoreError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Delivery as Incoming
 from engine.sdk.modules import Event
-from engine.store.changes import AddDelivery, AddReceipt, AddRun, Change, SetDelivery
+from engine.store.changes import AddDelivery, AddReceipt, AddRun, Change, Fate, SetDelivery
 from engine.store.interface import Store
-from engine.store.records import SETTABLE, Delivery, DeliveryState, Receipt, Run
+from engine.store.records import SETTABLE, Delivery, DeliveryState, Identity, Receipt, Run
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +49,42 @@ class _Start:
     plan: Scenario
     data: dict[str, Any]
     size: int
+    keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """What one event comes to for one scenario, as far as it can be told before it is stored."""
+
+    delivery: Delivery
+    start: _Start | None = None
+    subject: str | None = None
+
+    @property
+    def identity(self) -> Identity | None:
+        return self.start.keys.identity if self.start is not None else None
 
 
 class Intake:
-    """Takes deliveries."""
+    """Takes deliveries.
 
-    def __init__(self, store: Store, runner: Runner, clock: Clock, faults: Faults = NO_FAULTS) -> None:
+    :param known_for: seconds for which an event is known again by its sender's identity.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        runner: Runner,
+        clock: Clock,
+        faults: Faults = NO_FAULTS,
+        *,
+        known_for: float = IDENTITY_KEPT,
+    ) -> None:
+        self._known_for = known_for
         self._store = store
         self._runner = runner
         self._clock = clock
         self._faults = faults
-        #: runs of the delivery at hand that shall be in memory as soon as they are stored
-        self._coming = 0
 
     async def accept(
         self,
@@ -80,22 +105,12 @@ class Intake:
         now = self._clock.time()
         receipt_id = self._store.new_id()
         request = request_name(incoming.method, incoming.headers, incoming.query, now)
-        deliveries: list[Delivery] = []
-        starts: list[_Start] = []
-        runs: list[Run] = []
-        subject: str | None = None
-        self._coming = 0
+        fates: list[_Fate] = []
         for plan in listeners:
-            sorter = _Sorter(self, plan, receipt_id, now, request, incoming)
-            for delivery, start, about in sorter.sort():
-                deliveries.append(delivery)
-                subject = subject or about
-                if start is not None:
-                    runs.append(start.run)
-                    starts.append(start)
+            fates += _Sorter(self, plan, receipt_id, now, request, incoming).sort()
         if not listeners:
             reason = f"scenario '{idle}' is not loaded" if idle else "no scenario listens to this webhook"
-            deliveries.append(Delivery(receipt_id, idle, 0, DeliveryState.PARKED, reason=reason))
+            fates.append(_Fate(Delivery(receipt_id, idle, 0, DeliveryState.PARKED, reason=reason)))
         receipt = Receipt(
             receipt_id,
             source,
@@ -104,33 +119,36 @@ class Intake:
             jsontext.dumps(dict(incoming.headers)),
             jsontext.dumps(dict(incoming.query)),
             incoming.raw,
-            subject,
+            next((fate.subject for fate in fates if fate.subject), None),
         )
         changes: list[Change] = [AddReceipt(receipt)]
-        made = {run.id: run for run in runs}
-        for delivery in deliveries:
-            changes.append(AddDelivery(delivery))
-            if delivery.run_id is not None:
-                changes.append(AddRun(made[delivery.run_id]))
+        for fate in fates:
+            changes.append(AddDelivery(fate.delivery, fate.identity))
+            if fate.start is not None:
+                changes.append(_added(fate.start))
         self._faults.hit("receipt.taken")
-        duplicates = await self._commit([*changes, *also])
-        self._faults.hit("receipt.accepted")
-        return await self._started(receipt_id, deliveries, starts, duplicates)
+        return await self._stored(receipt_id, fates, [*changes, *also])
 
-    async def _started(
-        self, receipt_id: int, deliveries: list[Delivery], starts: Sequence[_Start], duplicates: bool
-    ) -> Accepted:
-        """Start the runs of deliveries that were stored.
-
-        :param duplicates: whether there are any among them.
-        """
-        if duplicates:
-            # which of them was decided in the transaction
-            deliveries = await self._decided(receipt_id, deliveries)
-        ids = tuple(d.run_id for d in deliveries if d.run_id is not None and d.state is DeliveryState.RUN)
-        made = frozenset(ids)
-        self._begin([start for start in starts if start.run.id in made])
-        return Accepted(receipt_id, tuple(deliveries), ids)
+    async def _stored(self, receipt_id: int, fates: Sequence[_Fate], changes: Sequence[Change]) -> Accepted:
+        """Store a delivery, and start its runs."""
+        starts = [fate.start for fate in fates if fate.start is not None]
+        try:
+            fate = await self._commit(changes)
+            deliveries = [fate.delivery for fate in fates]
+            if fate.redirected:
+                # which of them are duplicates, or were gathered, was decided in the transaction
+                deliveries = await self._decided(receipt_id, deliveries)
+            self._faults.hit("receipt.accepted")
+            made = {d.run_id for d in deliveries if d.run_id is not None and d.state is DeliveryState.RUN}
+            blocked = frozenset(fate.blocked)
+            self._begin([start for start in starts if start.run.id in made and start.run.id not in blocked])
+            if fate.released:
+                self._runner.wake(fate.released)
+        finally:
+            for start in starts:
+                if start.run.state == State.RUNNING:
+                    self._runner.came(start.plan)
+        return Accepted(receipt_id, tuple(deliveries), tuple(sorted(made)))
 
     async def _decided(self, receipt_id: int, planned: list[Delivery]) -> list[Delivery]:
         try:
@@ -148,24 +166,27 @@ class Intake:
         known = {(d.scenario, d.number): d.state for d in await self._store.deliveries([receipt.id])}
         sorter = _Sorter(self, plan, receipt.id, self._clock.time(), request, incoming, by_command=True)
         changes: list[Change] = []
-        starts: list[_Start] = []
-        deliveries: list[Delivery] = []
-        self._coming = 0
-        for delivery, start, _ in sorter.sort():
+        fates: list[_Fate] = []
+        for fate in sorter.sort():
+            delivery = fate.delivery
             state = known.get((delivery.scenario, delivery.number))
             if receipt.method == POLL and state is not None and state not in SETTABLE:
                 # the items of a poll have fates of their own; those that are settled stay so
+                self._spare(fate)
                 continue
-            deliveries.append(delivery)
-            there = state is not None
-            changes.append(SetDelivery(delivery) if there else AddDelivery(delivery))
-            if start is not None:
-                changes.append(AddRun(start.run))
-                starts.append(start)
-        duplicates = await self._commit(changes)
-        return await self._started(receipt.id, deliveries, starts, duplicates)
+            fates.append(fate)
+            kind = AddDelivery if state is None else SetDelivery
+            changes.append(kind(delivery, fate.identity))
+            if fate.start is not None:
+                changes.append(_added(fate.start))
+        return await self._stored(receipt.id, fates, changes)
 
-    async def _commit(self, changes: Sequence[Change]) -> bool:
+    def _spare(self, fate: _Fate) -> None:
+        """Give back the room that was kept for a run which is not made."""
+        if fate.start is not None and fate.start.run.state == State.RUNNING:
+            self._runner.came(fate.start.plan)
+
+    async def _commit(self, changes: Sequence[Change]) -> Fate:
         try:
             return await self._store.put(*changes)
         except StoreError:
@@ -179,16 +200,26 @@ class Intake:
                 self._runner.begin(start.run, start.plan, start.data)
             elif start.run.state == State.QUEUED:
                 self._runner.queue(start.run, start.plan, start.data, start.size)
+            elif start.run.state == State.GATHERING:
+                # its moment may be the next
+                self._runner.wake(())
 
-    def identity(self, event_id: str) -> str:
-        """An event's identity in the store: what is simulated is no duplicate of what is real, nor the other way."""
-        return f"simulated:{event_id}" if self._runner.simulated else event_id
+    def keys(self, plan: Scenario, scope: dict[str, Any], event_id: str | None, now: float) -> Keys:
+        """The keys of an event. Raises ``ExpressionError``."""
+        return event_keys(plan, scope, event_id, now, simulated=self._runner.simulated, known_for=self._known_for)
 
-    def new_run(self, plan: Scenario, receipt_id: int, number: int, now: float, subject: str | None) -> Run:
+    def new_run(
+        self, plan: Scenario, receipt_id: int, number: int, now: float, subject: str | None, *, held: bool
+    ) -> Run:
+        """A run of an event. Where it may run at once, room is kept for it until the runner is told that it came."""
         run_id = self._store.new_id()
-        state = State.RUNNING if self._runner.has_room(self._coming) else State.QUEUED
-        # a page of a poll may bring more than there is room for
-        self._coming += state is State.RUNNING
+        due = None
+        if held:
+            state = State.HELD
+        elif plan.debounce is not None:
+            state, due = State.GATHERING, now + plan.debounce.quiet
+        else:
+            state = State.RUNNING if self._runner.admits(plan) else State.QUEUED
         return Run(
             run_id,
             plan.name,
@@ -202,6 +233,7 @@ class Intake:
             self._runner.simulated,
             subject,
             now if state is State.RUNNING else None,
+            due_at=due,
         )
 
 
@@ -227,7 +259,7 @@ class _Sorter:
         self._incoming = incoming
         self._by_command = by_command
 
-    def sort(self) -> list[tuple[Delivery, _Start | None, str | None]]:
+    def sort(self) -> list[_Fate]:
         plan, trigger = self._plan, self._plan.trigger
         if isinstance(trigger, Polling):
             return [self._item(trigger, number, item) for number, item in enumerate(self._incoming.body)]
@@ -236,16 +268,16 @@ class _Sorter:
         try:
             events = self._events()
         except DataError as error:
-            return [(self._delivery(0, DeliveryState.REJECTED, reason=error.message), None, None)]
+            return [_Fate(self._delivery(0, DeliveryState.REJECTED, reason=error.message))]
         except Exception as error:  # noqa: BLE001 - a plugin's mistake; the receipt keeps the body, and says what happened
             parser = trigger.module_name if isinstance(trigger, ModuleTrigger) else ""
             reason = f"the parser of {parser} raised {type(error).__name__}: {error}"
-            return [(self._delivery(0, DeliveryState.REJECTED, reason=reason), None, None)]
+            return [_Fate(self._delivery(0, DeliveryState.REJECTED, reason=reason))]
         if not events:
-            return [(self._delivery(0, DeliveryState.FILTERED, reason="the delivery holds no event"), None, None)]
+            return [_Fate(self._delivery(0, DeliveryState.FILTERED, reason="the delivery holds no event"))]
         if not plan.active and not self._by_command:
             parked = self._delivery(0, DeliveryState.PARKED, reason=f"scenario '{plan.name}' is inactive")
-            return [(parked, None, events[0].subject)]
+            return [_Fate(parked, subject=events[0].subject)]
         return [self._one(number, event) for number, event in enumerate(events)]
 
     def _events(self) -> list[Event]:
@@ -259,60 +291,63 @@ class _Sorter:
         return [
             Event(
                 self._storable(event.body),
-                None if event.id is None else self._intake.identity(str(event.id)),
+                None if event.id is None else str(event.id),
                 None if event.subject is None else str(event.subject),
             )
             for event in events
         ]
 
-    def _item(self, trigger: Polling, number: int, item: Any) -> tuple[Delivery, _Start | None, str | None]:
+    def _item(self, trigger: Polling, number: int, item: Any) -> _Fate:
         """The fate of one item of a poll: one that the app cannot read stops no other."""
         try:
             event = trigger.module.identify(trigger.config, item)
             body = self._storable(event.body)
         except DataError as error:
-            return self._delivery(number, DeliveryState.REJECTED, reason=error.message), None, None
+            return _Fate(self._delivery(number, DeliveryState.REJECTED, reason=error.message))
         except Exception as error:  # noqa: BLE001 - a plugin's mistake; the receipt keeps the item, and says what happened
             reason = f"{trigger.module_name} raised {type(error).__name__}: {error}"
-            return self._delivery(number, DeliveryState.REJECTED, reason=reason), None, None
+            return _Fate(self._delivery(number, DeliveryState.REJECTED, reason=reason))
         # a record that changes keeps its id, so the id tells no duplicates: the poll's cursor does
         subject = None if event.subject is None else str(event.subject)
         return self._one(number, replace(event, body=body, id=None, subject=subject))
 
-    def _moments(self) -> Iterator[tuple[Delivery, _Start | None, str | None]]:
+    def _moments(self) -> Iterator[_Fate]:
         """The moments of a schedule; those that were left out have one fate together."""
         number = 0
         for number, moment in enumerate(self._incoming.body["moments"], 1):
-            yield self._one(number - 1, Event(moment["event"], self._intake.identity(moment["id"])))
+            yield self._one(number - 1, Event(moment["event"], moment["id"]))
         if reason := self._incoming.body["left_out"]:
-            yield self._delivery(number, DeliveryState.FILTERED, reason=reason), None, None
+            yield _Fate(self._delivery(number, DeliveryState.FILTERED, reason=reason))
 
     def _storable(self, body: Any) -> Any:
         """An event's body as the store will hold it, so that a run sees the same now and later."""
         # what cannot be stored is found out here, where it is still the app's mistake
         return body if body is self._incoming.body else jsontext.loads(jsontext.dumps(body))
 
-    def _one(self, number: int, event: Event) -> tuple[Delivery, _Start | None, str | None]:
+    def _one(self, number: int, event: Event) -> _Fate:
         plan = self._plan
         scope = {"trigger": event.body, "request": self._request}
         trouble: Hold | None = None
+        keys = NO_KEYS
         subject = event.subject
         try:
             reason = self._filtered(event, scope)
             if reason is not None:
-                return self._delivery(number, DeliveryState.FILTERED, event, reason=reason), None, subject
+                return _Fate(self._delivery(number, DeliveryState.FILTERED, event, reason=reason), subject=subject)
             if plan.subject is not None:
                 value = plan.subject.evaluate(scope)
                 subject = None if value is None else str(value)
+            keys = self._intake.keys(plan, scope, event.id, self._now)
         except ExpressionError as error:
             trouble = Hold("trigger", error.message, "trigger", 0, error.to_json())
         except Exception as error:  # noqa: BLE001 - a plugin's mistake in its filter; the event is held, not lost
             trouble = Hold("trigger", f"the trigger's filter raised {type(error).__name__}: {error}", "trigger")
-        run = self._intake.new_run(plan, self._receipt_id, number, self._now, subject)
+        run = self._intake.new_run(plan, self._receipt_id, number, self._now, subject, held=trouble is not None)
         if trouble is not None:
-            run = _held(run, trouble)
-        delivery = self._delivery(number, DeliveryState.RUN, event, run_id=run.id)
-        return delivery, _Start(run, plan, names(run, event.body, self._request), len(self._incoming.raw)), subject
+            run = run._replace(hold=jsontext.dumps(Held((trouble,)).to_json()))
+        delivery = self._delivery(number, DeliveryState.RUN, event, run_id=run.id, keys=keys)
+        start = _Start(run, plan, names(run, event.body, self._request), len(self._incoming.raw), keys)
+        return _Fate(delivery, start, subject)
 
     def _filtered(self, event: Event, scope: dict[str, Any]) -> str | None:
         trigger = self._plan.trigger
@@ -332,6 +367,7 @@ class _Sorter:
         *,
         run_id: int | None = None,
         reason: str | None = None,
+        keys: Keys = NO_KEYS,
     ) -> Delivery:
         own = None
         if event is not None and not (event.body is self._incoming.body and self._kept_as_it_is()):
@@ -343,7 +379,7 @@ class _Sorter:
             state,
             run_id,
             own,
-            event.id if event is not None and state is DeliveryState.RUN else None,
+            keys.identity.key if keys.identity is not None else None,
             reason,
         )
 
@@ -353,5 +389,5 @@ class _Sorter:
         return is_json(self._incoming.headers.get("content-type", "")) and raw[:1] not in (b"", b"\xef")
 
 
-def _held(run: Run, trouble: Hold) -> Run:
-    return run._replace(state=State.HELD, started_at=None, hold=jsontext.dumps(Held((trouble,)).to_json()))
+def _added(start: _Start) -> AddRun:
+    return AddRun(start.run, start.keys.lane, start.keys.gather)

@@ -250,7 +250,7 @@ class Poller:
 
     async def _room(self, plan: Scenario) -> None:
         """Wait until not too many runs of the scenario wait."""
-        wanted = RunFilter((State.QUEUED, State.RUNNING), plan.name, page=Rows(limit=MOST_WAITING + 1))
+        wanted = RunFilter((State.QUEUED, State.BLOCKED, State.RUNNING), plan.name, page=Rows(limit=MOST_WAITING + 1))
         said = False
         while sum(run.simulated == self._runner.simulated for run in await self._store.runs(wanted)) > MOST_WAITING:
             if not said:

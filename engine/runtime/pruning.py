@@ -25,7 +25,6 @@ from engine.sdk.faults import NO_FAULTS, Faults
 from engine.store.changes import DeliveryKey, Prune, Pruned
 from engine.store.history import (
     EFFECTS,
-    EVENTS,
     FIRST,
     JOURNAL,
     EndedCount,
@@ -72,7 +71,6 @@ class Cutoffs:
     keep: float
     parked: float
     effects: float
-    events: float
 
 
 class Pruner:
@@ -179,7 +177,6 @@ class Pruner:
             now - (keep or 0.0),
             now - (settings.parked_for if older_than is None else older_than),
             now - settings.effects_for,
-            now - settings.dedupe_for,
         )
 
     async def _steps(self, older_than: float | None) -> AsyncIterator[Prune]:
@@ -190,7 +187,7 @@ class Pruner:
 
     async def _rows_over(self, older_than: float | None) -> AsyncIterator[Prune]:
         cut = self._cutoffs(older_than)
-        base = Prune(final=_FINAL, effects_before=cut.effects, events_before=cut.events)
+        base = Prune(final=_FINAL, effects_before=cut.effects)
         for scenario in await self._store.ask(EndedScenarios()):
             keep = (self._keep_of(scenario) or Keep()).over(self._settings.keep)
             async for step in self._old(base, scenario, keep, older_than):
@@ -205,10 +202,15 @@ class Pruner:
     async def _leavings(self) -> AsyncIterator[Prune]:
         """The steps by which keys and versions go; each is gone before the next is looked for."""
         cut = self._cutoffs(None)
-        base = Prune(final=_FINAL, effects_before=cut.effects, events_before=cut.events)
-        for kind, before in ((JOURNAL, float("inf")), (EFFECTS, cut.effects), (EVENTS, cut.events)):
+        base = Prune(final=_FINAL, effects_before=cut.effects)
+        for kind, before in ((JOURNAL, float("inf")), (EFFECTS, cut.effects)):
             async for step in self._keys(base, kind, before):
                 yield step
+        while True:
+            step = replace(base, identities=MOST_ROWS, identities_until=self._clock.time(), report=Pruned())
+            yield step
+            if step.report.keys < MOST_ROWS:
+                break
         if self._clock.time() >= self._versions_at:
             self._versions_at = self._clock.time() + VERSIONS_EVERY
             if gone := await self._unused():

@@ -9,8 +9,7 @@ from engine.sdk import jsontext
 from engine.sdk.clock import iso
 from engine.sdk.errors import EngineError
 from engine.store.ids import show
-from engine.store.interface import Store
-from engine.store.records import Run
+from engine.store.records import Past, Run
 
 
 class EventGone(EngineError):
@@ -38,10 +37,9 @@ def is_json(content_type: str) -> bool:
     return kind == "application/json" or kind.endswith("+json")
 
 
-async def run_data(store: Store, run: Run) -> dict[str, Any]:
+def past_data(run: Run, past: Past) -> dict[str, Any]:
     """The names of a stored run. Raises ``EventGone``."""
-    receipt = await store.receipt(run.receipt_id)
-    delivery = await store.delivery(run.receipt_id, run.scenario, run.number)
+    receipt, delivery = past.receipt, past.delivery
     if receipt is None or delivery is None:
         raise EventGone(f"the receipt of run {show(run.id)} is not in the store")
     trigger = jsontext.loads(delivery.event if delivery.event is not None else receipt.body)

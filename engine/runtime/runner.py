@@ -9,26 +9,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Iterable
 from typing import Any
 
 from engine.runtime.callers import Caller
-from engine.runtime.catalog import Catalog, VersionUnavailable
+from engine.runtime.catalog import Catalog
 from engine.runtime.durable import DurableEffects
 from engine.runtime.interpreter import Interpreter
 from engine.runtime.journal import Journal
+from engine.runtime.lines import Lines
 from engine.runtime.observers import Guarded, Observer
 from engine.runtime.outcomes import Failed, Held, Hold, Outcome, Sleeping, Succeeded
-from engine.runtime.rundata import EventGone, run_data
+from engine.runtime.queue import Queue
 from engine.runtime.states import Event, State, sources, target
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
-from engine.sdk.errors import LostOwnership, StoreError
+from engine.sdk.errors import EngineError, LostOwnership, StoreError
 from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
-from engine.store.changes import MoveRun, Owner, SettleEffect
+from engine.store.changes import Fate, MoveRun, Owner, SettleEffect
 from engine.store.ids import show
 from engine.store.interface import Store
-from engine.store.records import EffectFilter, Run
+from engine.store.records import Run
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +38,6 @@ log = logging.getLogger(__name__)
 MAX_RUNNING = 200
 #: a run that was recovered so often without a new record is held as ``poison``
 MAX_RECOVERIES = 5
-#: queued runs whose plan and data are kept at hand; those of more are read from the store when their turn comes
-AT_HAND = 1000
-#: bytes of an event up to which it is kept so: what waits may not fill the memory
-AT_HAND_BYTES = 16_384
-#: seconds after which due times are looked at again, whatever the timer says: a clock may jump
-LOOK_AGAIN = 5.0
 #: seconds between two tries to mend a broken store
 MEND_EVERY = 1.0
 #: seconds that runs in memory get to end by themselves when the store breaks or the process stops
@@ -84,14 +80,19 @@ class Runner:
         self._observer = Guarded(observer) if observer is not None else None
         self._step_observer = self._observer if observer is not None and observer.wants_steps else None
         self._faults = faults
-        self._max_running = max_running
+        self._lines = Lines(max_running)
+        self._queue = Queue(
+            store,
+            catalog,
+            clock,
+            self._lines,
+            faults,
+            simulated=simulated,
+            begin=self.begin,
+            refuse=self._refuse,
+        )
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._effects: dict[int, DurableEffects] = {}
-        self._wake = asyncio.Event()
-        #: whether runs wait in the store, as far as is known; and whether some were put there since it was read last
-        self._backlog = False
-        self._unread = False
-        self._at_hand: dict[int, tuple[Scenario, dict[str, Any]]] = {}
         self._pump_task: asyncio.Task[None] | None = None
         self._mend_task: asyncio.Task[None] | None = None
         self._late: list[SettleEffect] = []
@@ -102,7 +103,8 @@ class Runner:
     async def start(self) -> None:
         """Begin an executor session and take up what earlier ones left."""
         self.crashed = asyncio.get_running_loop().create_future()
-        self.epoch = await self._store.begin_epoch()
+        self.epoch = self._queue.epoch = await self._store.begin_epoch()
+        await self._queue.open()
         await self._recover()
         self._pump_task = asyncio.create_task(self._pump())
         self.wake()
@@ -125,28 +127,34 @@ class Runner:
         if tasks:
             await asyncio.wait(tasks)
 
-    def has_room(self, coming: int = 0) -> bool:
-        """Whether a new run may be in memory at once. Otherwise it is stored as queued, behind those that wait.
+    def admits(self, plan: Scenario) -> bool:
+        """Whether a new run may be in memory at once. Then room is kept for it, until ``came``.
 
-        :param coming: those that have been told so and are not in memory yet.
+        Otherwise it is stored as queued, behind those that wait.
         """
-        full = len(self._tasks) + coming >= self._max_running
-        return not (full or self._backlog or self._stopping or self._mend_task is not None)
+        if self._stopping or self._mend_task is not None:
+            return False
+        return self._lines.admits(plan.name, self._clock.time(), new=True)
+
+    def came(self, plan: Scenario) -> None:
+        """A run that room was kept for has begun, or will not begin."""
+        self._lines.came(plan.name)
+
+    @property
+    def mending(self) -> bool:
+        """Whether nothing runs now because the store does not work."""
+        return self._mend_task is not None
 
     def queue(self, run: Run, plan: Scenario, data: dict[str, Any], size: int) -> None:
         """A new run was stored as queued.
 
         :param size: bytes of the delivery that its event came with.
         """
-        if len(self._at_hand) < AT_HAND and size <= AT_HAND_BYTES:
-            # those that came first are also claimed first
-            self._at_hand[run.id] = (plan, data)
-        self.wake()
+        self._queue.keep(run, plan, data, size)
 
-    def wake(self) -> None:
-        """Look at the queue: something was put there."""
-        self._backlog = self._unread = True
-        self._wake.set()
+    def wake(self, scenarios: Iterable[str] | None = None) -> None:
+        """Look at the queue: runs of these scenarios, or of anybody, were put there."""
+        self._queue.wake(scenarios)
 
     # ------------------------------------------------------------------ one run
 
@@ -158,15 +166,17 @@ class Runner:
             return
         task = asyncio.create_task(self._walk(run, plan, data, journal or Journal()))
         self._tasks[run.id] = task
-        task.add_done_callback(lambda done: self._left(run.id, done))
+        self._lines.enters(run.scenario)
+        task.add_done_callback(lambda done: self._left(run, done))
 
-    def _left(self, run_id: int, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(run_id, None)
-        self._effects.pop(run_id, None)
+    def _left(self, run: Run, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(run.id, None)
+        self._effects.pop(run.id, None)
+        self._lines.leaves(run.scenario)
         if not task.cancelled() and isinstance(error := task.exception(), SimulatedCrash):
             self._crash(error)
-        elif len(self._tasks) == self._max_running - 1:
-            self._wake.set()
+        else:
+            self._queue.stir()
 
     def _crash(self, error: BaseException) -> None:
         self._stopping = True
@@ -225,11 +235,15 @@ class Runner:
         move = MoveRun(run_id, sources(event), target(event), now, hold=jsontext.dumps(outcome.to_json()))
         self._faults.hit("run.holding")
         try:
-            await self._store.put(move)
+            self._released(await self._store.put(move))
         except LostOwnership:
             return
         except StoreError:
             self._broke([])
+
+    def _released(self, fate: Fate) -> None:
+        if fate.released:
+            self._queue.wake(fate.released)
 
     async def _lost(self, run: Run, error: LostOwnership) -> None:
         """Another owner has the run; or nobody has, because a row of it could not be kept."""
@@ -281,88 +295,29 @@ class Runner:
             ended=isinstance(outcome, Succeeded | Failed),
         )
         owner = Owner(run.id, run.epoch)
-        await self._store.put(move, owner=owner)
+        fate = await self._store.put(move, owner=owner)
         self._faults.hit("run.moved")
+        self._released(fate)
         if self._observer is not None:
             self._observer.run_ended(run, outcome)
         if isinstance(outcome, Sleeping):
-            self.wake()
+            # its moment may be the next
+            self._queue.wake(())
 
-    # ------------------------------------------------------------------ queue
+    # ------------------------------------------------------------------ owners
 
     async def _pump(self) -> None:
-        while True:
-            try:
-                due = await self._take()
-            except StoreError:
-                self._broke([])
-                return
-            except Exception:
-                log.exception("the queue could not be looked through; it is tried again")
-                due = None
-            seconds = LOOK_AGAIN if due is None else min(LOOK_AGAIN, max(0.0, due - self._clock.time()))
-            timer = asyncio.ensure_future(self._clock.sleep(seconds))
-            waker = asyncio.ensure_future(self._wake.wait())
-            try:
-                await asyncio.wait({timer, waker}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                timer.cancel()
-                waker.cancel()
-            self._wake.clear()
-
-    async def _take(self) -> float | None:
-        """Claim what is queued or due while there is room; gives the next due time."""
-        claimable = sources(Event.CLAIM)
-        while (room := self._max_running - len(self._tasks)) > 0:
-            self._unread = False
-            waiting = await self._store.next_runs(claimable, self.simulated, self._clock.time(), room)
-            if len(waiting) < room and not self._unread:
-                self._backlog = False
-            # side by side, so that they share commits
-            for result in await asyncio.gather(*map(self._claim, waiting), return_exceptions=True):
-                if result is not None:
-                    raise result
-            if len(waiting) < room:
-                if not self._backlog:
-                    # what is left there was cancelled while it waited
-                    self._at_hand.clear()
-                break
-        return await self._store.next_due((State.SLEEPING,), self.simulated)
-
-    async def _claim(self, run: Run) -> None:
-        self._faults.hit("run.claiming")
-        now = self._clock.time()
         try:
-            await self._store.put(MoveRun(run.id, sources(Event.CLAIM), State.RUNNING, now, epoch=self.epoch))
-        except LostOwnership:
-            return
-        self._faults.hit("run.taken")
-        run = run._replace(state=State.RUNNING, epoch=self.epoch, due_at=None)
-        try:
-            plan, data, journal = await self._memory(run)
-        except (VersionUnavailable, EventGone) as error:
-            await self._hold(run.id, Hold(error.code, error.message, "", 0, error.to_json()))
-            return
+            await self._queue.pump()
         except StoreError:
-            raise
-        except Exception as error:
-            # one run that cannot be read back must not keep all others waiting
-            log.exception("run %s could not be taken up", show(run.id))
-            await self._hold(run.id, _mistake(error))
-            return
-        self.begin(run, plan, data, journal)
+            self._broke([])
 
-    async def _memory(self, run: Run) -> tuple[Scenario, dict[str, Any], Journal]:
-        """What a run needs to be walked, from the store, or as it was left at hand by whoever queued it."""
-        at_hand = self._at_hand.pop(run.id, None)
-        if at_hand is not None and run.started_at is None:
-            # it never ran, so that there is nothing to remember
-            return *at_hand, Journal()
-        plan = await self._catalog.plan(run.scenario, run.version)
-        data = await run_data(self._store, run)
-        records = await self._store.records(run.id)
-        effects = await self._store.effects(EffectFilter(run_id=run.id))
-        return plan, data, Journal.of(records, effects, run.notes)
+    async def _refuse(self, run: Run, error: Exception) -> None:
+        """Hold a run that was claimed and cannot be walked."""
+        if isinstance(error, EngineError):
+            await self._hold(run.id, Hold(error.code, error.message, "", 0, error.to_json()))
+        else:
+            await self._hold(run.id, _mistake(error))
 
     async def _recover(self, *, died: bool = True) -> None:
         """Put runs without an owner back into the queue.
@@ -410,13 +365,13 @@ class Runner:
         if self._pump_task is not None:
             self._pump_task.cancel()
         known = list(self._effects.values())
-        self._at_hand.clear()
+        self._queue.forget()
         await self._wind_down(GRACE)
         self._late += [settled for effects in known for settled in effects.unconfirmed]
         while True:
             try:
                 await self._store.reopen()
-                self.epoch = await self._store.begin_epoch()
+                self.epoch = self._queue.epoch = await self._store.begin_epoch()
                 if self._late:
                     await self._store.put(*self._late)
                 await self._recover(died=False)

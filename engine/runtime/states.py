@@ -3,10 +3,11 @@
 Two rules: a run's state changes only by an event of the table below, and only through ``move``. Who may cause an
 event stands beside it.
 
-A run is *queued* until an executor claims it. It is then *running* until its steps are through (*succeeded*,
-*failed*), or until it has to wait for a time (*sleeping*) or for a person (*held*). An executor that dies leaves
-*running* runs behind; the next one puts them back into the queue, nothing else. *succeeded*, *failed* and
-*cancelled* are final, but a failed run may be tried again by command.
+A run is *queued* until an executor claims it. Before that it may be *gathering* events of its key (``debounce``), or
+*blocked* because its lane has no place; the store queues it in the transaction that gives a place free. It is then
+*running* until its steps are through (*succeeded*, *failed*), or until it has to wait for a time (*sleeping*) or for a
+person (*held*). An executor that dies leaves *running* runs behind; the next one puts them back into the queue, nothing
+else. *succeeded*, *failed* and *cancelled* are final, but a failed run may be tried again by command.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from enum import StrEnum
 
 class State(StrEnum):
     QUEUED = "queued"
+    GATHERING = "gathering"
+    BLOCKED = "blocked"
     RUNNING = "running"
     SLEEPING = "sleeping"
     HELD = "held"
@@ -27,6 +30,12 @@ class State(StrEnum):
 class Event(StrEnum):
     #: an executor takes the run
     CLAIM = "claim"
+    #: the executor has no room for a run whose moment has come; it waits for its turn
+    DUE = "due"
+    #: the store: the run's lane has no place
+    BLOCK = "block"
+    #: the store: a place in the run's lane became free
+    RELEASE = "release"
     #: an executor finds that the run's owner is gone
     RECOVER = "recover"
     #: its owner: all branches wait for a time
@@ -48,7 +57,10 @@ class Event(StrEnum):
 
 
 _TABLE: dict[Event, tuple[tuple[State, ...], State]] = {
-    Event.CLAIM: ((State.QUEUED, State.SLEEPING), State.RUNNING),
+    Event.CLAIM: ((State.QUEUED, State.SLEEPING, State.GATHERING), State.RUNNING),
+    Event.DUE: ((State.SLEEPING, State.GATHERING), State.QUEUED),
+    Event.BLOCK: ((State.QUEUED, State.RUNNING), State.BLOCKED),
+    Event.RELEASE: ((State.BLOCKED,), State.QUEUED),
     Event.RECOVER: ((State.RUNNING,), State.QUEUED),
     Event.SLEEP: ((State.RUNNING,), State.SLEEPING),
     Event.HOLD: ((State.RUNNING,), State.HELD),
@@ -57,14 +69,20 @@ _TABLE: dict[Event, tuple[tuple[State, ...], State]] = {
     Event.RESUME: ((State.HELD,), State.QUEUED),
     Event.GIVE_UP: ((State.HELD,), State.FAILED),
     Event.RETRY: ((State.FAILED,), State.QUEUED),
-    Event.CANCEL: ((State.QUEUED, State.SLEEPING, State.HELD), State.CANCELLED),
+    Event.CANCEL: (
+        (State.QUEUED, State.GATHERING, State.BLOCKED, State.SLEEPING, State.HELD),
+        State.CANCELLED,
+    ),
 }
 
 #: states that nothing leaves without a command
 FINAL: frozenset[State] = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
-#: states in which a new run may be stored: claimed at once, waiting for a claim, or in need of a person
-INITIAL: frozenset[State] = frozenset({State.RUNNING, State.QUEUED, State.HELD})
+#: states in which a new run may be stored: claimed at once, waiting for a claim, for its lane, for more events, or in
+#: need of a person
+INITIAL: frozenset[State] = frozenset({State.RUNNING, State.QUEUED, State.BLOCKED, State.GATHERING, State.HELD})
+#: states in which a run waits for a moment at which an executor takes it up
+TIMED: tuple[State, ...] = (State.SLEEPING, State.GATHERING)
 
 
 def sources(event: Event) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ from dataclasses import replace
 
 from engine.runtime import ticks
 from engine.runtime.intake import Accepted, Intake
-from engine.runtime.runner import LOOK_AGAIN, MEND_EVERY, Runner
+from engine.runtime.queue import LOOK_AGAIN
+from engine.runtime.runner import MEND_EVERY, Runner
 from engine.scenario.plan import Scenario, Scheduled
 from engine.scenario.timetables import show_moment
 from engine.sdk.clock import Clock

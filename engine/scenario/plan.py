@@ -259,6 +259,49 @@ class Scheduled(Trigger):
     limit: int
 
 
+@dataclass(frozen=True, slots=True)
+class LaneRule:
+    """``order_by``, ``concurrency`` with a key, or ``mode``: which runs wait for one another.
+
+    :param name: the scenario, or the group that scenarios share.
+    :param key: None: all runs of the name have one key.
+    :param most: runs of a key that may be under way at a time.
+    :param holds: whether a run that sleeps, waits or is held keeps its place.
+    :param busy: what an event does that finds no place: ``queue``, ``skip`` or ``replace``.
+    """
+
+    name: str
+    key: Expression | None
+    most: int
+    holds: bool
+    busy: str
+
+
+@dataclass(frozen=True, slots=True)
+class DedupeRule:
+    """``dedupe``: events of one key within so many seconds are one. The key is the sender's identity where None."""
+
+    key: Expression | None
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
+class DebounceRule:
+    """``debounce``: a run begins when its key was quiet for ``quiet`` seconds, or ``most`` after the first event."""
+
+    key: Expression | None
+    quiet: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class StartRate:
+    """``rate``: so many runs begin within any so many seconds; the others wait."""
+
+    runs: int
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
     """How long runs stay. None: as the project says.
@@ -291,6 +334,8 @@ class Scenario:
     :param on_failure: run when the run has failed for good.
     :param defaults: the project's ``defaults:`` as JSON, empty without; kept with the source, because runs go on under
         those that they started with.
+    :param limit: runs in memory at a time; None: as many as there is room for.
+    :param priority: ``high``, ``normal`` or ``low``: its share of the room where runs of several scenarios wait.
     """
 
     name: str
@@ -308,3 +353,9 @@ class Scenario:
     keep: Keep | None = None
     on_failure: tuple[Step, ...] = ()
     defaults: str = ""
+    lane: LaneRule | None = None
+    limit: int | None = None
+    dedupe: DedupeRule | None = None
+    debounce: DebounceRule | None = None
+    rate: StartRate | None = None
+    priority: str = "normal"

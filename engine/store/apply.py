@@ -10,6 +10,7 @@ from typing import Any
 from engine.sdk.errors import LostOwnership, StoreError
 from engine.store import schedules
 from engine.store.changes import (
+    AS_ASKED,
     AddDelivery,
     AddEffect,
     AddReceipt,
@@ -20,6 +21,7 @@ from engine.store.changes import (
     Change,
     CountRefusals,
     DropPollItems,
+    Fate,
     MoveRun,
     Owner,
     Prune,
@@ -34,8 +36,10 @@ from engine.store.changes import (
 )
 from engine.store.history import FilePruning
 from engine.store.ids import show
+from engine.store.lanes import Lanes
+from engine.store.lanes_sql import SqlLaneRows
 from engine.store.large import LARGE, Spill
-from engine.store.records import SETTABLE, DeliveryState, EffectState
+from engine.store.records import SETTABLE, Delivery, DeliveryState, EffectState, Identity
 from engine.store.sql import queries
 from engine.store.waits import AnswerWait
 from engine.store.waits_sql import WaitWriter
@@ -93,6 +97,13 @@ class Applier:
         #: the owners' epochs of runs that this connection saw running, and those among them without recoveries
         self._running: dict[int, int] = {}
         self._fresh: set[int] = set()
+        #: runs that this connection added without a lane
+        self._free: set[int] = set()
+        #: the states that runs had before the transaction moves them
+        self._before: dict[int, str] = {}
+        self._lane_rows = SqlLaneRows(self._cursor)
+        self._lanes = Lanes(self._lane_rows, self._move_other)
+        self._plain = True
         self._data_version = -1
         self._do: dict[type, Callable[[Any], object]] = {
             AddReceipt: self._add_receipt,
@@ -140,22 +151,29 @@ class Applier:
         """What was applied was rolled back: the file is looked at anew."""
         self._running.clear()
         self._fresh.clear()
+        self._free.clear()
 
-    def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> bool:
-        """Apply one transaction; whether a delivery was a duplicate.
+    def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> Fate:
+        """Apply one transaction.
 
         Raises ``LostOwnership`` or ``StoreError`` when it is refused.
         """
         self._check(changes, owner)
-        if self._dropped:
+        if not self._plain:
             self._dropped.clear()
+            self._lanes.begin()
+            self._plain = True
         do = self._do
         for change in changes:
             do[type(change)](change)
         if self.let_go and owner is None:
             # who moves a run without being its owner claims it, or lets everybody see that nobody has it
             self.let_go.difference_update([c.run_id for c in changes if type(c) is MoveRun])
-        return bool(self._dropped)
+        if self._plain:
+            return AS_ASKED
+        lanes = self._lanes
+        redirected = bool(self._dropped) or lanes.redirected
+        return Fate(redirected, tuple(lanes.blocked), tuple(lanes.released))
 
     # The checks come first, so that a refused transaction needs no undoing and the batch around it no savepoints.
 
@@ -171,6 +189,9 @@ class Applier:
                     raise lost(run_id, "belongs to another owner now" if state == RUNNING else f"is {state or 'gone'}")
                 self._running[run_id] = owner.epoch
             states[run_id] = RUNNING
+            self._before = {run_id: RUNNING}
+        else:
+            self._before = {}
         for change in changes:
             kind = type(change)
             if kind is MoveRun:
@@ -191,6 +212,7 @@ class Applier:
         if state not in move.sources:
             raise lost(move.run_id, f"is {state or 'gone'}, not {' or '.join(move.sources)}")
         states[move.run_id] = move.state
+        self._before.setdefault(move.run_id, state)
 
     def _check_hold(self, change: StillHeld) -> None:
         (hold,) = self._run(self._sql["hold_of_run"], (change.run_id,)).fetchone() or (None,)
@@ -213,21 +235,27 @@ class Applier:
 
     def _add_delivery(self, change: AddDelivery) -> None:
         d = change.delivery
-        if d.event_id is not None and d.state is not DeliveryState.DUPLICATE:
-            original = self._run(self._sql["original_delivery"], (d.scenario, d.event_id)).fetchone()
-            if original is not None:
-                self._dropped.add((d.receipt_id, d.scenario, d.number))
-                row = (d.receipt_id, d.scenario, d.number, "duplicate", None, d.event, d.event_id, show(original[0]))
-                self._run(self._sql_add_delivery, self._spill(row, -d.receipt_id, 5))
-                return
+        if change.identity is not None:
+            d = self._known(d, change.identity)
         event = d.event
         self._run(
             self._sql_add_delivery,
             _DELIVERY(d) if event is None or len(event) <= LARGE else self._spill(_DELIVERY(d), -d.receipt_id, 5),
         )
 
+    def _known(self, d: Delivery, identity: Identity) -> Delivery:
+        """The delivery, or what it becomes when its event came before."""
+        original = self._lane_rows.know(d.scenario, d.receipt_id, identity)
+        if original is None:
+            return d
+        self._plain = False
+        self._dropped.add((d.receipt_id, d.scenario, d.number))
+        return d._replace(state=DeliveryState.DUPLICATE, run_id=None, reason=show(original))
+
     def _set_delivery(self, change: SetDelivery) -> None:
         d = change.delivery
+        if change.identity is not None:
+            d = self._known(d, change.identity)
         row = (d.state.value, d.run_id, d.event, d.event_id, d.reason, d.receipt_id, d.scenario, d.number)
         self._run(self._sql["set_delivery"], self._spill(row, -d.receipt_id, 2))
 
@@ -235,13 +263,33 @@ class Applier:
         run = change.run
         if self._dropped and (run.receipt_id, run.scenario, run.number) in self._dropped:
             return
+        if change.lane is None and change.gather is None:
+            self._free.add(run.id)
+        else:
+            self._plain = False
+            stored = self._lanes.add(change)
+            if stored is None:
+                return
+            run = stored
+        self._before[run.id] = run.state
         self._run(self._sql_add_run, _RUN(run))
         if run.state == RUNNING:
             self._running[run.id] = run.epoch
             if run.recoveries == 0:
                 self._fresh.add(run.id)
 
+    def _move_other(self, move: MoveRun, before: str) -> None:
+        self._before[move.run_id] = before
+        self._move_run(move)
+
     def _move_run(self, m: MoveRun) -> None:
+        if m.run_id in self._free:
+            # it may be far away when it is moved next
+            self._free.discard(m.run_id)
+        else:
+            self._plain = False
+            m = self._lanes.moving(m, self._before.get(m.run_id, ""))
+        self._before[m.run_id] = m.state
         # the next owner is looked up in the file
         self._running.pop(m.run_id, None)
         self._fresh.discard(m.run_id)

@@ -10,6 +10,9 @@ from engine.store.records import (
     DeliveryState,
     EffectRecord,
     EffectState,
+    Gather,
+    Identity,
+    Lane,
     Poll,
     PollItem,
     Receipt,
@@ -27,24 +30,44 @@ class AddReceipt(NamedTuple):
 
 
 class AddDelivery(NamedTuple):
-    """Adds a delivery. With an ``event_id`` that a delivery to this scenario has already, it is stored as
+    """Adds a delivery. With an identity that an event of this scenario has had not long ago, it is stored as
     ``duplicate`` of that one instead, and the ``AddRun`` that follows in the same transaction for it adds nothing."""
 
     delivery: Delivery
+    identity: Identity | None = None
 
 
 class SetDelivery(NamedTuple):
-    """Gives a parked or rejected delivery another state, by command; ``StoreError`` for one in any other state."""
+    """Gives a parked or rejected delivery another state, by command; ``StoreError`` for one in any other state.
+
+    The identity is as in ``AddDelivery``.
+    """
 
     delivery: Delivery
+    identity: Identity | None = None
 
 
 class AddRun(NamedTuple):
+    """Adds a run.
+
+    Where its lane has no place, it is stored as ``blocked``; or, as ``lane.busy`` says, not at all, and its delivery
+    becomes ``filtered``; or in the place of older ones that have not begun or wait, which are cancelled.
+
+    With ``gather``, while another run of the key gathers events: that run takes this one's event for its own, and
+    begins when this one would have, but not after its ``until``; the delivery names that run.
+    """
+
     run: Run
+    lane: Lane | None = None
+    gather: Gather | None = None
 
 
 class MoveRun(NamedTuple):
     """Moves a run from one of ``sources`` to ``state``; raises ``LostOwnership`` when it is in none of them.
+
+    A run with a lane that would be queued or running, and finds no place there, is ``blocked`` instead. A run that
+    leaves its place lets the first of the blocked ones be ``queued``. A run that would sleep or wait, and that a newer
+    one replaces, is cancelled instead.
 
     None leaves a column as it is, but ``due_at`` and ``hold`` are always written. ``started_at`` becomes ``at`` when
     the run moves to ``running`` for the first time.
@@ -204,7 +227,7 @@ class Prune:
     :param keys: entries of ``kept_keys`` that are over.
     :param versions: no run has them.
     :param effects_before: writes that are done since then stay for their effect keys.
-    :param events_before: events of runs that were made since then stay known.
+    :param identities: so many identities go, of those whose time was over at ``identities_until``.
     """
 
     final: tuple[str, ...] = ()
@@ -214,7 +237,8 @@ class Prune:
     keys: tuple[tuple[str, float, int], ...] = ()
     versions: tuple[str, ...] = ()
     effects_before: float = 0.0
-    events_before: float = 0.0
+    identities: int = 0
+    identities_until: float = 0.0
     report: Pruned = field(default_factory=Pruned)
 
 
@@ -241,6 +265,23 @@ Change = (
     | Prune
     | ScheduleChange
 )
+
+
+class Fate(NamedTuple):
+    """What a transaction came to, beyond what was asked.
+
+    :param redirected: a delivery became something else than it was written as.
+    :param blocked: runs that were stored as ``blocked``.
+    :param released: scenarios that have a run more in the queue.
+    """
+
+    redirected: bool = False
+    blocked: tuple[int, ...] = ()
+    released: tuple[str, ...] = ()
+
+
+#: of most transactions
+AS_ASKED = Fate()
 
 
 class Owner(NamedTuple):

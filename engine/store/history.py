@@ -4,8 +4,8 @@ Whoever prunes asks first, beside the writer, and names rows in a ``Prune``. The
 inside its transaction, so that nothing goes that must stay: a run that is not at its end, or with a write of which
 nobody knows the outcome; a receipt while anything is left of what it brought.
 
-Keys have clocks of their own. What answers for an effect key, or tells a duplicate, stays without the rest of its
-run, and ``kept_keys`` says until when.
+Keys have clocks of their own. What answers for an effect key stays without the rest of its run, and ``kept_keys`` says
+until when; what tells a duplicate has a table of its own anyway.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 #: rows of one run that a step removes at most; a longer journal goes in several steps
 MOST_ROWS = 1000
 #: kinds of what stays of runs that are gone
-EFFECTS, EVENTS, JOURNAL = "effects", "events", "journal"
+EFFECTS, JOURNAL = "effects", "journal"
 #: tables with rows of a run that go with it
-OF_A_RUN = ("deliveries", "journal", "effects", "waits")
+OF_A_RUN = ("deliveries", "journal", "effects", "waits", "lanes", "gatherings")
 _OPEN = (EffectState.INTENDED, EffectState.UNKNOWN)
 
 
@@ -252,6 +252,8 @@ class FilePruning:
             self._key(step, kind, at, number)
         for version in step.versions:
             done.versions += self._do("prune_version", version)
+        if step.identities:
+            done.keys += self._do("forget_identities", step.identities_until, step.identities)
         done.seconds = time.perf_counter() - began
 
     def _do(self, name: str, *values: Any) -> int:
@@ -266,7 +268,7 @@ class FilePruning:
         found = self._one("prunable_run", run_id, states, step.ended_before)
         if found is None:
             return
-        receipt_id, scenario, number, made = found
+        receipt_id, scenario, number = found
         effects, unsettled, last_done = self._one("effects_of_ended_run", run_id)
         if unsettled:
             return
@@ -276,16 +278,14 @@ class FilePruning:
             self._effects(step, run_id, effects, last_done)
         self._large.drop(run_id)
         self._do("prune_waits", run_id)
+        self._do("leave_lane", run_id)
+        self._do("end_gathering", run_id)
         self._do("prune_run", run_id)
-        delivery = (receipt_id, scenario, number)
-        event = self._one("delivery_of_run", *delivery, run_id)
-        if event is not None and event[0] is not None and made >= step.events_before:
-            self._do("blank_delivery", *delivery)
-            self._do("keep_key", EVENTS, made, receipt_id)
-        else:
-            self._do("prune_delivery", *delivery, run_id)
+        self._do("prune_delivery", receipt_id, scenario, number, run_id)
+        receipts = {row[0] for row in self._execute(self._sql["gathered_receipts"], (run_id,))} | {receipt_id}
+        self._do("prune_gathered", run_id)
         step.report.runs += 1
-        step.report.receipts += self._receipt(receipt_id)
+        step.report.receipts += sum(self._receipt(number) for number in receipts)
 
     def _receipt(self, receipt_id: int) -> int:
         gone = self._do("prune_receipt", {"id": receipt_id})
@@ -303,9 +303,7 @@ class FilePruning:
             self._do("keep_key", EFFECTS, last_done, run_id)
 
     def _key(self, step: Prune, kind: str, at: float, number: int) -> None:
-        if kind == EVENTS:
-            self._do("expire_events", number)
-        elif kind == JOURNAL:
+        if kind == JOURNAL:
             if self._do("prune_journal", number, MOST_ROWS) == MOST_ROWS:
                 return
         elif self._do("expire_effects", {"id": number, "limit": MOST_ROWS}) == MOST_ROWS:
@@ -329,15 +327,11 @@ def prune_tables(transaction: Transaction, step: Prune) -> None:
     for state, key in step.deliveries:
         delivery = tables.deliveries.get(key)
         if delivery is not None and delivery.state is state:
-            transaction.drop_delivery(key)
+            transaction.remove(tables.deliveries, key)
             done.deliveries += 1
             done.receipts += _prune_receipt(transaction, key[0])
     for kind, at, number in step.keys:
-        if kind == EVENTS:
-            for key in [k for k, d in tables.deliveries.items() if k[0] == number and d.state is DeliveryState.RUN]:
-                if tables.deliveries[key].run_id not in tables.runs:
-                    transaction.drop_delivery(key)
-        elif kind == EFFECTS and number not in tables.runs:
+        if kind == EFFECTS and number not in tables.runs:
             for own in [k for k, e in tables.effects.items() if k[0] == number and e.state not in _OPEN]:
                 transaction.remove(tables.effects, own)
         transaction.remove(tables.kept_keys, (kind, at, number))
@@ -345,6 +339,10 @@ def prune_tables(transaction: Transaction, step: Prune) -> None:
     for version in step.versions:
         done.versions += version in tables.versions
         transaction.remove(tables.versions, version)
+    over = sorted((until, key) for key, (_, until) in tables.identities.items() if until <= step.identities_until)
+    for _, identity in over[: step.identities]:
+        transaction.remove(tables.identities, identity)
+        done.keys += 1
 
 
 def _prune_run(transaction: Transaction, step: Prune, run_id: int) -> None:
@@ -357,6 +355,7 @@ def _prune_run(transaction: Transaction, step: Prune, run_id: int) -> None:
         return
     for own in [key for key in tables.waiting.waits if key[0] == run_id]:
         transaction.remove(tables.waiting.waits, own)
+    transaction.remove(tables.lanes, run_id)
     for own in [key for key in tables.journal if key[0] == run_id]:
         transaction.remove(tables.journal, own)
     for own, effect in effects.items():
@@ -371,13 +370,15 @@ def _prune_run(transaction: Transaction, step: Prune, run_id: int) -> None:
     key = (run.receipt_id, run.scenario, run.number)
     delivery = tables.deliveries.get(key)
     if delivery is not None and delivery.run_id == run_id:
-        if delivery.event_id is not None and run.created_at >= step.events_before:
-            transaction.set(tables.deliveries, key, delivery._replace(event=None, reason=None))
-            transaction.set(tables.kept_keys, (EVENTS, run.created_at, run.receipt_id), True)
-        else:
-            transaction.drop_delivery(key)
+        transaction.remove(tables.deliveries, key)
+    gathered = [
+        k for k, d in tables.deliveries.items() if d.run_id == run_id and d.state is DeliveryState.RUN and d.reason
+    ]
+    for other in gathered:
+        transaction.remove(tables.deliveries, other)
     step.report.runs += 1
-    step.report.receipts += _prune_receipt(transaction, run.receipt_id)
+    receipts = {run.receipt_id, *(number for number, _, _ in gathered)}
+    step.report.receipts += sum(_prune_receipt(transaction, number) for number in receipts)
 
 
 def _prune_receipt(transaction: Transaction, receipt_id: int) -> int:

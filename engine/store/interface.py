@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from engine.store.changes import Change, Owner
+from engine.store.changes import Change, Fate, Owner
+from engine.store.lanes import Standing
 from engine.store.records import (
     Delivery,
     EffectFilter,
     EffectRecord,
+    Past,
     Poll,
     PollItem,
     Receipt,
@@ -84,10 +86,10 @@ class Store(Protocol):
 
     # ---------------------------------------------------------------- writing
 
-    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[bool]:
+    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[Fate]:
         """Write the changes as one transaction; the future is done when they are durable.
 
-        It gives whether any delivery was stored as a duplicate.
+        It gives what the transaction came to beyond what was asked.
 
         With ``owner``, the whole transaction is refused with ``LostOwnership`` unless the run is running in that
         epoch. Whoever needs durability awaits; whoever does not, uses ``ride``.
@@ -118,8 +120,32 @@ class Store(Protocol):
         """Number of runs by state."""
         ...
 
-    async def next_runs(self, states: Sequence[str], simulated: bool, now: float, limit: int) -> Sequence[Run]:
-        """Runs in these states, oldest first, of this kind, whose ``due_at`` is None or not after ``now``."""
+    async def queued_scenarios(self, simulated: bool) -> Sequence[str]:
+        """Scenarios with queued runs of this kind."""
+        ...
+
+    async def queued_runs(self, simulated: bool, shares: Mapping[str, int]) -> Sequence[Run]:
+        """Queued runs of this kind: of each scenario so many at most, its oldest first."""
+        ...
+
+    async def due_runs(self, states: Sequence[str], simulated: bool, now: float, limit: int) -> Sequence[Run]:
+        """Runs in these states, of this kind, whose ``due_at`` is not after ``now``, the earliest first."""
+        ...
+
+    async def started_since(self, scenario: str, moment: float) -> int:
+        """How many runs of a scenario began after a moment, among the newest 20,000 runs of the store."""
+        ...
+
+    async def pasts(self, wanted: Sequence[Run]) -> Sequence[Past]:
+        """What there is of these runs, all at one moment."""
+        ...
+
+    async def lane(self, run_id: int) -> Standing | None:
+        """Where a run stands in its lane."""
+        ...
+
+    async def lane_holder(self, key: str) -> Standing | None:
+        """The oldest run that has a place in a lane."""
         ...
 
     async def next_due(self, states: Sequence[str], simulated: bool) -> float | None:

@@ -13,14 +13,16 @@ from engine.sdk.clock import Clock
 from engine.sdk.errors import LostOwnership, StoreError
 from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
 from engine.store.apply import RUNNING, lost
-from engine.store.changes import Change, MoveRun, Owner
+from engine.store.changes import AS_ASKED, Change, Fate, MoveRun, Owner
 from engine.store.ids import IdSource
 from engine.store.interface import Question
+from engine.store.lanes import ACTIVE, Standing
 from engine.store.records import (
     Delivery,
     EffectFilter,
     EffectRecord,
     Page,
+    Past,
     Poll,
     PollItem,
     Receipt,
@@ -57,7 +59,7 @@ class MemoryStore:
         self._clock = clock
         self._faults = faults
         self._tables = tables if tables is not None else Tables()
-        self._waiting: list[tuple[tuple[Change, ...], Owner | None, asyncio.Future[bool] | None]] = []
+        self._waiting: list[tuple[tuple[Change, ...], Owner | None, asyncio.Future[Fate] | None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._busy = False
         self._ids: IdSource | None = None
@@ -133,10 +135,10 @@ class MemoryStore:
 
     # ---------------------------------------------------------------- writing
 
-    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[bool]:
+    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[Fate]:
         """Write the changes as one transaction; the future is done when they are durable."""
         self._alive()
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Fate] = asyncio.get_running_loop().create_future()
         if self._closed:
             future.set_exception(self._unusable())
         else:
@@ -149,7 +151,7 @@ class MemoryStore:
         if not self._closed:
             self._take(changes, owner, None)
 
-    def _take(self, changes: tuple[Change, ...], owner: Owner | None, future: asyncio.Future[bool] | None) -> None:
+    def _take(self, changes: tuple[Change, ...], owner: Owner | None, future: asyncio.Future[Fate] | None) -> None:
         if self._error is not None:
             if owner is not None:
                 self._let_go.add(owner.run_id)
@@ -166,7 +168,7 @@ class MemoryStore:
         if self._crash is not None or not self._waiting:
             return
         batch, self._waiting = self._waiting, []
-        results: list[Exception | bool] = [False] * len(batch)
+        results: list[Exception | Fate] = [AS_ASKED] * len(batch)
         try:
             self._faults.hit("store.begin")
             self._faults.hit("store.commit")
@@ -183,16 +185,16 @@ class MemoryStore:
         for (_, _, future), result in zip(batch, results, strict=True):
             if future is None or future.done():
                 continue
-            if isinstance(result, bool):
+            if isinstance(result, Fate):
                 future.set_result(result)
             else:
                 future.set_exception(result)
 
-    def _apply(self, changes: tuple[Change, ...], owner: Owner | None) -> Exception | bool:
+    def _apply(self, changes: tuple[Change, ...], owner: Owner | None) -> Exception | Fate:
         try:
             if owner is not None and owner.run_id in self._let_go:
                 raise lost(owner.run_id, "has an earlier record that could not be written")
-            duplicates = Transaction(self._tables).apply(changes, owner)
+            fate = Transaction(self._tables).apply(changes, owner)
         except (LostOwnership, StoreError) as error:
             return error
         except KeyError as error:
@@ -201,7 +203,7 @@ class MemoryStore:
             return refuse(_PLACE, error)
         if owner is None:
             self._let_go.difference_update(c.run_id for c in changes if isinstance(c, MoveRun))
-        return duplicates
+        return fate
 
     # ---------------------------------------------------------------- reading
 
@@ -232,11 +234,51 @@ class MemoryStore:
         self._usable()
         return Counter(run.state for run in self._tables.runs.values())
 
-    async def next_runs(self, states: Sequence[str], simulated: bool, now: float, limit: int) -> Sequence[Run]:
-        """Runs in these states, oldest first, of this kind, whose ``due_at`` is None or not after ``now``."""
+    async def queued_scenarios(self, simulated: bool) -> Sequence[str]:
+        """Scenarios with queued runs of this kind."""
         self._usable()
-        found = [run for run in self._of(states, simulated) if run.due_at is None or run.due_at <= now]
-        return sorted(found, key=_id)[:limit]
+        return sorted({run.scenario for run in self._of(("queued",), simulated)})
+
+    async def queued_runs(self, simulated: bool, shares: Mapping[str, int]) -> Sequence[Run]:
+        """Queued runs of this kind: of each scenario so many at most, its oldest first."""
+        self._usable()
+        queued = sorted(self._of(("queued",), simulated), key=_id)
+        return [run for name, share in shares.items() for run in [r for r in queued if r.scenario == name][:share]]
+
+    async def due_runs(self, states: Sequence[str], simulated: bool, now: float, limit: int) -> Sequence[Run]:
+        """Runs in these states, of this kind, whose ``due_at`` is not after ``now``, the earliest first."""
+        self._usable()
+        due = [(run.due_at, run) for run in self._of(states, simulated) if run.due_at is not None and run.due_at <= now]
+        return [run for _, run in sorted(due, key=lambda found: found[0])][:limit]
+
+    async def started_since(self, scenario: str, moment: float) -> int:
+        """How many runs of a scenario began after a moment, among the newest 20,000 runs of the store."""
+        self._usable()
+        newest = sorted(self._tables.runs.values(), key=_id)[-20_000:]
+        return sum(run.scenario == scenario and (run.started_at or 0.0) > moment for run in newest)
+
+    async def pasts(self, wanted: Sequence[Run]) -> Sequence[Past]:
+        """What there is of these runs, all at one moment."""
+        return [
+            Past(
+                await self.receipt(run.receipt_id),
+                await self.delivery(run.receipt_id, run.scenario, run.number),
+                tuple(await self.records(run.id)),
+                tuple(await self.effects(EffectFilter(run_id=run.id))),
+            )
+            for run in wanted
+        ]
+
+    async def lane(self, run_id: int) -> Standing | None:
+        """Where a run stands in its lane."""
+        self._usable()
+        return self._tables.lanes.get(run_id)
+
+    async def lane_holder(self, key: str) -> Standing | None:
+        """The oldest run that has a place in a lane."""
+        self._usable()
+        active = [row for row in self._tables.lanes.values() if (row.lane, row.standing) == (key, ACTIVE)]
+        return min(active, key=attrgetter("run_id"), default=None)
 
     async def next_due(self, states: Sequence[str], simulated: bool) -> float | None:
         """The earliest ``due_at`` of the runs in these states."""

@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.store.lanes import ACTIVE, Standing
+from engine.store.lanes_sql import SqlLaneRows
 from engine.store.large import places, whole
 from engine.store.records import (
     Delivery,
@@ -13,6 +15,7 @@ from engine.store.records import (
     EffectFilter,
     EffectRecord,
     EffectState,
+    Past,
     Poll,
     PollItem,
     Receipt,
@@ -98,13 +101,42 @@ def run_counts(db: sqlite3.Connection) -> Mapping[str, int]:
     return dict(_all(db, "run_counts"))
 
 
-def next_runs(db: sqlite3.Connection, states: Sequence[str], simulated: bool, now: float, limit: int) -> Sequence[Run]:
-    rows: list[tuple[Any, ...]] = []
-    for state in set(states):
-        rows += _all(db, "next_runs", (state, simulated, limit))
-        rows += _all(db, "next_due_runs", (state, simulated, now, limit))
-    rows.sort(key=_id)
-    return [_run(row) for row in rows[:limit]]
+def queued_scenarios(db: sqlite3.Connection, simulated: bool) -> Sequence[str]:
+    return [name for (name,) in _all(db, "queued_scenarios", {"simulated": simulated})]
+
+
+def queued_runs(db: sqlite3.Connection, simulated: bool, shares: Mapping[str, int]) -> Sequence[Run]:
+    rows = (row for name, share in shares.items() for row in _all(db, "queued_runs", (simulated, name, share)))
+    return [_run(row) for row in rows]
+
+
+def due_runs(db: sqlite3.Connection, states: Sequence[str], simulated: bool, now: float, limit: int) -> Sequence[Run]:
+    found = [_run(row) for state in states for row in _all(db, "due_runs", (state, simulated, now, limit))]
+    return sorted(found, key=lambda run: run.due_at or 0.0)[:limit]
+
+
+def started_since(db: sqlite3.Connection, scenario: str, moment: float) -> int:
+    return int(_one(db, "started_since", (scenario, moment))[0])
+
+
+def pasts(db: sqlite3.Connection, wanted: Sequence[Run]) -> Sequence[Past]:
+    return [
+        Past(
+            receipt(db, run.receipt_id),
+            delivery(db, run.receipt_id, run.scenario, run.number),
+            tuple(records(db, run.id)),
+            tuple(effects(db, EffectFilter(run_id=run.id))),
+        )
+        for run in wanted
+    ]
+
+
+def lane(db: sqlite3.Connection, run_id: int) -> Standing | None:
+    return SqlLaneRows(db.cursor()).lane_of(run_id)
+
+
+def lane_holder(db: sqlite3.Connection, key: str) -> Standing | None:
+    return SqlLaneRows(db.cursor()).first(key, ACTIVE)
 
 
 def next_due(db: sqlite3.Connection, states: Sequence[str], simulated: bool) -> float | None:

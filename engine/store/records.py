@@ -99,6 +99,54 @@ class Run(NamedTuple):
     notes: bytes | None = None
 
 
+class Lane(NamedTuple):
+    """What a run shares with others that have the same key: a place among so many, given in the order of the runs.
+
+    :param key: unique over scenarios, groups and kinds (simulated or not).
+    :param most: how many runs may have a place at a time.
+    :param holds: whether a run keeps its place while it sleeps, waits or is held.
+    :param busy: what becomes of a run that finds no place: ``queue``, ``skip``, or ``replace``.
+    """
+
+    key: str
+    most: int
+    holds: bool = True
+    busy: str = "queue"
+
+
+class Gather(NamedTuple):
+    """Makes one run of the events of one key that come soon after one another.
+
+    :param key: unique over scenarios and kinds.
+    :param until: the moment by which the run begins, whatever still comes.
+    """
+
+    key: str
+    until: float
+
+
+class Identity(NamedTuple):
+    """By what an event is known again.
+
+    :param key: the sender's id of it, or what the author's expression gave.
+    :param at: when it came.
+    :param until: until when one with the same key is a duplicate.
+    """
+
+    key: str
+    at: float
+    until: float
+
+
+class Past(NamedTuple):
+    """What the store has of a run besides its own row."""
+
+    receipt: Receipt | None
+    delivery: Delivery | None
+    records: tuple[Record, ...]
+    effects: tuple[EffectRecord, ...]
+
+
 class Record(NamedTuple):
     """One journal row of a run: something that touched the outside world and wrote nothing there, or a wait.
 

@@ -14,14 +14,16 @@ from engine.sdk.clock import Clock
 from engine.sdk.errors import StoreError
 from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
 from engine.store import reads, schedules
-from engine.store.changes import Change, Owner
+from engine.store.changes import Change, Fate, Owner
 from engine.store.file import alone, connect, create, migrate
 from engine.store.ids import IdSource
 from engine.store.interface import Question
+from engine.store.lanes import Standing
 from engine.store.records import (
     Delivery,
     EffectFilter,
     EffectRecord,
+    Past,
     Poll,
     PollItem,
     Receipt,
@@ -129,10 +131,10 @@ class SqliteStore:
 
     # ---------------------------------------------------------------- writing
 
-    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[bool]:
+    def put(self, *changes: Change, owner: Owner | None = None) -> asyncio.Future[Fate]:
         """Write the changes as one transaction; the future is done when they are durable."""
         self._alive()
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Fate] = asyncio.get_running_loop().create_future()
         if self._closed:
             future.set_exception(self._unusable())
         else:
@@ -162,9 +164,33 @@ class SqliteStore:
         """Number of runs by state."""
         return await self._read(reads.run_counts)
 
-    async def next_runs(self, states: Sequence[str], simulated: bool, now: float, limit: int) -> Sequence[Run]:
-        """Runs in these states, oldest first, of this kind, whose ``due_at`` is None or not after ``now``."""
-        return await self._read(reads.next_runs, states, simulated, now, limit)
+    async def queued_scenarios(self, simulated: bool) -> Sequence[str]:
+        """Scenarios with queued runs of this kind."""
+        return await self._read(reads.queued_scenarios, simulated)
+
+    async def queued_runs(self, simulated: bool, shares: Mapping[str, int]) -> Sequence[Run]:
+        """Queued runs of this kind: of each scenario so many at most, its oldest first."""
+        return await self._read(reads.queued_runs, simulated, shares)
+
+    async def due_runs(self, states: Sequence[str], simulated: bool, now: float, limit: int) -> Sequence[Run]:
+        """Runs in these states, of this kind, whose ``due_at`` is not after ``now``, the earliest first."""
+        return await self._read(reads.due_runs, states, simulated, now, limit)
+
+    async def started_since(self, scenario: str, moment: float) -> int:
+        """How many runs of a scenario began after a moment, among the newest 20,000 runs of the store."""
+        return await self._read(reads.started_since, scenario, moment)
+
+    async def pasts(self, wanted: Sequence[Run]) -> Sequence[Past]:
+        """What there is of these runs, all at one moment."""
+        return await self._read(reads.pasts, wanted)
+
+    async def lane(self, run_id: int) -> Standing | None:
+        """Where a run stands in its lane."""
+        return await self._read(reads.lane, run_id)
+
+    async def lane_holder(self, key: str) -> Standing | None:
+        """The oldest run that has a place in a lane."""
+        return await self._read(reads.lane_holder, key)
 
     async def next_due(self, states: Sequence[str], simulated: bool) -> float | None:
         """The earliest ``due_at`` of the runs in these states."""

@@ -9,6 +9,7 @@ from typing import Any
 from engine.store import schedules
 from engine.store.apply import NOT_AS_BEFORE, REFUSALS_KEPT, RUNNING, clean, lost, not_settable
 from engine.store.changes import (
+    AS_ASKED,
     AddDelivery,
     AddEffect,
     AddReceipt,
@@ -20,6 +21,7 @@ from engine.store.changes import (
     CountRefusals,
     DeliveryKey,
     DropPollItems,
+    Fate,
     MoveRun,
     Owner,
     Prune,
@@ -34,12 +36,14 @@ from engine.store.changes import (
 )
 from engine.store.history import prune_tables
 from engine.store.ids import show
+from engine.store.lanes import ACTIVE, BLOCKED, ENDED, RESTING, Lanes, Standing
 from engine.store.records import (
     SETTABLE,
     Delivery,
     DeliveryState,
     EffectRecord,
     EffectState,
+    Identity,
     Poll,
     PollItem,
     Receipt,
@@ -61,7 +65,10 @@ class Tables:
 
     receipts: dict[int, Receipt] = field(default_factory=dict)
     deliveries: dict[DeliveryKey, Delivery] = field(default_factory=dict)
-    events: dict[tuple[str, str], DeliveryKey] = field(default_factory=dict)
+    #: by scenario and key: the receipt by which it came first, and until when it is known
+    identities: dict[tuple[str, str], tuple[int, float]] = field(default_factory=dict)
+    lanes: dict[int, Standing] = field(default_factory=dict)
+    gatherings: dict[str, tuple[int, float]] = field(default_factory=dict)
     runs: dict[int, Run] = field(default_factory=dict)
     journal: dict[tuple[int, str], Record] = field(default_factory=dict)
     effects: dict[tuple[int, str], EffectRecord] = field(default_factory=dict)
@@ -77,11 +84,6 @@ class Tables:
     schedules: dict[tuple[str, bool], Schedule] = field(default_factory=dict)
     gone_triggers: dict[str, float] = field(default_factory=dict)
     epoch: int = 0
-
-    def original(self, delivery: Delivery) -> Delivery | None:
-        """The delivery by which this one's event came to its scenario first."""
-        key = self.events.get((delivery.scenario, delivery.event_id or ""))
-        return None if key is None or delivery.event_id is None else self.deliveries[key]
 
 
 class Transaction:
@@ -115,9 +117,10 @@ class Transaction:
         }
         self._waits = MemoryWaitWriter(tables, self._set, self._remove, self._move_run)
         self._do.update(self._waits.handlers)
+        self._lanes = Lanes(_LaneRows(tables, self._set, self._remove), lambda move, _: self._move_run(move))
 
-    def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> bool:
-        """Apply the changes; whether a delivery was a duplicate.
+    def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> Fate:
+        """Apply the changes.
 
         Raises ``LostOwnership``, ``StoreError``; ``KeyError``: the row exists.
         """
@@ -139,7 +142,9 @@ class Transaction:
                 else:
                     table[key] = row
             raise
-        return bool(self._dropped)
+        lanes = self._lanes
+        fate = Fate(bool(self._dropped) or lanes.redirected, tuple(lanes.blocked), tuple(lanes.released))
+        return AS_ASKED if fate == AS_ASKED else fate
 
     @property
     def tables(self) -> Tables:
@@ -152,13 +157,6 @@ class Transaction:
     def remove(self, table: dict[Any, Any], key: object) -> None:
         """Remove a row, if it is there."""
         self._remove(table, key)
-
-    def drop_delivery(self, key: DeliveryKey) -> None:
-        """Remove a delivery; its event is not known any more."""
-        gone = self._tables.deliveries[key]
-        if gone.event_id is not None and self._tables.events.get((gone.scenario, gone.event_id)) == key:
-            self._remove(self._tables.events, (gone.scenario, gone.event_id))
-        self._remove(self._tables.deliveries, key)
 
     def _set(self, table: dict[Any, Any], key: object, row: object) -> None:
         self._undo.append((table, key, table.get(key)))
@@ -202,32 +200,40 @@ class Transaction:
     def _add_delivery(self, change: AddDelivery) -> None:
         d = change.delivery
         key = (d.receipt_id, d.scenario, d.number)
-        if d.state is not DeliveryState.DUPLICATE and (original := self._tables.original(d)):
-            self._dropped.add(key)
-            d = d._replace(state=DeliveryState.DUPLICATE, run_id=None, reason=show(original.receipt_id))
+        if change.identity is not None:
+            d = self._known(d, change.identity)
         self._add(self._tables.deliveries, key, d)
-        if d.event_id is not None and d.state is not DeliveryState.DUPLICATE:
-            self._set(self._tables.events, (d.scenario, d.event_id), key)
+
+    def _known(self, d: Delivery, identity: Identity) -> Delivery:
+        """The delivery, or what it becomes when its event came before."""
+        key = (d.scenario, identity.key)
+        original, until = self._tables.identities.get(key, (0, identity.at))
+        if until <= identity.at:
+            self._set(self._tables.identities, key, (d.receipt_id, identity.until))
+            return d
+        self._dropped.add((d.receipt_id, d.scenario, d.number))
+        return d._replace(state=DeliveryState.DUPLICATE, run_id=None, reason=show(original))
 
     def _set_delivery(self, change: SetDelivery) -> None:
         d = change.delivery
         key = (d.receipt_id, d.scenario, d.number)
-        before = self._tables.deliveries[key]
-        if before.event_id is not None:
-            self._remove(self._tables.events, (before.scenario, before.event_id))
+        if change.identity is not None:
+            d = self._known(d, change.identity)
         self._set(self._tables.deliveries, key, d)
-        if d.event_id is not None and d.state is not DeliveryState.DUPLICATE:
-            self._add(self._tables.events, (d.scenario, d.event_id), key)
 
     def _add_run(self, change: AddRun) -> None:
         run = change.run
-        if (run.receipt_id, run.scenario, run.number) not in self._dropped:
-            self._add(self._tables.runs, run.id, run)
+        if (run.receipt_id, run.scenario, run.number) in self._dropped:
+            return
+        stored = self._lanes.add(change)
+        if stored is not None:
+            self._add(self._tables.runs, stored.id, stored)
 
     def _move_run(self, move: MoveRun) -> None:
         run = self._tables.runs.get(move.run_id)
         if run is None:
             return  # the move of a run that was dropped with its duplicate delivery
+        move = self._lanes.moving(move, run.state)
         moved = run._replace(
             state=move.state,
             epoch=run.epoch if move.epoch is None else move.epoch,
@@ -316,3 +322,82 @@ class Transaction:
             keys = [key for key in self._tables.poll_items if key[:2] == own]
         for key in keys:
             self._remove(self._tables.poll_items, key)
+
+
+class _LaneRows:
+    """``engine.store.lanes.LaneRows`` in dictionaries, with the transaction's way to undo."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        put: Callable[[dict[Any, Any], object, object], None],
+        remove: Callable[[dict[Any, Any], object], None],
+    ) -> None:
+        self._tables = tables
+        self._put = put
+        self._remove = remove
+
+    def gathering(self, key: str) -> tuple[int, float] | None:
+        return self._tables.gatherings.get(key)
+
+    def begin_gathering(self, key: str, run_id: int, until: float) -> None:
+        self._put(self._tables.gatherings, key, (run_id, until))
+
+    def end_gathering(self, run_id: int) -> None:
+        for key in [key for key, (own, _) in self._tables.gatherings.items() if own == run_id]:
+            self._remove(self._tables.gatherings, key)
+
+    def gather(self, run_id: int, newer: Run, due_at: float) -> None:
+        run = self._tables.runs[run_id]
+        given = run._replace(
+            receipt_id=newer.receipt_id,
+            number=newer.number,
+            origin=newer.origin,
+            subject=newer.subject,
+            due_at=due_at,
+        )
+        self._put(self._tables.runs, run_id, given)
+
+    def lane_of(self, run_id: int) -> Standing | None:
+        return self._tables.lanes.get(run_id)
+
+    def enter(self, row: Standing) -> None:
+        self._put(self._tables.lanes, row.run_id, row)
+
+    def stand(self, run_id: int, standing: str) -> None:
+        self._put(self._tables.lanes, run_id, self._tables.lanes[run_id]._replace(standing=standing))
+
+    def leave(self, run_id: int) -> None:
+        self._remove(self._tables.lanes, run_id)
+
+    def _of(self, lane: str) -> list[Standing]:
+        return [self._tables.lanes[run_id] for run_id in sorted(self._tables.lanes) if self._is(run_id, lane)]
+
+    def _is(self, run_id: int, lane: str) -> bool:
+        return self._tables.lanes[run_id].lane == lane
+
+    def taken(self, lane: str, most: int) -> int:
+        return min(most, sum(row.standing == ACTIVE for row in self._of(lane)))
+
+    def first(self, lane: str, standing: str) -> Standing | None:
+        return next((row for row in self._of(lane) if row.standing == standing), None)
+
+    def replacement(self, lane: str, run_id: int) -> int | None:
+        newer = [r.run_id for r in self._of(lane) if r.run_id > run_id and r.replaces and r.standing != ENDED]
+        return max(newer, default=None)
+
+    def replaceable(self, lane: str, run_id: int) -> list[tuple[int, str]]:
+        older = [self._tables.runs[r.run_id] for r in self._of(lane) if r.run_id < run_id and r.standing != ENDED]
+        waiting = (BLOCKED, *RESTING[:2])
+        return [(r.id, r.state) for r in older if r.state in waiting or (r.state == "queued" and r.started_at is None)]
+
+    def release(self, run_id: int) -> str:
+        run = self._tables.runs[run_id]
+        self._put(self._tables.runs, run_id, run._replace(state="queued"))
+        return run.scenario
+
+    def redirect(self, run: Run, state: str, run_id: int | None, reason: str) -> None:
+        key = (run.receipt_id, run.scenario, run.number)
+        if delivery := self._tables.deliveries.get(key):
+            fate = delivery._replace(state=DeliveryState(state), run_id=run_id, reason=reason)
+            self._put(self._tables.deliveries, key, fate)

@@ -22,12 +22,12 @@ from typing import TypeVar
 from engine.sdk.errors import LostOwnership, StoreError
 from engine.sdk.faults import Faults, SimulatedCrash
 from engine.store.apply import Applier
-from engine.store.changes import Change, Owner
+from engine.store.changes import AS_ASKED, Change, Fate, Owner
 from engine.store.thread import Thread
 from engine.store.trouble import explain, is_of_values, refuse
 
 #: changes, who writes them, who waits for them
-Waiting = tuple[tuple[Change, ...], Owner | None, "asyncio.Future[bool] | None"]
+Waiting = tuple[tuple[Change, ...], Owner | None, "asyncio.Future[Fate] | None"]
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class _Outcome:
     """What became of a batch's transactions, as far as they were not just written."""
 
     refused: list[tuple[Waiting, LostOwnership | StoreError]] = field(default_factory=list)
-    duplicates: list[Waiting] = field(default_factory=list)
+    fates: list[tuple[Waiting, Fate]] = field(default_factory=list)
 
 
 class Writer:
@@ -75,7 +75,7 @@ class Writer:
             self._busy = True
             self._hand_over()
 
-    def add(self, changes: tuple[Change, ...], owner: Owner | None, future: asyncio.Future[bool] | None) -> None:
+    def add(self, changes: tuple[Change, ...], owner: Owner | None, future: asyncio.Future[Fate] | None) -> None:
         """Put a transaction at the end of the queue."""
         if self.broken is not None:
             self._let_go(owner)
@@ -135,12 +135,12 @@ class Writer:
             elif not isinstance(error, LostOwnership) and owner is None:
                 # nobody waits for it and no owner will be told
                 _log.error("a write was not kept: %s", error)
-        for _, _, future in outcome.duplicates:
+        for (_, _, future), fate in outcome.fates:
             if future is not None and not future.done():
-                future.set_result(True)
+                future.set_result(fate)
         for _, _, future in batch:
             if future is not None and not future.done():
-                future.set_result(False)
+                future.set_result(AS_ASKED)
         self._go_on()
 
     def _failed(self, batch: list[Waiting], error: StoreError) -> None:
@@ -198,8 +198,8 @@ class Writer:
             outcome = _Outcome()
             for waiting in batch:
                 try:
-                    if applier.apply(waiting[0], waiting[1]):
-                        outcome.duplicates.append(waiting)
+                    if (fate := applier.apply(waiting[0], waiting[1])) is not AS_ASKED:
+                        outcome.fates.append((waiting, fate))
                 except (LostOwnership, StoreError) as error:
                     outcome.refused.append((waiting, error))
                 except Exception as error:
@@ -227,8 +227,8 @@ class Writer:
             changes, owner, _ = waiting
             db.execute("savepoint one")
             try:
-                if applier.apply(changes, owner):
-                    outcome.duplicates.append(waiting)
+                if (fate := applier.apply(changes, owner)) is not AS_ASKED:
+                    outcome.fates.append((waiting, fate))
             except (LostOwnership, StoreError) as error:
                 outcome.refused.append((waiting, error))
             except Exception as error:

@@ -106,7 +106,7 @@ async def test_a_file_that_another_process_keeps_locked(
 
         async def works() -> bool:
             await site.clock.advance(MEND_EVERY)
-            return not site.host.store.broken and site.host.runner.has_room()
+            return not site.host.store.broken and not site.host.runner.mending
 
         await until(works)
         assert (await site.post({"n": 3})).status == 202
@@ -138,7 +138,7 @@ async def test_a_store_that_is_read_only(new_site: Callable[..., Site], vfs: Log
 
         async def works() -> bool:
             await site.clock.advance(MEND_EVERY)
-            return not site.host.store.broken and site.host.runner.has_room()
+            return not site.host.store.broken and not site.host.runner.mending
 
         await until(works)
         assert (await site.post({"n": 3})).status == 202

@@ -15,7 +15,7 @@ from engine.runtime.durable import DurableEffects
 from engine.runtime.intake import Intake
 from engine.runtime.journal import Journal
 from engine.runtime.states import State
-from engine.store.changes import AddEffect, MoveRun
+from engine.store.changes import AS_ASKED, AddEffect, Fate, MoveRun
 from engine.store.memory import MemoryStore
 from tests.promises import test_1_never_lost, test_2_never_again, test_3_unknown
 from tests.promises.shop_runs import NewHarness, crash
@@ -25,8 +25,9 @@ from tests.promises.shop_runs import NewHarness, crash
 def no_wait_before_the_acknowledgement() -> Iterator[None]:
     """The receipt rides along; the sender is answered before it is durable."""
 
-    async def commit(self: Intake, changes: Any) -> None:
+    async def commit(self: Intake, changes: Any) -> Fate:
         self._store.ride(*changes)
+        return AS_ASKED
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Intake, "_commit", commit)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.plugins import Registry
-from engine.runtime import runner
+from engine.runtime import queue
 from engine.sdk.apps import App
 from engine.sdk.errors import StoreError
 from engine.sdk.modules import Delivery, Event, WebhookTrigger
@@ -176,7 +176,7 @@ async def test_what_comes_later_does_not_overtake_what_waits(monkeypatch: pytest
         [scenario(steps)], doubles={"shop.charge": charge}, registry=registry(), max_running=1
     ) as harness:
         store, reading, read = harness.store, asyncio.Event(), asyncio.Event()
-        look = store.next_runs
+        look = store.queued_runs
 
         async def slowly(*arguments: Any) -> Any:
             found = await look(*arguments)
@@ -188,7 +188,7 @@ async def test_what_comes_later_does_not_overtake_what_waits(monkeypatch: pytest
             await harness.send({"email": str(n)})
         await harness.clock.settle()
         assert order == [0]
-        monkeypatch.setattr(store, "next_runs", slowly)
+        monkeypatch.setattr(store, "queued_runs", slowly)
         gates[0].set()
         await reading.wait()
         # there is room, and two are waiting for it
@@ -205,7 +205,7 @@ async def test_what_comes_later_does_not_overtake_what_waits(monkeypatch: pytest
 async def test_what_was_queued_runs_the_same_from_memory_and_from_the_store(
     kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "AT_HAND", kept)
+    monkeypatch.setattr(queue, "AT_HAND", kept)
     gate = asyncio.Event()
     seen: list[Any] = []
 
@@ -218,14 +218,14 @@ async def test_what_was_queued_runs_the_same_from_memory_and_from_the_store(
     async with Harness(
         [scenario(steps)], doubles={"shop.charge": charge}, registry=registry(), max_running=1
     ) as harness:
-        large = {"email": "a", "n": 1, "more": "x" * runner.AT_HAND_BYTES}
+        large = {"email": "a", "n": 1, "more": "x" * queue.AT_HAND_BYTES}
         accepted = [await harness.send(large if n == 1 else {"email": "a", "n": n}) for n in range(4)]
-        assert len(harness.runner._at_hand) == min(kept, 2), "the first has room, the second is too large"
+        assert len(harness.runner._queue._at_hand) == min(kept, 2), "the first has room, the second is too large"
         gate.set()
         for one in accepted:
             assert (await harness.result(one.runs[0], advance=60)).state == "succeeded"
         assert [config["note"]["t"]["n"] for config in seen] == [0, 1, 2, 3]
-        assert len(harness.runner._at_hand) == 0
+        assert len(harness.runner._queue._at_hand) == 0
 
 
 async def test_what_the_store_does_not_take_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ async def mend(harness: Harness, disk: Disk) -> None:
     disk.full = False
     await harness.clock.advance(2 * MEND_EVERY)
     assert not harness.store.broken
-    assert harness.runner.has_room()
+    assert not harness.runner.mending
 
 
 async def test_nothing_is_taken_while_it_is_broken_and_all_is_when_it_works_again() -> None:
@@ -67,7 +67,7 @@ async def test_nothing_is_taken_while_it_is_broken_and_all_is_when_it_works_agai
             with pytest.raises(StoreError, match="disk is full"):
                 await harness.send({"n": 2})
         assert harness.store.broken
-        assert not harness.runner.has_room()
+        assert harness.runner.mending
         # tried again and again, without success
         await harness.clock.advance(10 * MEND_EVERY)
         assert harness.store.broken

@@ -606,7 +606,7 @@ async def test_no_page_is_read_while_too_many_runs_wait(
         await harness.clock.advance(3 * ROOM_EVERY)
         assert vendor.asked == [None]
         assert "waits: more than 1 of its runs" in caplog.text
-        harness.runner._max_running = 10
+        harness.runner._lines._room = 10
         harness.runner.wake()
         await harness.clock.advance(3 * ROOM_EVERY)
         assert vendor.asked == [None, 2, 4]

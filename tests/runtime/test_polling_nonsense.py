@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine import Page
-from engine.runtime import polling, runner
+from engine.runtime import polling, queue
 from engine.runtime.states import State
 from engine.scenario.plan import Polling, Scenario
 from engine.sdk.errors import DataError, VendorError
@@ -235,7 +235,7 @@ async def test_a_huge_page_starts_no_more_runs_than_may_be_in_memory(new_harness
 async def test_a_run_of_a_huge_page_is_taken_up_without_the_rest_of_the_page(
     new_harness: NewHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "AT_HAND", 0)
+    monkeypatch.setattr(queue, "AT_HAND", 0)
     vendor = Vendor(size=100)
     for number in range(50):
         vendor.put(f"c{number:02}", f"{DAY}1")

@@ -169,14 +169,14 @@ async def test_a_queue_that_cannot_be_looked_through_is_looked_through_again(
 ) -> None:
     async with shop(STEPS, {"shop.get": Script({"n": 1}), "shop.charge": slow()}) as harness:
         run_id = await asleep(harness)
-        next_runs = harness.store.next_runs
+        due_runs = harness.store.due_runs
 
         async def fail(*_: object) -> None:
             raise RuntimeError("no luck")
 
-        monkeypatch.setattr(harness.store, "next_runs", fail)
+        monkeypatch.setattr(harness.store, "due_runs", fail)
         await harness.clock.advance(60)
         assert "the queue could not be looked through" in caplog.text
-        monkeypatch.setattr(harness.store, "next_runs", next_runs)
+        monkeypatch.setattr(harness.store, "due_runs", due_runs)
         await harness.clock.advance(10)
         assert (await harness.result(run_id)).state == "succeeded"

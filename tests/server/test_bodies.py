@@ -152,9 +152,9 @@ async def test_a_run_from_the_store_sees_the_same_body(site: Site, raw: bytes, k
     assert first["event"] == decode(raw, kind, {"q": "1"})
     # with no room in memory the next one is stored, and read back
     runner = site.host.runner
-    room, runner.has_room = runner.has_room, lambda _coming=0: False  # type: ignore[method-assign]
+    admits, runner.admits = runner.admits, lambda _plan: False  # type: ignore[method-assign]
     assert (await site.post(data=raw, headers={"Content-Type": kind}, query="?q=1")).status == 202
-    runner.has_room = room  # type: ignore[method-assign]
+    runner.admits = admits  # type: ignore[method-assign]
     assert [run.state for run in await site.rest()] == ["succeeded", "succeeded"]
     assert site.desk.notes == [first]
 

@@ -15,6 +15,7 @@ from engine.runtime.intake import Accepted, Intake
 from engine.runtime.runner import MEND_EVERY
 from engine.sdk.errors import StoreError
 from engine.server.service import Service
+from engine.store.changes import AS_ASKED, Fate
 from engine.store.sqlite import SqliteStore
 from tests.server.site import Reply, Site, until
 from tests.support.vfs import SQLITE_FULL, LoggingVfs, Operation, logging_vfs
@@ -70,8 +71,9 @@ async def test_acknowledging_early_makes_the_check_fail(
 ) -> None:
     later: list[Any] = []
 
-    async def commit(self: Intake, changes: Any) -> None:
+    async def commit(self: Intake, changes: Any) -> Fate:
         later.append(changes)
+        return AS_ASKED
 
     monkeypatch.setattr(Intake, "_commit", commit)
     with pytest.raises(AssertionError, match=r"before the answer"):
@@ -145,7 +147,7 @@ async def test_runs_in_memory_finish_once_when_the_disk_has_room_again(vfs: Logg
 async def mended(site: Site) -> None:
     async def works() -> bool:
         await site.clock.advance(MEND_EVERY)
-        return not site.host.store.broken and site.host.runner.has_room()
+        return not site.host.store.broken and not site.host.runner.mending
 
     await until(works)
 

@@ -21,6 +21,7 @@ from engine.store.changes import (
     Change,
     CountRefusals,
     DropPollItems,
+    Fate,
     MoveRun,
     Owner,
     Prune,
@@ -46,6 +47,9 @@ from engine.store.records import (
     DeliveryState,
     EffectFilter,
     EffectState,
+    Gather,
+    Identity,
+    Lane,
     Page,
     Poll,
     PollItem,
@@ -61,7 +65,7 @@ from tests.store.rows import NOW, StillClock, delivery, effect, receipt, record,
 RECEIPTS = st.integers(1, 3)
 RUNS = st.integers(1001, 1003)
 KEYS = st.sampled_from(["a", "b"])
-STATES = st.sampled_from(["queued", "running", "sleeping", "held", "done"])
+STATES = st.sampled_from(["queued", "running", "sleeping", "held", "done", "failed", "gathering", "blocked"])
 SCENARIOS = st.sampled_from(["welcome", "other"])
 SUBJECTS = st.sampled_from([None, "ana", "bo"])
 EPOCHS = st.integers(0, 2)
@@ -89,11 +93,13 @@ DELIVERY = st.builds(
     state=st.sampled_from(DeliveryState),
     event_id=st.sampled_from([None, "", "e1", "e2"]),
 )
+IDENTITY = st.none() | st.builds(Identity, KEYS, TIMES, TIMES)
+LANE = st.builds(Lane, KEYS, st.integers(1, 2), st.booleans(), st.sampled_from(["queue", "skip", "replace"]))
 CHANGE: st.SearchStrategy[Change] = st.one_of(
     st.builds(AddReceipt, st.builds(lambda n, s: receipt(n, subject=s), RECEIPTS, SUBJECTS)),
-    st.builds(AddDelivery, DELIVERY),
-    st.builds(SetDelivery, DELIVERY),
-    st.builds(AddRun, RUN),
+    st.builds(AddDelivery, DELIVERY, IDENTITY),
+    st.builds(SetDelivery, DELIVERY, IDENTITY),
+    st.builds(AddRun, RUN, st.none() | LANE, st.none() | st.builds(Gather, KEYS, TIMES)),
     st.builds(
         MoveRun,
         run_id=RUNS,
@@ -152,12 +158,11 @@ CHANGE: st.SearchStrategy[Change] = st.one_of(
             ),
             max_size=2,
         ).map(tuple),
-        keys=st.lists(
-            st.sampled_from([("effects", NOW, 1001), ("events", NOW, 1), ("events", NOW, 2)]), max_size=2
-        ).map(tuple),
+        keys=st.lists(st.sampled_from([("effects", NOW, 1001), ("effects", NOW, 1002)]), max_size=2).map(tuple),
         versions=st.lists(st.sampled_from(["v1", "v2"]), max_size=1).map(tuple),
         effects_before=TIMES,
-        events_before=TIMES,
+        identities=st.integers(0, 2),
+        identities_until=TIMES,
     ),
     st.builds(DropPollItems, SCENARIOS, st.booleans(), st.none() | st.lists(KEYS, max_size=2).map(tuple)),
 )
@@ -179,7 +184,7 @@ async def write(store: SqliteStore | MemoryStore, batches: list[Any]) -> list[st
             else:
                 futures.append(store.put(*changes, owner=owner))
         ended = await asyncio.gather(*futures, return_exceptions=True)
-        results.extend(type(result).__name__ for result in ended)
+        results.extend(str(r) if isinstance(r, Fate) else type(r).__name__ for r in ended)
         # a batch of rides alone is committed too before the next
         await store.put()
     return results
@@ -218,6 +223,9 @@ async def everything(store: SqliteStore | MemoryStore) -> dict[str, Any]:
         "by key": list(await store.effects_by_key("k1")),
         "receipts": [list(await store.receipts(f)) for f in receipt_filters],
         "receipt": await store.receipt(1),
+        "lanes": [await store.lane(n) for n in (1001, 1002, 1003)],
+        "holders": [await store.lane_holder(key) for key in ("a", "b")],
+        "begun": await store.started_since("welcome", NOW + 1),
         "deliveries": list(await store.deliveries([2, 1, 3, 3])),
         "versions": [await store.version(v) for v in ("v1", "v2")],
         "webhooks": list(await store.webhooks()),
@@ -235,9 +243,11 @@ async def everything(store: SqliteStore | MemoryStore) -> dict[str, Any]:
         "versions used": [list(await store.ask(Versions())), await store.ask(VersionsOfRuns(1001, 2))],
     }
     for simulated in (False, True):
-        states = ("queued", "sleeping")
+        states = ("gathering", "sleeping")
         answers[f"next {simulated}"] = [
-            list(await store.next_runs(states, simulated, NOW + 2, 2)),
+            list(await store.due_runs(states, simulated, NOW + 2, 2)),
+            list(await store.queued_scenarios(simulated)),
+            list(await store.queued_runs(simulated, {"welcome": 1, "other": 2})),
             await store.next_due(states, simulated),
             list(await store.orphans(2, simulated)),
         ]

@@ -9,6 +9,7 @@ import pytest
 from engine.sdk.errors import LostOwnership, StoreError
 from engine.sdk.faults import SimulatedCrash
 from engine.store.changes import (
+    AS_ASKED,
     AddDelivery,
     AddEffect,
     AddReceipt,
@@ -17,6 +18,7 @@ from engine.store.changes import (
     AddVersion,
     AddWebhook,
     CountRefusals,
+    Fate,
     MoveRun,
     Owner,
     PutSecret,
@@ -29,6 +31,7 @@ from engine.store.records import (
     DeliveryState,
     EffectFilter,
     EffectState,
+    Identity,
     Page,
     ReceiptFilter,
     Refusal,
@@ -65,13 +68,13 @@ async def test_the_same_event_is_a_duplicate_and_makes_no_run(store: AnyStore) -
     said = [
         await store.put(
             AddReceipt(receipt(n)),
-            AddDelivery(delivery(n, event_id="e1", event=b"{}")),
+            AddDelivery(delivery(n, event_id="e1", event=b"{}"), Identity("e1", NOW, NOW + 9)),
             AddRun(run(n + 1000)),
             MoveRun(n + 1000, ("queued",), "running", NOW, epoch=1),
         )
         for n in (1, 2)
     ]
-    assert said == [False, True]
+    assert said == [AS_ASKED, Fate(redirected=True)]
     (second,) = await store.deliveries([2])
     assert second.state is DeliveryState.DUPLICATE
     assert (second.run_id, second.reason, second.event) == (None, show(1), b"{}")
@@ -83,11 +86,11 @@ async def test_the_same_event_is_a_duplicate_and_makes_no_run(store: AnyStore) -
 async def test_an_event_is_a_duplicate_per_scenario_and_within_a_receipt(store: AnyStore) -> None:
     await store.put(
         AddReceipt(receipt(1)),
-        AddDelivery(delivery(1, 0, event_id="e1", run_id=1001)),
+        AddDelivery(delivery(1, 0, run_id=1001), Identity("e1", NOW, NOW + 9)),
         AddRun(run(1001)),
-        AddDelivery(delivery(1, 1, event_id="e1", run_id=1002)),
+        AddDelivery(delivery(1, 1, run_id=1002), Identity("e1", NOW, NOW + 9)),
         AddRun(run(1002, receipt_id=1, number=1)),
-        AddDelivery(delivery(1, 0, event_id="e1", run_id=1003, scenario="other")),
+        AddDelivery(delivery(1, 0, run_id=1003, scenario="other"), Identity("e1", NOW, NOW + 9)),
         AddRun(run(1003, receipt_id=1, scenario="other")),
     )
     states = [(d.scenario, d.number, d.state.value) for d in await store.deliveries([1])]
@@ -95,7 +98,7 @@ async def test_an_event_is_a_duplicate_per_scenario_and_within_a_receipt(store: 
     assert {r.id for r in await store.runs(RunFilter(receipt_id=1))} == {1001, 1003}
 
 
-async def test_without_an_event_id_two_deliveries_are_two_events(store: AnyStore) -> None:
+async def test_without_an_identity_two_deliveries_are_two_events(store: AnyStore) -> None:
     for n in (1, 2):
         await store.put(AddReceipt(receipt(n)), AddDelivery(delivery(n)), AddRun(run(n + 1000)))
     assert await store.run_counts() == {"queued": 2}
@@ -168,7 +171,7 @@ async def test_of_two_claims_one_wins(store: AnyStore) -> None:
     await store.put(AddRun(run(1001)))
     claims = [store.put(MoveRun(1001, ("queued",), "running", NOW, epoch=e)) for e in (1, 2)]
     first, second = await asyncio.gather(*claims, return_exceptions=True)
-    assert first is False
+    assert first is AS_ASKED
     assert isinstance(second, LostOwnership)
     won = await store.run(1001)
     assert won is not None
@@ -191,25 +194,44 @@ async def test_moves_within_a_transaction_see_each_other(store: AnyStore) -> Non
     assert await store.run(1002) is None
 
 
-async def test_next_runs_are_the_oldest_that_may_go_on(store: AnyStore) -> None:
+async def test_the_queue_gives_each_scenario_its_oldest(store: AnyStore) -> None:
     await store.put(
         AddRun(run(1005)),
-        AddRun(run(1001, state="sleeping", due_at=NOW + 10)),
-        AddRun(run(1002, state="sleeping", due_at=NOW + 5)),
+        AddRun(run(1002)),
+        AddRun(run(1001, scenario="other")),
         AddRun(run(1003, state="done")),
         AddRun(run(1004, simulated=True)),
+        AddRun(run(1006, scenario="third", state="sleeping", due_at=NOW)),
+    )
+
+    async def ids(simulated: bool, **shares: int) -> list[int]:
+        return [r.id for r in await store.queued_runs(simulated, shares)]
+
+    assert await store.queued_scenarios(False) == ["other", "welcome"]
+    assert await store.queued_scenarios(True) == ["welcome"]
+    assert await ids(False, welcome=9, other=9) == [1002, 1005, 1001]
+    assert await ids(False, other=1, welcome=1, third=1) == [1001, 1002]
+    assert await ids(True, welcome=1, other=1) == [1004]
+
+
+async def test_due_runs_come_in_the_order_of_their_moments(store: AnyStore) -> None:
+    await store.put(
+        AddRun(run(1001, state="sleeping", due_at=NOW + 10)),
+        AddRun(run(1002, state="gathering", due_at=NOW + 5)),
+        AddRun(run(1003, state="held", due_at=NOW)),
+        AddRun(run(1004, state="sleeping", due_at=NOW, simulated=True)),
     )
 
     async def ids(now: float, limit: int = 9, simulated: bool = False) -> list[int]:
-        return [r.id for r in await store.next_runs(("queued", "sleeping"), simulated, now, limit)]
+        return [r.id for r in await store.due_runs(("gathering", "sleeping"), simulated, now, limit)]
 
-    assert await ids(NOW) == [1005]
-    assert await ids(NOW + 5) == [1002, 1005]
-    assert await ids(NOW + 10) == [1001, 1002, 1005]
-    assert await ids(NOW + 10, limit=2) == [1001, 1002]
+    assert await ids(NOW) == []
+    assert await ids(NOW + 5) == [1002]
+    assert await ids(NOW + 10) == [1002, 1001]
+    assert await ids(NOW + 10, limit=1) == [1002]
     assert await ids(NOW + 10, simulated=True) == [1004]
-    assert await store.next_due(("sleeping",), False) == NOW + 5
-    assert await store.next_due(("sleeping", "queued"), True) is None
+    assert await store.next_due(("sleeping", "gathering"), False) == NOW + 5
+    assert await store.next_due(("gathering", "queued"), True) is None
     assert await store.next_due(("queued",), False) is None
 
 
@@ -353,7 +375,7 @@ async def test_a_refused_transaction_does_not_disturb_the_others(store: AnyStore
         store.put(AddRecord(record(1001, "c", 2)), owner=owner),
         return_exceptions=True,
     )
-    assert [type(r) for r in results] == [bool, LostOwnership, bool]
+    assert [type(r) for r in results] == [Fate, LostOwnership, Fate]
     assert [r.key for r in await store.records(1001)] == ["a", "c"]
     assert await store.receipt(1) is None
 
@@ -377,7 +399,7 @@ async def test_a_row_that_exists_refuses_its_transaction_alone(store: AnyStore) 
         store.put(AddReceipt(receipt(5))),
         return_exceptions=True,
     )
-    assert [type(r) for r in results] == [bool, StoreError, bool]
+    assert [type(r) for r in results] == [Fate, StoreError, Fate]
     assert [r.id for r in await store.receipts(ReceiptFilter())] == [5, 2, 1]
     assert not store.broken
 

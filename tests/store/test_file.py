@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -213,18 +214,25 @@ async def test_ids_of_two_processes_differ_within_a_millisecond(
 @pytest.mark.parametrize(
     ("name", "values", "index"),
     [
-        ("next_runs", ("queued", 0, 10), "runs_by_state"),
-        ("next_due_runs", ("sleeping", 0, NOW, 10), "runs_by_state"),
+        ("queued_scenarios", {"simulated": 0}, "runs_queued"),
+        ("queued_runs", (0, "welcome", 10), "runs_queued"),
+        ("due_runs", ("sleeping", 0, NOW, 10), "runs_by_state"),
+        ("first_in_lane", ("a", "blocked"), "lanes_in_order"),
+        ("places_taken", ("a", 1), "lanes_in_order"),
+        ("replacement_in_lane", ("a", 5), "lanes_in_order"),
+        ("gathering", ("a",), "PRIMARY KEY"),
+        ("end_gathering", (5,), "sqlite_autoindex_gatherings"),
+        ("forget_identities", (NOW, 10), "identities_by_end"),
         ("next_due", ("sleeping", 0), "runs_by_state"),
         ("orphans", (0, 5), "runs_by_state"),
         ("run_counts", (), "runs_by_state"),
-        ("original_delivery", ("welcome", "e1"), "deliveries_by_event"),
+        ("original_receipt", ("welcome", "e1"), "sqlite_autoindex_identities"),
         ("effects_by_key", ("k",), "effects_by_key"),
         ("effect_counts_not_done", (), "effects_not_done"),
         ("delivery_counts_without_run", (), "deliveries_without_run"),
     ],
 )
-def test_a_question_uses_its_index(name: str, values: tuple[object, ...], index: str) -> None:
+def test_a_question_uses_its_index(name: str, values: Any, index: str) -> None:
     db = sqlite3.connect(":memory:", isolation_level=None)
     for statement in (s for _, script in sql.migrations() for s in sql.statements(script)):
         db.execute(statement)

@@ -9,18 +9,20 @@ import pytest
 
 from engine.store import history
 from engine.store.changes import (
+    AS_ASKED,
     AddDelivery,
     AddEffect,
     AddReceipt,
     AddRecord,
     AddRun,
     AddVersion,
+    Fate,
     Prune,
     Pruned,
     SettleEffect,
 )
 from engine.store.history import EndedRuns, HowLarge, KeptKeys, OldDeliveries
-from engine.store.records import DeliveryState, EffectFilter, EffectState, RunFilter
+from engine.store.records import DeliveryState, EffectFilter, EffectState, Identity, RunFilter
 from engine.store.sql import migrations, queries
 from tests.store.conftest import AnyStore
 from tests.store.rows import NOW, delivery, effect, receipt, record, run
@@ -48,7 +50,6 @@ async def prune(store: AnyStore, *runs: int, **fields: Any) -> Pruned:
         "final": ("succeeded", "failed"),
         "ended_before": LATER,
         "effects_before": LATER,
-        "events_before": LATER,
         **fields,
     }
     step = Prune(runs=runs, **given)
@@ -106,17 +107,17 @@ async def test_a_finished_write_answers_for_its_key_until_the_key_is_over(store:
     assert await store.ask(KeptKeys("effects", LATER, 9)) == []
 
 
-async def test_an_event_is_known_again_until_its_key_is_over(store: AnyStore) -> None:
-    run_id = await add(store, event_id="e1")
-    await prune(store, run_id, events_before=NOW)
-    assert await store.receipt(1) is None, "the body is gone; only the identity is kept"
-    assert [d.event for d in await store.deliveries([1])] == [None]
-    again = (AddReceipt(receipt(2)), AddDelivery(delivery(2, event_id="e1")), AddRun(run(1002)))
-    assert await store.put(*again) is True
-    kept = await store.ask(KeptKeys("events", LATER, 9))
-    await prune(store, keys=tuple(("events", *key) for key in kept))
-    assert await store.deliveries([1]) == []
-    assert await store.put(AddReceipt(receipt(3)), AddDelivery(delivery(3, event_id="e1"))) is False
+async def test_an_event_is_known_again_until_its_time_is_over(store: AnyStore) -> None:
+    async def came(number: int, at: float) -> Fate:
+        identity = Identity("e1", at, NOW + 10)
+        return await store.put(AddReceipt(receipt(number)), AddDelivery(delivery(number), identity))
+
+    run_id = await add(store)
+    assert await came(2, NOW) == AS_ASKED
+    assert (await prune(store, run_id, identities=9, identities_until=NOW + 9)).keys == 0
+    assert (await came(3, NOW + 9)).redirected
+    assert (await prune(store, identities=9, identities_until=NOW + 10)).keys == 1
+    assert await came(4, NOW) == AS_ASKED, "it is forgotten, not only over"
 
 
 async def test_a_receipt_stays_while_anything_that_it_brought_does(store: AnyStore) -> None:
@@ -198,9 +199,11 @@ PLANS = {
     "prune_waits": "PRIMARY KEY (run_id=?",
     "blank_effects": "(run_id=?",
     "prune_delivery": "PRIMARY KEY (receipt_id=?",
+    "gathered_receipts": "deliveries_gathered",
+    "prune_gathered": "deliveries_gathered",
     "prune_receipt": "INTEGER PRIMARY KEY (rowid=?)",
     "expire_effects": "(run_id=?",
-    "expire_events": "PRIMARY KEY (receipt_id=?",
+    "forget_identities": "identities_by_end",
 }
 
 

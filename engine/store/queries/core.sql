@@ -5,10 +5,6 @@
 -- Keeps a request that was taken.
 insert into receipts(id, source, received_at, method, headers, query, body, subject) values(?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: original_delivery
--- The receipt by which an event came to a scenario first.
-select receipt_id from deliveries where scenario = ? and event_id = ? and event_id is not null and state != 'duplicate';
-
 -- name: add_delivery
 -- Adds one event of a receipt for one scenario.
 insert into deliveries(receipt_id, scenario, number, state, run_id, event, event_id, reason)
@@ -178,18 +174,6 @@ order by id desc limit :limit;
 -- name: run_counts
 -- Number of runs by state.
 select state, count(*) from runs group by state;
-
--- name: next_runs
--- Runs in one state that may go on now, oldest first.
-select id, scenario, version, receipt_id, number, origin, state, epoch, created_at, simulated, subject, started_at,
-  ended_at, due_at, recoveries, hold, result, notes
-from runs where state = ? and simulated = ? and due_at is null order by id limit ?;
-
--- name: next_due_runs
--- Runs in one state whose moment has come, oldest first.
-select id, scenario, version, receipt_id, number, origin, state, epoch, created_at, simulated, subject, started_at,
-  ended_at, due_at, recoveries, hold, result, notes
-from runs where state = ? and simulated = ? and due_at <= ? order by id limit ?;
 
 -- name: next_due
 -- The earliest moment that a run in one state waits for.

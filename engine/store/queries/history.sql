@@ -54,7 +54,7 @@ select created_at from runs order by id limit 1;
 
 -- name: prunable_run
 -- A run that ended before a moment, with its delivery.
-select receipt_id, scenario, number, created_at from runs
+select receipt_id, scenario, number from runs
 where id = ? and instr(?, ',' || state || ',') > 0 and ended_at < ?;
 
 -- name: effects_of_ended_run
@@ -82,13 +82,13 @@ delete from runs where id = ?;
 -- Removes the delivery that made a run.
 delete from deliveries where receipt_id = ? and scenario = ? and number = ? and run_id = ?;
 
--- name: delivery_of_run
--- The event id of the delivery that made a run.
-select event_id from deliveries where receipt_id = ? and scenario = ? and number = ? and run_id = ?;
+-- name: gathered_receipts
+-- The receipts whose events a run gathered before its last one.
+select distinct receipt_id from deliveries where run_id = ? and state = 'run' and reason is not null;
 
--- name: blank_delivery
--- Leaves of a delivery what tells duplicates.
-update deliveries set event = null, reason = null where receipt_id = ? and scenario = ? and number = ?;
+-- name: prune_gathered
+-- Removes the deliveries whose events a run gathered.
+delete from deliveries where run_id = ? and state = 'run' and reason is not null;
 
 -- name: prune_idle_delivery
 -- Removes a delivery that made no run, if it is still in the state in which it was found.
@@ -113,11 +113,6 @@ delete from kept_keys where kind = ? and at = ? and id = ?;
 delete from effects where rowid in (
   select rowid from effects where run_id = :id and state not in ('intended', 'unknown') limit :limit
 ) and not exists(select 1 from runs where id = :id);
-
--- name: expire_events
--- Removes what tells duplicates of a receipt's events, where their runs are gone.
-delete from deliveries where receipt_id = ? and state = 'run'
-  and not exists(select 1 from runs where runs.id = deliveries.run_id);
 
 -- name: prune_version
 -- Removes a scenario version.
