@@ -135,6 +135,14 @@ async def test_a_receipt_stays_while_anything_that_it_brought_does(store: AnySto
     assert (await store.receipt(1)) is not None
 
 
+async def test_a_receipt_stays_for_a_parked_delivery_alone(store: AnyStore) -> None:
+    run_id = await add(store)
+    await store.put(AddDelivery(delivery(1, scenario="third", state=DeliveryState.PARKED, run_id=None)))
+    assert (await prune(store, run_id)).receipts == 0
+    assert await store.receipt(1) is not None, "a command may still run it"
+    assert (await prune(store, deliveries=((DeliveryState.PARKED, (1, "third", 0)),))).receipts == 1
+
+
 async def test_a_parked_delivery_that_was_run_meanwhile_stays(store: AnyStore) -> None:
     await add(store)
     assert (await prune(store, deliveries=((DeliveryState.PARKED, (1, "welcome", 0)),))).deliveries == 0
