@@ -13,16 +13,17 @@ RESERVED = frozenset("trigger request steps vars inputs item index run error env
 IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 
 SCENARIO = (
-    *("scenario", "description", "active", "timezone", "trigger", "vars", "subject", "keep", "defaults", "steps"),
-    "on_failure",
+    *("scenario", "description", "active", "timezone", "trigger", "vars", "subject", "keep", "expect", "defaults"),
+    *("steps", "on_failure"),
 )
-SCENARIO_LATER = ("inputs", "output", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "expect")
+SCENARIO_LATER = ("inputs", "output", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate")
 TRIGGER = ("module", "connection", "webhook", "every", "start", "with", "schedule", "if")
 #: keys that only one kind of trigger has
 TRIGGER_KINDS = {"webhook": ("webhook",), "polling": ("every", "start")}
 #: what a schedule goes by, of which it has one
 SCHEDULE_KINDS = ("cron", "every", "at")
 SCHEDULE = (*SCHEDULE_KINDS, "offset", "timezone", "missed", "limit")
+EXPECT = ("at_least", "within", "of")
 RETRY = ("attempts", "backoff", "from", "to", "jitter", "on")
 ANY_STEP = ("id", "name", "if", "retry", "timeout", "on_error", "finally", "undo")
 TIMEOUT = ("try", "step")

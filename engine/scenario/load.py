@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.plugins import Registry
 from engine.scenario import types
 from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError
+from engine.scenario.expect import read_expect
 from engine.scenario.expressions import Expression
 from engine.scenario.keep import read_keep
 from engine.scenario.keys import SCENARIO, SCENARIO_LATER, Reader, check_keys
@@ -169,6 +170,7 @@ class _Loader:
             keep=read_keep(root.get("keep"), self._report),
             on_failure=on_failure,
             defaults=self._defaults,
+            expect=read_expect(root.get("expect"), self._report),
         )
 
     def _name(self) -> tuple[str, Place]:

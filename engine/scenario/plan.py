@@ -323,6 +323,24 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """How many runs there should be at least; fewer are *silence*.
+
+    :param within: seconds of the window that is looked at.
+    :param successes: whether only runs that succeeded count.
+    """
+
+    within: float
+    at_least: int = 1
+    successes: bool = True
+
+    def moment(self, at: float) -> float:
+        """The moment under which a run is counted: one of some hundreds in a window, so that few rows tell all."""
+        part = max(1.0, self.within / 1440)
+        return at // part * part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """A scenario, ready to run.
 
@@ -336,6 +354,7 @@ class Scenario:
         those that they started with.
     :param limit: runs in memory at a time; None: as many as there is room for.
     :param priority: ``high``, ``normal`` or ``low``: its share of the room where runs of several scenarios wait.
+    :param expect: None: silence is nothing to tell of.
     """
 
     name: str
@@ -359,3 +378,4 @@ class Scenario:
     debounce: DebounceRule | None = None
     rate: StartRate | None = None
     priority: str = "normal"
+    expect: Expect | None = None

@@ -8,7 +8,8 @@ from operator import attrgetter
 from typing import Any
 
 from engine.sdk.errors import LostOwnership, StoreError
-from engine.store import schedules
+from engine.store import alerts_file, schedules
+from engine.store.alerts_rows import is_trouble
 from engine.store.changes import (
     AS_ASKED,
     AddDelivery,
@@ -121,6 +122,7 @@ class Applier:
             RetireWebhook: self._retire_webhook,
             PutSecret: self._put_secret,
             CountRefusals: self._count_refusals,
+            **alerts_file.appliers(self._run, self._dropped),
             PutPoll: self._put_poll,
             PutPollItems: self._put_poll_items,
             DropPollItems: self._drop_poll_items,
@@ -277,6 +279,8 @@ class Applier:
             self._running[run.id] = run.epoch
             if run.recoveries == 0:
                 self._fresh.add(run.id)
+        elif is_trouble(run.state, run.due_at):
+            self._run(self._sql["add_trouble"], (run.state, run.created_at, run.id))
 
     def _move_other(self, move: MoveRun, before: str) -> None:
         self._before[move.run_id] = before
@@ -300,6 +304,8 @@ class Applier:
             self._run(self._sql_move_run, self._spill(row, m.run_id, 4, 5))
         else:
             self._run(self._sql_move_run, row)
+        if is_trouble(m.state, m.due_at, m.sources):
+            self._run(self._sql["add_trouble"], (m.state, m.at, m.run_id))
 
     def _add_record(self, change: AddRecord) -> None:
         row = _RECORD(change.record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from engine.store.alerts_rows import AlertChange
 from engine.store.records import (
     Delivery,
     DeliveryState,
@@ -258,6 +259,7 @@ Change = (
     | RetireWebhook
     | PutSecret
     | CountRefusals
+    | AlertChange
     | PutPoll
     | PutPollItems
     | DropPollItems

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from engine.store.alerts_reads import AlertReads
 from engine.store.changes import Change, Fate, Owner
 from engine.store.lanes import Standing
 from engine.store.records import (
@@ -42,7 +43,7 @@ class Question(Protocol[T_co]):
     def of_tables(self, tables: Tables) -> T_co: ...
 
 
-class Store(Protocol):
+class Store(AlertReads, Protocol):
     """Keeps what must outlive the process.
 
     Writes go through one queue in the order of the calls; many transactions share one commit with a full fsync.

@@ -12,6 +12,7 @@ from typing import TypeVar
 from engine.sdk.clock import Clock
 from engine.sdk.errors import LostOwnership, StoreError
 from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
+from engine.store.alerts_memory import AlertsInMemory, AlertTables
 from engine.store.apply import RUNNING, lost
 from engine.store.changes import AS_ASKED, Change, Fate, MoveRun, Owner
 from engine.store.ids import IdSource
@@ -44,7 +45,7 @@ T = TypeVar("T", Run, Receipt)
 Answer = TypeVar("Answer")
 
 
-class MemoryStore:
+class MemoryStore(AlertsInMemory):
     """``engine.store.interface.Store`` without a file.
 
     What is written becomes durable on the next turn of the event loop, all that gathered in one commit, past the
@@ -81,7 +82,9 @@ class MemoryStore:
         """Begin to write what waits."""
         self._alive()
         self._loop = asyncio.get_running_loop()
-        self._ids = IdSource(max((*self._tables.receipts, *self._tables.runs), default=0), self._clock.time)
+        self._ids = IdSource(
+            max((*self._tables.receipts, *self._tables.runs, *self._tables.alerts.alerts), default=0), self._clock.time
+        )
         if self._waiting:
             self._busy = True
             self._loop.call_soon(self._commit)
@@ -398,6 +401,10 @@ class MemoryStore:
         """All encrypted values by name."""
         self._usable()
         return dict(self._tables.secrets)
+
+    def _alerts(self) -> tuple[AlertTables, Iterable[Run]]:
+        self._usable()
+        return self._tables.alerts, self._tables.runs.values()
 
     async def refusals(self) -> tuple[Sequence[tuple[str, int, int]], Sequence[Refusal]]:
         """Counters (webhook, status, how many), and the last refused requests, newest first."""

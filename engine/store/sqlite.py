@@ -14,6 +14,7 @@ from engine.sdk.clock import Clock
 from engine.sdk.errors import StoreError
 from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
 from engine.store import reads, schedules
+from engine.store.alerts_file import AlertsInFile
 from engine.store.changes import Change, Fate, Owner
 from engine.store.file import alone, connect, create, migrate
 from engine.store.ids import IdSource
@@ -44,7 +45,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SqliteStore:
+class SqliteStore(AlertsInFile):
     """``engine.store.interface.Store`` in one file.
 
     Two connections, each with a thread of its own: one writes (see ``writer.py``), one reads. Other processes may have

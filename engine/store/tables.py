@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.store import schedules
+from engine.store.alerts_memory import AlertChanges, AlertTables
+from engine.store.alerts_rows import is_trouble
 from engine.store.apply import NOT_AS_BEFORE, REFUSALS_KEPT, RUNNING, clean, lost, not_settable
 from engine.store.changes import (
     AS_ASKED,
@@ -75,6 +77,7 @@ class Tables:
     versions: dict[str, bytes] = field(default_factory=dict)
     webhooks: dict[str, Webhook] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
+    alerts: AlertTables = field(default_factory=AlertTables)
     refusal_counts: dict[tuple[str, int], int] = field(default_factory=dict)
     refusals: dict[int, Refusal] = field(default_factory=dict)
     polls: dict[tuple[str, bool], Poll] = field(default_factory=dict)
@@ -109,6 +112,7 @@ class Transaction:
             RetireWebhook: self._retire_webhook,
             PutSecret: self._put_secret,
             CountRefusals: self._count_refusals,
+            **AlertChanges(tables.alerts, self._set, self._remove, self._dropped).appliers(),
             PutPoll: self._put_poll,
             PutPollItems: self._put_poll_items,
             DropPollItems: self._drop_poll_items,
@@ -228,6 +232,8 @@ class Transaction:
         stored = self._lanes.add(change)
         if stored is not None:
             self._add(self._tables.runs, stored.id, stored)
+            if is_trouble(stored.state, stored.due_at):
+                self._trouble(stored, stored.created_at)
 
     def _move_run(self, move: MoveRun) -> None:
         run = self._tables.runs.get(move.run_id)
@@ -246,6 +252,12 @@ class Transaction:
             ended_at=move.at if move.ended else run.ended_at,
         )
         self._set(self._tables.runs, run.id, moved)
+        if is_trouble(move.state, move.due_at, move.sources):
+            self._trouble(moved, move.at)
+
+    def _trouble(self, run: Run, at: float) -> None:
+        alerts = self._tables.alerts
+        self._set(alerts.troubles, next(alerts.numbers), (run.id, run.scenario, run.simulated, run.state, at))
 
     def _set_version(self, change: SetVersion) -> None:
         if run := self._tables.runs.get(change.run_id):

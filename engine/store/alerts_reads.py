@@ -1,0 +1,52 @@
+"""What the store answers of alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from engine.store.alerts_rows import Alert, Standing, Trouble, Waiting
+
+
+class AlertReads(Protocol):
+    async def troubles(self, simulated: bool, limit: int) -> Sequence[Trouble]:
+        """Runs of this kind that failed or were held and were not told of, the earliest first."""
+        ...
+
+    async def alerts(self, limit: int, before: int | None = None) -> Sequence[Alert]:
+        """Messages, newest first, older than ``before`` (an id)."""
+        ...
+
+    async def alert(self, alert_id: int) -> Alert | None: ...
+
+    async def failed_alert(self) -> Alert | None:
+        """The newest message whose last try failed."""
+        ...
+
+    async def due_alerts(self, now: float, limit: int) -> Sequence[Alert]:
+        """Messages that are to be sent, the earliest first."""
+        ...
+
+    async def next_alert(self) -> float | None:
+        """When the next message is to be sent."""
+        ...
+
+    async def standings(self) -> Sequence[Standing]:
+        """Everything that is watched, by kind, scenario and whether it is simulated."""
+        ...
+
+    async def heard(self, scenario: str, simulated: bool, after: float) -> int:
+        """How many runs were counted after a moment."""
+        ...
+
+    async def oldest_queued(self, simulated: bool) -> Waiting | None:
+        """The queued run of this kind that never ran, waits for no moment, and is the oldest."""
+        ...
+
+    async def overdue(self, state: str, simulated: bool, before: float) -> Waiting | None:
+        """The run in a state whose ``due_at`` passed first, not after ``before``."""
+        ...
+
+    async def running(self, simulated: bool) -> Mapping[int, int]:
+        """The epochs of all running runs of this kind, by id."""
+        ...
