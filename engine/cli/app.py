@@ -36,6 +36,8 @@ COMMANDS: Mapping[str, Entry] = {
     "runs": Entry("engine.cli.runs", "List runs; show, resume, retry or cancel one."),
     "receipts": Entry("engine.cli.receipts", "Show what arrived, and what became of it."),
     "effects": Entry("engine.cli.effects", "Show every write: intended, done, refused, unknown."),
+    "alerts": Entry("engine.cli.alerts", "Show what operators were told of; send a test."),
+    "status": Entry("engine.cli.status", "Say how the engine is; exit code 1 when something is wrong."),
     "connections": Entry("engine.cli.connections", "List connections; add, test or remove one."),
     "simulate": Entry("engine.cli.simulate", "Run an app's simulator on a port."),
 }

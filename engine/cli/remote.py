@@ -71,15 +71,25 @@ def webhooks_served_at(workspace: Workspace) -> str | None:
     return url if isinstance(url, str) else None
 
 
+def health_of(workspace: Workspace) -> Mapping[str, Any] | None:
+    """What the process that serves says of itself; None: it serves nobody. Raises ``RemoteError``."""
+    try:
+        about = json.loads((workspace.data / ADMIN_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    address = urllib.parse.urlsplit(about["url"])
+    return _ask(address, about["token"], "/api/health", None, f"process {about.get('pid')}")
+
+
 def _ask(
-    address: urllib.parse.SplitResult, token: str, path: str, body: Mapping[str, Any], who: str
+    address: urllib.parse.SplitResult, token: str, path: str, body: Mapping[str, Any] | None, who: str
 ) -> Mapping[str, Any]:
     connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=PATIENCE)
     try:
         connection.request(
-            "POST",
+            "GET" if body is None else "POST",
             urllib.parse.quote(path),
-            jsontext.dumps(dict(body)),
+            None if body is None else jsontext.dumps(dict(body)),
             {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         )
         answer = connection.getresponse()

@@ -81,6 +81,9 @@ class DurableEffects:
         #: settled effects that no awaited commit has covered yet, for the case that the store breaks
         self.unconfirmed: list[SettleEffect] = []
         self.round = journal.round
+        #: when the run last came to something new, and the step that it began last
+        self.progress_at = clock.time()
+        self.doing = ""
 
     # ------------------------------------------------------------------ what is remembered
 
@@ -167,6 +170,7 @@ class DurableEffects:
     def new_record(self, key: str, kind: str, output: Any) -> Record:
         """A journal row of a wait, with the decisions made before it; the caller stores it."""
         self._journal.position += 1
+        self.progress_at = self._clock.time()
         now, position = self._clock.time(), self._journal.position
         record = Record(self.run.id, key, position, kind, now, output=jsontext.dumps(output), notes=self.take_notes())
         self._journal.records[key] = record
@@ -206,6 +210,7 @@ class DurableEffects:
     # ------------------------------------------------------------------ calls
 
     async def call(self, step: ModuleStep, path: str, attempt: int, config: Any) -> Any:
+        self.doing = path
         key = attempt_key(path, attempt)
         fingerprint = jsontext.fingerprint([step.module_name, config])
         if known := self._journal.effects.get(key):
@@ -315,6 +320,7 @@ class DurableEffects:
         error: bytes | None = None,
     ) -> None:
         self._journal.position += 1
+        self.progress_at = self._clock.time()
         record = Record(
             self.run.id,
             key,
@@ -349,6 +355,7 @@ class DurableEffects:
         self, step: ModuleStep, path: str, attempt: int, request: bytes, effect: Effect, fingerprint: str
     ) -> Any:
         self._journal.position += 1
+        self.progress_at = self._clock.time()
         intent = EffectRecord(
             self.run.id,
             attempt_key(path, attempt),

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Self
 
 from engine import plugins
+from engine.runtime.alerts import Alerts
 from engine.runtime.callers import Caller, ModuleCaller
 from engine.runtime.catalog import Catalog
+from engine.runtime.channels import Channels
 from engine.runtime.clock import SystemClock
 from engine.runtime.connections import Connections
 from engine.runtime.dryrun import DryRunCaller
@@ -24,6 +26,7 @@ from engine.runtime.runner import Runner
 from engine.runtime.secrets import KeyRing, SecretBox, Secrets
 from engine.runtime.simulation import Simulators
 from engine.runtime.timekeeper import Timekeeper
+from engine.runtime.watch import Watch
 from engine.runtime.webhooks import Webhooks
 from engine.scenario.diagnostics import Diagnostic, ScenarioError, Severity
 from engine.scenario.load import check_unique, load_file
@@ -165,6 +168,26 @@ class Host:
         await self.webhooks.load(self._scenarios, self.project.settings.webhooks)
         await self.runner.start()
         self._stack.push_async_callback(self.runner.stop)
+        self.alerts = Alerts(
+            self.project.settings.alerts,
+            Channels(self.secrets, clock),
+            self.store,
+            clock,
+            source=self.project.name,
+            simulated=options.simulate,
+            faults=options.faults,
+        )
+        #: started by whoever serves; a command for one run tells the person at the keyboard
+        self.watch = Watch(
+            self._scenarios,
+            self.store,
+            self.runner,
+            self.alerts,
+            clock,
+            self.project.settings.limits,
+            redactor=self.connections.redactor,
+            faults=options.faults,
+        )
         if options.dry_run is None:
             self._stack.push_async_callback(self.pruner.stop)
             self.pruner.start()

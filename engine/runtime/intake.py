@@ -21,6 +21,7 @@ from engine.sdk.errors import DataError, StoreError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Delivery as Incoming
 from engine.sdk.modules import Event
+from engine.store.alerts_rows import Heard
 from engine.store.changes import AddDelivery, AddReceipt, AddRun, Change, Fate, SetDelivery
 from engine.store.interface import Store
 from engine.store.records import SETTABLE, Delivery, DeliveryState, Identity, Receipt, Run
@@ -125,7 +126,7 @@ class Intake:
         for fate in fates:
             changes.append(AddDelivery(fate.delivery, fate.identity))
             if fate.start is not None:
-                changes.append(_added(fate.start))
+                changes += _added(fate.start)
         self._faults.hit("receipt.taken")
         return await self._stored(receipt_id, fates, [*changes, *also])
 
@@ -178,7 +179,7 @@ class Intake:
             kind = AddDelivery if state is None else SetDelivery
             changes.append(kind(delivery, fate.identity))
             if fate.start is not None:
-                changes.append(_added(fate.start))
+                changes += _added(fate.start)
         return await self._stored(receipt.id, fates, changes)
 
     def _spare(self, fate: _Fate) -> None:
@@ -389,5 +390,11 @@ class _Sorter:
         return is_json(self._incoming.headers.get("content-type", "")) and raw[:1] not in (b"", b"\xef")
 
 
-def _added(start: _Start) -> AddRun:
-    return AddRun(start.run, start.keys.lane, start.keys.gather)
+def _added(start: _Start) -> list[Change]:
+    """A new run; it counts where its scenario says how many there should be."""
+    run, expect = start.run, start.plan.expect
+    added = AddRun(run, start.keys.lane, start.keys.gather)
+    if expect is None or expect.successes:
+        return [added]
+    moment = expect.moment(run.created_at)
+    return [added, Heard(run.scenario, run.simulated, moment, (run.receipt_id, run.scenario, run.number))]

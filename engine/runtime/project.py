@@ -44,6 +44,11 @@ class Project:
         return cls(root, read_settings(root / SETTINGS))
 
     @property
+    def name(self) -> str:
+        """How the project is named to people who watch several: its folder's name."""
+        return self.root.name or "engine"
+
+    @property
     def modules_folder(self) -> Path:
         """Where local plugins are; it need not exist."""
         return self.root / "modules"

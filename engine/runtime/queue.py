@@ -59,6 +59,8 @@ class Queue:
         refuse: Callable[[Run, Exception], Any],
     ) -> None:
         self.epoch = 0
+        #: runs that are being claimed and read back
+        self.loading: set[int] = set()
         self._store = store
         self._catalog = catalog
         self._clock = clock
@@ -178,6 +180,8 @@ class Queue:
         """Claim runs that have been given their room."""
         if not runs:
             return
+        ids = {run.id for run in runs}
+        self.loading |= ids
         try:
             self._faults.hit("run.claiming")
             now = self._clock.time()
@@ -198,6 +202,7 @@ class Queue:
                 if run.id in fresh and (at_hand := known[run.id]) is not None:
                     self._begin(self._owned(run), *at_hand, Journal())
         finally:
+            self.loading -= ids
             for run in runs:
                 self._lines.came(run.scenario)
 

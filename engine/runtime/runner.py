@@ -27,7 +27,8 @@ from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.errors import EngineError, LostOwnership, StoreError
 from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
-from engine.store.changes import Fate, MoveRun, Owner, SettleEffect
+from engine.store.alerts_rows import Heard
+from engine.store.changes import Change, Fate, MoveRun, Owner, SettleEffect
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import Run
@@ -96,6 +97,10 @@ class Runner:
         self._pump_task: asyncio.Task[None] | None = None
         self._mend_task: asyncio.Task[None] | None = None
         self._late: list[SettleEffect] = []
+        #: set while the store is broken and its runs are not taken up yet
+        self.store_broke = asyncio.Event()
+        #: runs that were cut off, and why
+        self._cut_off: dict[int, str] = {}
         self._stopping = False
 
     # ------------------------------------------------------------------ life
@@ -156,6 +161,27 @@ class Runner:
         """Look at the queue: runs of these scenarios, or of anybody, were put there."""
         self._queue.wake(scenarios)
 
+    # ------------------------------------------------------------------ who has which run
+
+    def has(self, run_id: int) -> bool:
+        """Whether a run is in memory, or on its way there."""
+        return run_id in self._tasks or run_id in self._queue.loading or self._stopping or self.store_broke.is_set()
+
+    def without_progress(self, seconds: float) -> list[int]:
+        """The runs in memory that have recorded nothing for so long."""
+        before = self._clock.time() - seconds
+        return [run_id for run_id, effects in self._effects.items() if effects.progress_at <= before]
+
+    def cut_off(self, run_id: int, why: str) -> None:
+        """Cancel what a run is doing, and hold it as ``stuck``. A write that is under way ends as unknown."""
+        if task := self._tasks.get(run_id):
+            self._cut_off[run_id] = why
+            task.cancel()
+
+    def taken_up(self, run: Run) -> MoveRun:
+        """What becomes of a run that has no owner, though this executor lives."""
+        return self._take_up(run, died=True)
+
     # ------------------------------------------------------------------ one run
 
     def begin(self, run: Run, plan: Scenario, data: dict[str, Any], journal: Journal | None = None) -> None:
@@ -163,6 +189,8 @@ class Runner:
         self._faults.hit("run.claimed")
         if run.epoch != self.epoch or self._mend_task is not None:
             # the store broke since the run was claimed; it is taken up again with all others
+            return
+        if run.id in self._tasks:
             return
         task = asyncio.create_task(self._walk(run, plan, data, journal or Journal()))
         self._tasks[run.id] = task
@@ -172,6 +200,7 @@ class Runner:
     def _left(self, run: Run, task: asyncio.Task[None]) -> None:
         self._tasks.pop(run.id, None)
         self._effects.pop(run.id, None)
+        self._cut_off.pop(run.id, None)
         self._lines.leaves(run.scenario)
         if not task.cancelled() and isinstance(error := task.exception(), SimulatedCrash):
             self._crash(error)
@@ -262,6 +291,8 @@ class Runner:
         try:
             return await Interpreter(plan, effects).run(data)
         except asyncio.CancelledError:
+            if why := self._cut_off.get(effects.run.id):
+                return Held((Hold("stuck", why, effects.doing),))
             if due:
                 return Sleeping(due[0])
             raise
@@ -295,7 +326,7 @@ class Runner:
             ended=isinstance(outcome, Succeeded | Failed),
         )
         owner = Owner(run.id, run.epoch)
-        fate = await self._store.put(move, owner=owner)
+        fate = await self._store.put(move, *self._heard(run, outcome, now), owner=owner)
         self._faults.hit("run.moved")
         self._released(fate)
         if self._observer is not None:
@@ -303,6 +334,15 @@ class Runner:
         if isinstance(outcome, Sleeping):
             # its moment may be the next
             self._queue.wake(())
+
+    def _heard(self, run: Run, outcome: Outcome, now: float) -> tuple[Change, ...]:
+        """What counts as a sign of life of a scenario that says how many there should be."""
+        if not isinstance(outcome, Succeeded):
+            return ()
+        current = self._catalog.current(run.scenario)
+        if current is None or current.expect is None or not current.expect.successes:
+            return ()
+        return (Heard(run.scenario, run.simulated, current.expect.moment(now)),)
 
     # ------------------------------------------------------------------ owners
 
@@ -355,6 +395,7 @@ class Runner:
     def _broke(self, unconfirmed: list[SettleEffect]) -> None:
         if self._stopping:
             return
+        self.store_broke.set()
         if self._mend_task is None:
             self._late = []
             self._mend_task = asyncio.create_task(self._mend())
@@ -383,6 +424,7 @@ class Runner:
             await self._clock.sleep(MEND_EVERY)
         log.warning("the store works again", extra={"action": "store_mended"})
         self._mend_task = None
+        self.store_broke.clear()
         self._pump_task = asyncio.create_task(self._pump())
         self.wake()
 

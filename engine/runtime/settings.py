@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.runtime.alert_settings import KEYS as ALERT_KEYS
+from engine.runtime.alert_settings import AlertChannel, read_alerts
 from engine.runtime.checks import SenderCheck, read_check
 from engine.runtime.reader import Reader
 from engine.scenario.keep import KEYS as KEEP_KEYS
@@ -43,11 +45,15 @@ class Limits:
     :param body: bytes of a webhook's body.
     :param accept_rate: deliveries per second; None: no limit.
     :param concurrency: runs that are executed at the same time.
+    :param queue_age: seconds that a run may wait for its turn before operators are told.
+    :param stuck_after: seconds without a new journal record after which a run is cut off and held.
     """
 
     body: int = 5_000_000
     accept_rate: float | None = None
     concurrency: int = 100
+    queue_age: float = 300.0
+    stuck_after: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,16 +108,18 @@ class Settings:
     webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
     #: what the steps of all scenarios do that say nothing themselves, as JSON; see ``load_scenario``
     defaults: str = ""
+    alerts: tuple[AlertChannel, ...] = ()
 
 
 #: every key of the file, for its reference page
 KEYS: Mapping[str, tuple[str, ...]] = {
     "server": ("host", "port", "public_url", "admin_port"),
-    "limits": ("body", "accept_rate", "concurrency"),
+    "limits": ("body", "accept_rate", "concurrency", "queue_age", "stuck_after"),
     "http": ("allow_hosts", "timeout", "keep_alive"),
     "history": ("keep", "parked_for", "effects_for", "dedupe_for"),
     "webhooks": (),
     "defaults": DEFAULTS,
+    "alerts": ALERT_KEYS,
 }
 
 
@@ -128,6 +136,7 @@ def read_settings(path: Path) -> Settings:
         history=_history(reader, top.get("history")),
         webhooks=_webhooks(reader, top.get("webhooks")),
         defaults=_defaults(reader, top.get("defaults")),
+        alerts=read_alerts(reader, top.get("alerts")),
     )
     reader.finish()
     return settings
@@ -162,6 +171,8 @@ def _limits(reader: Reader, node: Node | None) -> Limits:
         body=reader.size(entries.get("body"), "limits.body") or default.body,
         accept_rate=reader.rate(entries.get("accept_rate"), "limits.accept_rate"),
         concurrency=reader.number(entries.get("concurrency"), "limits.concurrency", 1, 100_000) or default.concurrency,
+        queue_age=reader.seconds(entries.get("queue_age"), "limits.queue_age") or default.queue_age,
+        stuck_after=reader.seconds(entries.get("stuck_after"), "limits.stuck_after") or default.stuck_after,
     )
 
 

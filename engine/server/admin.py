@@ -15,10 +15,11 @@ from typing import Any
 
 from aiohttp import web
 
+from engine.runtime.health import health
 from engine.runtime.host import Host
 from engine.runtime.webhooks import ROTATION_GRACE
 from engine.sdk import jsontext
-from engine.sdk.errors import EngineError
+from engine.sdk.errors import EngineError, StoreError
 from engine.server.asked import BadRequest, body_of, text
 from engine.server.redeliver import redeliver
 from engine.server.runs import Runs
@@ -89,7 +90,13 @@ class AdminServer:
         return handle
 
     async def _health(self, _request: web.Request, _body: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"epoch": self._host.runner.epoch, "broken": self._host.store.broken}
+        host, simulated = self._host, self._host.runner.simulated
+        known: dict[str, Any] = {"epoch": host.runner.epoch, "broken": host.store.broken, "simulated": simulated}
+        try:
+            found = await health(host.store, host.project.settings.limits, host.clock.time(), simulated=simulated)
+        except StoreError as error:
+            return {**known, "wrong": [error.message]}
+        return {**known, **found, "wrong": [*(["the store does not work"] if known["broken"] else []), *found["wrong"]]}
 
     async def _deliver(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         accepted = await redeliver(self._host, read(request.match_info["id"]), text(body, "scenario") or None)

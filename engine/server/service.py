@@ -108,6 +108,8 @@ class Service:
         self._public_url = self._public_url or f"http://{address}:{port}"
         admin.announce(host.data, f"http://127.0.0.1:{admin_port}", self._public_url)
         self._stack.callback((host.data / ADMIN_FILE).unlink, missing_ok=True)
+        self._stack.push_async_callback(host.watch.stop)
+        host.watch.start()
         self._stack.push_async_callback(host.poller.stop)
         host.poller.start()
         self._stack.push_async_callback(host.timekeeper.stop)

@@ -115,6 +115,10 @@ def _running(db: sqlite3.Connection, simulated: bool) -> Mapping[int, int]:
     return dict(db.execute(queries()["running_runs"], (simulated,)).fetchall())
 
 
+def _open_counts(db: sqlite3.Connection, simulated: bool) -> Mapping[str, int]:
+    return dict(db.execute(queries()["open_counts"], (simulated,)).fetchall())
+
+
 class AlertsInFile:
     """The questions about alerts to a SQLite file; see ``AlertReads``."""
 
@@ -148,8 +152,14 @@ class AlertsInFile:
     async def oldest_queued(self, simulated: bool) -> Waiting | None:
         return await self._read(_waiting, "oldest_queued", (simulated,))
 
+    async def oldest_in(self, state: str, simulated: bool) -> Waiting | None:
+        return await self._read(_waiting, "oldest_in", (state, simulated))
+
     async def overdue(self, state: str, simulated: bool, before: float) -> Waiting | None:
         return await self._read(_waiting, "overdue_runs", (state, simulated, before))
+
+    async def open_counts(self, simulated: bool) -> Mapping[str, int]:
+        return await self._read(_open_counts, simulated)
 
     async def running(self, simulated: bool) -> Mapping[int, int]:
         return await self._read(_running, simulated)

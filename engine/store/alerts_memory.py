@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -166,10 +167,20 @@ class AlertsInMemory:
         run = min(found, key=lambda run: run.id, default=None)
         return None if run is None else Waiting(run.id, run.scenario, run.created_at)
 
+    async def oldest_in(self, state: str, simulated: bool) -> Waiting | None:
+        found = (run for run in self._in(state, simulated) if run.due_at is None)
+        run = min(found, key=lambda run: run.id, default=None)
+        return None if run is None else Waiting(run.id, run.scenario, run.started_at or 0.0)
+
     async def overdue(self, state: str, simulated: bool, before: float) -> Waiting | None:
         found = [(run.due_at, run.id, run.scenario) for run in self._in(state, simulated) if run.due_at is not None]
         due, run_id, scenario = min(found, default=(before + 1, 0, ""))
         return Waiting(run_id, scenario, due) if due <= before else None
+
+    async def open_counts(self, simulated: bool) -> Mapping[str, int]:
+        open_ = ("queued", "gathering", "blocked", "running", "sleeping", "waiting", "held")
+        runs = self._alerts()[1]
+        return Counter(run.state for run in runs if run.state in open_ and run.simulated == simulated)
 
     async def running(self, simulated: bool) -> Mapping[int, int]:
         return {run.id: run.epoch for run in self._in("running", simulated)}

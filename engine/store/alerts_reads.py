@@ -43,8 +43,16 @@ class AlertReads(Protocol):
         """The queued run of this kind that never ran, waits for no moment, and is the oldest."""
         ...
 
+    async def oldest_in(self, state: str, simulated: bool) -> Waiting | None:
+        """The oldest run in a state that waits for no moment; ``since`` it first ran, 0 for one that never did."""
+        ...
+
     async def overdue(self, state: str, simulated: bool, before: float) -> Waiting | None:
         """The run in a state whose ``due_at`` passed first, not after ``before``."""
+        ...
+
+    async def open_counts(self, simulated: bool) -> Mapping[str, int]:
+        """Number of runs of this kind in each state that is not an end."""
         ...
 
     async def running(self, simulated: bool) -> Mapping[int, int]:

@@ -11,15 +11,22 @@ from types import TracebackType
 from typing import Any, Self
 
 from engine import plugins
+from engine.runtime.alert_settings import AlertChannel
+from engine.runtime.alerts import Alerts
 from engine.runtime.callers import Caller, ModuleCaller
 from engine.runtime.catalog import Catalog
+from engine.runtime.channels import Channels
 from engine.runtime.commands import Choice, resume
 from engine.runtime.intake import Accepted, Intake
 from engine.runtime.polling import ModulePages, Pages, Poller, polled
 from engine.runtime.polling import delivery as poll_delivery
 from engine.runtime.project import Project
+from engine.runtime.redact import Redactor
 from engine.runtime.runner import Runner
+from engine.runtime.secrets import Secrets
+from engine.runtime.settings import Limits
 from engine.runtime.timekeeper import Timekeeper
+from engine.runtime.watch import Watch
 from engine.scenario.diagnostics import ScenarioError, Severity
 from engine.scenario.load import load_scenario
 from engine.scenario.plan import Scenario
@@ -84,6 +91,8 @@ class Harness:
     :param registry: what is installed; by default everything that is.
     :param pages: reads the pages of polling triggers; by default the modules, or the doubles that stand for them.
     :param defaults: the ``defaults:`` of the project's ``engine.yaml``, as JSON.
+    :param channels: who is told of alerts, once ``watch`` was started or looks; ``sender`` sends to them.
+    :param limits: of these, what the watch goes by.
     :param new_store: opens the store, again after each restart; by default one in memory.
     """
 
@@ -97,6 +106,9 @@ class Harness:
     new_store: Callable[[Store | None], Awaitable[Store]] | None = None
     max_running: int = 200
     defaults: str = ""
+    channels: Sequence[AlertChannel] = ()
+    sender: Channels | None = None
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def of(cls, *files: str | Path, **options: Any) -> Self:
@@ -169,6 +181,26 @@ class Harness:
         )
         self.timekeeper = Timekeeper(self.plans, self.store, self._runner, self.intake, self.clock, faults=self.faults)
         await self.timekeeper.prepare()
+        self.watch = self._new_watch()
+
+    def _new_watch(self) -> Watch:
+        assert self._runner is not None
+        sender = self.sender if self.sender is not None else Channels(Secrets({}), self.clock)
+        self.alerts = Alerts(self.channels, sender, self.store, self.clock, source="test", faults=self.faults)
+
+        async def redactor() -> Redactor:
+            return Redactor()
+
+        return Watch(
+            self.plans,
+            self.store,
+            self._runner,
+            self.alerts,
+            self.clock,
+            self.limits,
+            redactor=redactor,
+            faults=self.faults,
+        )
 
     def _new_pages(self) -> Pages:
         if self.pages is not None:
@@ -195,6 +227,7 @@ class Harness:
     async def _let_go(self) -> None:
         runner, self._runner = self._runner, None
         if runner is not None:
+            await self.watch.stop()
             await self.poller.stop()
             await self.timekeeper.stop()
             await runner.stop(grace=0)

@@ -57,6 +57,7 @@ WORDS = {
     "cancelled": "A run was ended by a person before it was through.",
     "given-up": "A held run was ended by a person as failed.",
     "internal": "A mistake of the engine itself. Please report it; `engine --debug` shows more.",
+    "no-channel": "A command names a channel of alerts that is not in `engine.yaml`.",
     "no-scenario": "There is no scenario to serve.",
     "no-token": "A request to the API does not have its token.",
     "nothing-stored": "A connection is to be renewed, and none of its secrets is in the store.",

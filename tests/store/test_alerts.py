@@ -22,6 +22,7 @@ from engine.store.alerts_rows import (
     Waiting,
 )
 from engine.store.changes import AddDelivery, AddReceipt, AddRun, MoveRun
+from engine.store.records import Identity
 from tests.store.conftest import AnyStore, Backend
 from tests.store.rows import NOW, delivery, receipt, run
 
@@ -59,7 +60,11 @@ async def test_the_move_that_ends_badly_is_noted_with_it(
 async def test_a_run_that_is_held_from_the_start_is_noted_unless_it_is_a_duplicate(store: AnyStore) -> None:
     for number in (1, 2):
         given = delivery(number, event_id="e1", run_id=number + 1000)
-        await store.put(AddReceipt(receipt(number)), AddDelivery(given), AddRun(run(number + 1000, state="held")))
+        await store.put(
+            AddReceipt(receipt(number)),
+            AddDelivery(given, Identity("e1", NOW, NOW + 9)),
+            AddRun(run(number + 1000, state="held")),
+        )
     assert [(t.run_id, t.state) for t in await store.troubles(False, 10)] == [(1001, "held")]
 
 
@@ -155,7 +160,12 @@ async def test_a_duplicate_is_not_heard(store: AnyStore) -> None:
     for number in (1, 2):
         given = delivery(number, event_id="e1", run_id=number + 1000)
         heard = Heard("welcome", False, NOW, (number, "welcome", 0))
-        await store.put(AddReceipt(receipt(number)), AddDelivery(given), AddRun(run(number + 1000)), heard)
+        await store.put(
+            AddReceipt(receipt(number)),
+            AddDelivery(given, Identity("e1", NOW, NOW + 9)),
+            AddRun(run(number + 1000)),
+            heard,
+        )
     assert await store.heard("welcome", False, 0) == 1
 
 
@@ -171,6 +181,9 @@ async def test_who_waits_longest(store: AnyStore) -> None:
         AddRun(run(1007, state="running", epoch=3)),
     )
     assert await store.oldest_queued(False) == Waiting(1004, "welcome", NOW + 1)
+    assert await store.oldest_in("queued", False) == Waiting(1001, "welcome", NOW)
+    assert await store.oldest_in("running", False) == Waiting(1007, "welcome", 0.0)
     assert await store.overdue("sleeping", False, NOW + 7) == Waiting(1006, "welcome", NOW + 7)
     assert await store.overdue("sleeping", False, NOW + 6) is None
     assert await store.running(False) == {1007: 3}
+    assert await store.open_counts(False) == {"queued": 4, "sleeping": 1, "running": 1}

@@ -100,9 +100,19 @@ select coalesce(sum(count), 0) from heard where scenario = ? and simulated = ? a
 select id, scenario, created_at from runs
 where state = 'queued' and simulated = ? and due_at is null and started_at is null order by id limit 1;
 
+-- name: oldest_in
+-- The oldest run in one state that waits for no moment, and when it first ran.
+select id, scenario, coalesce(started_at, 0.0) from runs
+where state = ? and simulated = ? and due_at is null order by id limit 1;
+
 -- name: overdue_runs
 -- The run whose moment passed first, of those in one state.
 select id, scenario, due_at from runs where state = ? and simulated = ? and due_at <= ? order by due_at limit 1;
+
+-- name: open_counts
+-- Number of runs of one kind in each state that is not an end.
+select state, count(*) from runs
+where state in ('queued', 'gathering', 'blocked', 'running', 'sleeping', 'waiting', 'held') and simulated = ? group by state;
 
 -- name: running_runs
 -- Runs that have an owner, or should have.

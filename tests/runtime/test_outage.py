@@ -1,0 +1,66 @@
+"""A store that does not work is told of at once, from memory, and so is that it works again."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.sdk.errors import StoreError
+from engine.testing import Harness
+from tests.runtime.told import Told, channel, looked, sent
+from tests.store.rows import FailAt
+from tests.support.shop import registry, scenario
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def faults() -> FailAt:
+    return FailAt("store.commit")
+
+
+def broken(told: Told, faults: FailAt, **more: object) -> Harness:
+    given = {"channels": [channel("ops"), channel("failures", "failed")], "sender": told, **more}
+    return Harness([scenario("- set: {a: 1}")], registry=registry(), faults=faults, **given)  # type: ignore[arg-type]
+
+
+async def broken_now(harness: Harness) -> None:
+    """A write fails, as on a full disk, and whoever made it says so."""
+    with pytest.raises(StoreError):
+        await harness.store.put()
+    harness.runner.broke()
+
+
+async def test_it_is_told_while_the_store_is_broken_and_once(told: Told, faults: FailAt) -> None:
+    async with broken(told, faults) as harness:
+        faults.error = OSError(28, "No space left on device")
+        await broken_now(harness)
+        await looked(harness)
+        await looked(harness)
+        assert [(name, *kind) for (name, _), kind in zip(told.messages, told.kinds, strict=True)] == [
+            ("ops", "store", "raised", 1)
+        ]
+        assert "nothing is accepted" in told.texts[0]
+        faults.error = None
+        await harness.clock.advance(60)
+        await looked(harness)
+        await sent(harness)
+        assert told.kinds[1:] == [("store", "recovered", 1)]
+        kept = [(a.kind, a.event, a.state) for a in await harness.store.alerts(10)]
+        assert kept == [("store", "recovered", "delivered"), ("store", "raised", "delivered")]
+
+
+async def test_a_channel_that_was_down_meanwhile_is_told_afterwards(told: Told, faults: FailAt) -> None:
+    told.down.add("ops")
+    async with broken(told, faults) as harness:
+        faults.error = OSError(28, "No space left on device")
+        await broken_now(harness)
+        await looked(harness)
+        assert told.messages == []
+        told.down.clear()
+        faults.error = None
+        await harness.clock.advance(5)
+        await looked(harness)
+        assert sorted(told.kinds) == [("store", "raised", 1), ("store", "recovered", 1)]
