@@ -85,6 +85,11 @@ class DurableEffects:
         self.progress_at = clock.time()
         self.doing = ""
 
+    @property
+    def journal(self) -> Journal:
+        """What the run remembers."""
+        return self._journal
+
     # ------------------------------------------------------------------ what is remembered
 
     def now(self) -> float:

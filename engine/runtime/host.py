@@ -23,6 +23,7 @@ from engine.runtime.polling import ModulePages, Poller
 from engine.runtime.project import Project
 from engine.runtime.pruning import Pruner
 from engine.runtime.runner import Runner
+from engine.runtime.second_tries import SecondTries
 from engine.runtime.secrets import KeyRing, SecretBox, Secrets
 from engine.runtime.simulation import Simulators
 from engine.runtime.timekeeper import Timekeeper
@@ -148,6 +149,7 @@ class Host:
             observer=options.observer,
             faults=options.faults,
             max_running=self.project.settings.limits.concurrency,
+            held_retry=self.project.settings.held.retry,
         )
         known_for = self.project.settings.history.dedupe_for
         self.intake = Intake(self.store, self.runner, clock, options.faults, known_for=known_for)
@@ -188,6 +190,17 @@ class Host:
             redactor=self.connections.redactor,
             faults=options.faults,
         )
+        if options.dry_run is None:
+            self.second_tries = SecondTries(
+                self.store,
+                clock,
+                self.runner.wake,
+                at_once=self.project.settings.held.at_once,
+                simulated=options.simulate,
+                faults=options.faults,
+            )
+            self._stack.push_async_callback(self.second_tries.stop)
+            self.second_tries.start()
         if options.dry_run is None:
             self._stack.push_async_callback(self.pruner.stop)
             self.pruner.start()

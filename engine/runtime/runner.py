@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from engine.runtime.callers import Caller
@@ -21,6 +21,7 @@ from engine.runtime.lines import Lines
 from engine.runtime.observers import Guarded, Observer
 from engine.runtime.outcomes import Failed, Held, Hold, Outcome, Sleeping, Succeeded
 from engine.runtime.queue import Queue
+from engine.runtime.second_tries import planned
 from engine.runtime.states import Event, State, sources, target
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
@@ -56,6 +57,7 @@ class Runner:
     """Executes the runs of one store.
 
     :param simulated: whether this process answers from simulators; it touches only runs of its own kind.
+    :param held_retry: seconds before each automatic try of a run that is held because a step failed.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Runner:
         observer: Observer | None = None,
         faults: Faults = NO_FAULTS,
         max_running: int = MAX_RUNNING,
+        held_retry: Sequence[float] = (),
     ) -> None:
         self.epoch = 0
         self.simulated = simulated
@@ -92,6 +95,7 @@ class Runner:
             begin=self.begin,
             refuse=self._refuse,
         )
+        self._held_retry = held_retry
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._effects: dict[int, DurableEffects] = {}
         self._pump_task: asyncio.Task[None] | None = None
@@ -306,6 +310,7 @@ class Runner:
         now = self._clock.time()
         event = _EVENTS[type(outcome)]
         result = hold = None
+        due = outcome.due if isinstance(outcome, Sleeping) else None
         if isinstance(outcome, Succeeded):
             said = outcome.to_json()
             # an empty one takes the place of the error of an earlier time
@@ -313,13 +318,14 @@ class Runner:
         elif isinstance(outcome, Failed):
             result = jsontext.dumps(outcome.to_json())
         elif isinstance(outcome, Held):
-            hold = jsontext.dumps(outcome.to_json())
+            stored, due = planned(outcome, effects.journal, self._held_retry, now)
+            hold = jsontext.dumps(stored)
         move = MoveRun(
             run.id,
             sources(event),
             target(event),
             now,
-            due_at=outcome.due if isinstance(outcome, Sleeping) else None,
+            due_at=due,
             hold=hold,
             result=result,
             notes=effects.last_notes(),

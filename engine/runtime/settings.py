@@ -17,7 +17,9 @@ from engine.scenario.keys import DEFAULTS
 from engine.scenario.load import read_defaults
 from engine.scenario.nodes import Mapping as MappingNode
 from engine.scenario.nodes import Node
+from engine.scenario.nodes import Sequence as SequenceNode
 from engine.scenario.plan import Keep
+from engine.scenario.schedules import SCHEDULES
 
 _WEBHOOK_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]*")
 _PUBLIC_URL = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?")
@@ -91,6 +93,18 @@ class HistorySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldSettings:
+    """Runs that are held because a step failed.
+
+    :param retry: seconds before each automatic try, for steps whose ``on_error: hold`` says nothing of it.
+    :param at_once: automatic tries of one scenario at the same time.
+    """
+
+    retry: tuple[float, ...] = ()
+    at_once: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
     """A named webhook, shared by the scenarios that name it. Without a check its URL is its only secret."""
 
@@ -104,6 +118,7 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     limits: Limits = field(default_factory=Limits)
     http: HttpSettings = field(default_factory=HttpSettings)
+    held: HeldSettings = field(default_factory=HeldSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
     #: what the steps of all scenarios do that say nothing themselves, as JSON; see ``load_scenario``
@@ -117,6 +132,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "limits": ("body", "accept_rate", "concurrency", "queue_age", "stuck_after"),
     "http": ("allow_hosts", "timeout", "keep_alive"),
     "history": ("keep", "parked_for", "effects_for", "dedupe_for"),
+    "held": ("retry", "at_once"),
     "webhooks": (),
     "defaults": DEFAULTS,
     "alerts": ALERT_KEYS,
@@ -134,6 +150,7 @@ def read_settings(path: Path) -> Settings:
         limits=_limits(reader, top.get("limits")),
         http=_http(reader, top.get("http")),
         history=_history(reader, top.get("history")),
+        held=_held(reader, top.get("held")),
         webhooks=_webhooks(reader, top.get("webhooks")),
         defaults=_defaults(reader, top.get("defaults")),
         alerts=read_alerts(reader, top.get("alerts")),
@@ -216,6 +233,18 @@ def _long(reader: Reader, node: Node | None, what: str) -> float | None:
     if seconds is not None and seconds < LEAST and node is not None:
         reader.report("bad-value", node.place, f"{what} must be at least {LEAST:g}s")
     return seconds
+
+
+def _held(reader: Reader, node: Node | None) -> HeldSettings:
+    entries = reader.mapping(node, "held", KEYS["held"])
+    retry = entries.get("retry")
+    schedule: tuple[float, ...] | None = None
+    if isinstance(retry, SequenceNode):
+        schedule = reader.items(retry, "held.retry", reader.seconds)
+    elif name := reader.choice(retry, "held.retry", SCHEDULES):
+        schedule = SCHEDULES[name]
+    at_once = reader.number(entries.get("at_once"), "held.at_once", 1, 1000)
+    return HeldSettings(retry=schedule or (), at_once=at_once or HeldSettings().at_once)
 
 
 def _webhooks(reader: Reader, node: Node | None) -> dict[str, WebhookSettings]:

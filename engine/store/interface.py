@@ -153,6 +153,17 @@ class Store(AlertReads, Protocol):
         """The earliest ``due_at`` of the runs in these states."""
         ...
 
+    async def due_held(self, simulated: bool, now: float, full: Sequence[str], limit: int) -> Sequence[Run]:
+        """Held runs of this kind whose ``due_at`` is not after ``now``, due first before the others.
+
+        :param full: scenarios whose runs are left out.
+        """
+        ...
+
+    async def last_words(self, simulated: bool) -> Sequence[tuple[int, str, bytes | None]]:
+        """Runs of this kind that were begun and are queued or running: id, scenario, the last word on it (JSON)."""
+        ...
+
     async def orphans(self, epoch: int, simulated: bool) -> Sequence[Run]:
         """Runs in state ``running`` whose epoch is an earlier one, oldest first."""
         ...

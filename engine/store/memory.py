@@ -288,6 +288,23 @@ class MemoryStore(AlertsInMemory):
         self._usable()
         return min((run.due_at for run in self._of(states, simulated) if run.due_at is not None), default=None)
 
+    async def due_held(self, simulated: bool, now: float, full: Sequence[str], limit: int) -> Sequence[Run]:
+        """Held runs of this kind whose ``due_at`` is not after ``now``, due first before the others."""
+        self._usable()
+        held = self._of(("held",), simulated)
+        due = [(run.due_at, run.id, run) for run in held if run.due_at is not None and run.scenario not in full]
+        return [run for moment, _, run in sorted(due, key=lambda row: row[:2]) if moment <= now][:limit]
+
+    async def last_words(self, simulated: bool) -> Sequence[tuple[int, str, bytes | None]]:
+        """Runs of this kind that were begun and are queued or running: id, scenario, the last word on it (JSON)."""
+        self._usable()
+        found: list[tuple[int, str, bytes | None]] = []
+        for run in self._of(("queued", RUNNING), simulated):
+            if run.started_at is not None:
+                words = [record for record in await self.records(run.id) if record.kind == "settled"]
+                found.append((run.id, run.scenario, words[-1].output if words else None))
+        return found
+
     async def orphans(self, epoch: int, simulated: bool) -> Sequence[Run]:
         """Runs in state ``running`` whose epoch is an earlier one, oldest first."""
         self._usable()

@@ -144,6 +144,16 @@ def next_due(db: sqlite3.Connection, states: Sequence[str], simulated: bool) -> 
     return min((moment for moment in moments if moment is not None), default=None)
 
 
+def due_held(db: sqlite3.Connection, simulated: bool, now: float, full: Sequence[str], limit: int) -> Sequence[Run]:
+    values = {"simulated": simulated, "now": now, "full": _any_of(full), "limit": limit}
+    found = (run(db, run_id) for (run_id,) in _all(db, "due_held_runs", values))
+    return [one for one in found if one is not None]
+
+
+def last_words(db: sqlite3.Connection, simulated: bool) -> Sequence[tuple[int, str, bytes | None]]:
+    return [(run_id, scenario, word) for run_id, scenario, word in _all(db, "last_words", (simulated,))]
+
+
 def orphans(db: sqlite3.Connection, epoch: int, simulated: bool) -> Sequence[Run]:
     return [_run(row) for row in _all(db, "orphans", (simulated, epoch))]
 

@@ -197,6 +197,14 @@ class SqliteStore(AlertsInFile):
         """The earliest ``due_at`` of the runs in these states."""
         return await self._read(reads.next_due, states, simulated)
 
+    async def due_held(self, simulated: bool, now: float, full: Sequence[str], limit: int) -> Sequence[Run]:
+        """Held runs of this kind whose ``due_at`` is not after ``now``, due first before the others."""
+        return await self._read(reads.due_held, simulated, now, full, limit)
+
+    async def last_words(self, simulated: bool) -> Sequence[tuple[int, str, bytes | None]]:
+        """Runs of this kind that were begun and are queued or running: id, scenario, the last word on it (JSON)."""
+        return await self._read(reads.last_words, simulated)
+
     async def orphans(self, epoch: int, simulated: bool) -> Sequence[Run]:
         """Runs in state ``running`` whose epoch is an earlier one, oldest first."""
         return await self._read(reads.orphans, epoch, simulated)

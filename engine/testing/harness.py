@@ -23,6 +23,7 @@ from engine.runtime.polling import delivery as poll_delivery
 from engine.runtime.project import Project
 from engine.runtime.redact import Redactor
 from engine.runtime.runner import Runner
+from engine.runtime.second_tries import SecondTries
 from engine.runtime.secrets import Secrets
 from engine.runtime.settings import Limits
 from engine.runtime.timekeeper import Timekeeper
@@ -93,6 +94,8 @@ class Harness:
     :param defaults: the ``defaults:`` of the project's ``engine.yaml``, as JSON.
     :param channels: who is told of alerts, once ``watch`` was started or looks; ``sender`` sends to them.
     :param limits: of these, what the watch goes by.
+    :param held_retry: seconds before each automatic try of held runs, as ``held.retry`` in ``engine.yaml``.
+    :param tries_at_once: as ``held.at_once`` there.
     :param new_store: opens the store, again after each restart; by default one in memory.
     """
 
@@ -109,6 +112,8 @@ class Harness:
     channels: Sequence[AlertChannel] = ()
     sender: Channels | None = None
     limits: Limits = field(default_factory=Limits)
+    held_retry: Sequence[float] = ()
+    tries_at_once: int = 3
 
     @classmethod
     def of(cls, *files: str | Path, **options: Any) -> Self:
@@ -172,9 +177,19 @@ class Harness:
         catalog = Catalog(self.plans, self.registry, self.store, self.clock)
         await catalog.keep()
         self._runner = Runner(
-            self.store, catalog, self._caller, self.clock, faults=self.faults, max_running=self.max_running
+            self.store,
+            catalog,
+            self._caller,
+            self.clock,
+            faults=self.faults,
+            max_running=self.max_running,
+            held_retry=self.held_retry,
         )
         await self._runner.start()
+        self.second_tries = SecondTries(
+            self.store, self.clock, self._runner.wake, at_once=self.tries_at_once, faults=self.faults
+        )
+        self.second_tries.start()
         self.intake = Intake(self.store, self._runner, self.clock, self.faults)
         self.poller = Poller(
             self.plans, self.store, self._runner, self.intake, self._new_pages(), self.clock, faults=self.faults
@@ -230,6 +245,7 @@ class Harness:
             await self.watch.stop()
             await self.poller.stop()
             await self.timekeeper.stop()
+            await self.second_tries.stop()
             await runner.stop(grace=0)
 
     async def restart(self, faults: Faults = NO_FAULTS) -> None:

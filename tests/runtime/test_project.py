@@ -333,3 +333,34 @@ def test_the_examples_of_the_reference_are_valid(tmp_path: Path) -> None:
         fields = {"properties": {"guid": {}, "site": {}, "api_key": {"writeOnly": True}}}
         installed.add(App(name=kind, title=kind, connections=(ConnectionType(kind, kind, fields),)), "test")
     assert project.connections(installed)
+
+
+@pytest.mark.parametrize(
+    ("text", "retry", "at_once"),
+    [
+        ("held: {retry: fusion}", (600.0, 3600.0, 10_800.0, 43_200.0, 86_400.0), 3),
+        ("held: {retry: [1m, 10m], at_once: 1}", (60.0, 600.0), 1),
+        ("held: {}", (), 3),
+    ],
+)
+def test_the_schedule_of_held_runs(tmp_path: Path, text: str, retry: tuple[float, ...], at_once: int) -> None:
+    (tmp_path / "engine.yaml").write_text(text)
+    held = Project.find(tmp_path).settings.held
+    assert (held.retry, held.at_once) == (retry, at_once)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("held: {retry: fussion}", "did you mean|one of fusion, integrator"),
+        ("held: {retry: [soon]}", "must be a duration"),
+        ("held: {retry: 5}", "must be a text"),
+        ("held: {at_once: 0}", "whole number from 1"),
+        ("held: {again: true}", "no key 'again'"),
+    ],
+)
+def test_mistakes_in_the_schedule_of_held_runs(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "engine.yaml").write_text(text)
+    with pytest.raises(SettingsError) as info:
+        Project.find(tmp_path)
+    assert re.search(words, info.value.render())

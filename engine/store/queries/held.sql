@@ -7,3 +7,16 @@ select hold from runs where id = ?;
 -- name: set_version
 -- Lets a run go on under another version.
 update runs set version = ? where id = ?;
+
+-- name: due_held_runs
+-- Held runs whose next automatic try is due, those due first before the others; not those of some scenarios.
+select id from runs
+where state = 'held' and simulated = :simulated and due_at <= :now and instr(:full, ',' || scenario || ',') = 0
+order by due_at, id limit :limit;
+
+-- name: last_words
+-- What was said last of each run that went on since and is queued or running.
+select id, scenario, (
+  select output from journal where run_id = runs.id and kind = 'settled' order by position desc limit 1
+) as word
+from runs where state in ('queued', 'running') and simulated = ? and started_at is not null;
