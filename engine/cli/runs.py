@@ -21,6 +21,7 @@ from engine.cli.session import Session
 from engine.cli.workspace import Workspace, wrong_usage
 from engine.runtime import commands
 from engine.runtime.bulk import STATES
+from engine.runtime.checked import resume_checked, retry_checked
 from engine.runtime.commands import Choice, Word
 from engine.runtime.host import Host
 from engine.runtime.states import State
@@ -130,6 +131,11 @@ def show(session: Session, run_id: int) -> None:
     run_async(show_run(workspace, run_id, run_json))
 
 
+_version = click.option(
+    "--version",
+    type=click.Choice(["current"]),
+    help="Go on under the scenario's file as it is now, where what was done fits it.",
+)
 _reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept with the decision.")
 
 
@@ -145,6 +151,8 @@ _reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept w
 @click.option("--send-again", is_flag=True, help="It did not happen: send it again.")
 @click.option("--skip", is_flag=True, help="Leave the step out; its output is null.")
 @click.option("--give-up", is_flag=True, help="End the run as failed.")
+@click.option("--force", is_flag=True, help="Take an --output that the step's module would not give.")
+@_version
 @click.option("--output", metavar="JSON", help="What the step would have given, with --happened; null: nothing.")
 @filters
 @_reason
@@ -160,6 +168,8 @@ def resume(
     send_again: bool,
     skip: bool,
     give_up: bool,
+    force: bool,
+    version: str | None,
     output: str | None,
     step: str | None,
     reason: str,
@@ -182,6 +192,10 @@ def resume(
             if happened
             else "--output goes with --happened"
         )
+    if force and not happened:
+        raise wrong_usage("--force goes with --happened")
+    if version and (many or give_up):
+        raise wrong_usage("--version is said of one run that goes on")
     if run_id is None:
         if happened:
             raise wrong_usage("what happened is said of one run at a time: --happened does not go with --held")
@@ -189,6 +203,7 @@ def resume(
         every.carry_out(dry_run=meant["dry_run"], yes=meant["yes"])
         return
     word = {"choice": str(choice), "output": _json(output), "reason": reason, "by": who(), "step": step}
+    word |= {"version": version, "force": force}
     _act(Workspace.of(session), run_id, "resume", word, walks=choice is not Choice.GIVE_UP)
 
 
@@ -198,20 +213,33 @@ def resume(
     "  engine runs retry --failed --scenario invoice --newer-than 2h"
 )
 @click.argument("run_id", type=Id(), metavar="[ID]", required=False)
+@_version
 @click.option("--failed", "many", is_flag=True, help="All failed runs that the options below mean.")
 @filters
 @_reason
 @json_option
 @data_option
 @click.pass_obj
-def retry(session: Session, /, run_id: int | None, many: bool, step: str | None, reason: str, **meant: Any) -> None:
+def retry(
+    session: Session,
+    /,
+    run_id: int | None,
+    many: bool,
+    version: str | None,
+    step: str | None,
+    reason: str,
+    **meant: Any,
+) -> None:
     """Let a failed run go on from the step that failed, or many; what was done is not done again."""
     check_usage(run_id, many, "--failed", {"step": step, **meant})
+    if version and many:
+        raise wrong_usage("--version is said of one run that goes on")
     if run_id is None:
         every = Bulk.of(Workspace.of(session), "retry", Word(Choice.AGAIN, reason=reason), meant, step)
         every.carry_out(dry_run=meant["dry_run"], yes=meant["yes"])
         return
-    _act(Workspace.of(session), run_id, "retry", {"reason": reason, "by": who()}, walks=True)
+    word = {"reason": reason, "by": who(), "version": version}
+    _act(Workspace.of(session), run_id, "retry", word, walks=True)
 
 
 @runs.command(
@@ -266,7 +294,12 @@ def _act(workspace: Workspace, run_id: int, verb: str, word: Mapping[str, Any], 
         return
 
     async def let_go_on(host: Host) -> list[int]:
-        await _apply(host.store, run_id, verb, word, host.clock.time())
+        rest = {"reason": word["reason"], "by": word["by"], "current": word["version"] == "current"}
+        if verb == "retry":
+            await retry_checked(host, run_id, **rest)
+        else:
+            more = {"output": word["output"], "step": word["step"], "force": word["force"]}
+            await resume_checked(host, run_id, Choice(word["choice"]), **rest, **more)
         return [run_id]
 
     ended = run_async(go_on(workspace, command, run.simulated, let_go_on))

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from engine.runtime.callers import KEY_SPACE, Attempt, Caller, PluginFault, plugin_fault
+from engine.runtime.differences import differing
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.observers import Observer
 from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdict
@@ -219,10 +220,10 @@ class DurableEffects:
         key = attempt_key(path, attempt)
         fingerprint = jsontext.fingerprint([step.module_name, config])
         if known := self._journal.effects.get(key):
-            self._same(known, step, fingerprint)
+            self._same(known, step, fingerprint, config)
             return await self._known(step, path, known)
         if record := self._journal.records.get(key):
-            self._same(record, step, fingerprint)
+            self._same(record, step, fingerprint, config)
             if record.kind == "failed":
                 raise _restored(record.error)
             return _value(record.output)
@@ -269,13 +270,17 @@ class DurableEffects:
         """The same for the same step of the same event in every run of it."""
         return f"{self.run.scenario}/{self.run.origin}/{path}"
 
-    @staticmethod
-    def _same(row: Record | EffectRecord, step: ModuleStep, fingerprint: str) -> None:
-        if row.module != step.module_name or row.request_hash != fingerprint:
-            raise Diverged(
-                f"the journal has {row.module} with request {row.request_hash} here, "
-                f"the scenario now makes {step.module_name} with request {fingerprint}"
-            )
+    def _same(self, row: Record | EffectRecord, step: ModuleStep, fingerprint: str, config: Any) -> None:
+        # what was done under an earlier version stays as it is, whatever the file asks for now
+        if row.module == step.module_name and (
+            row.request_hash == fingerprint or row.position < self._journal.switched
+        ):
+            return
+        differs = "" if row.module != step.module_name else differing(row, config)
+        raise Diverged(
+            f"the journal has {row.module} with request {row.request_hash} here, "
+            f"the scenario now makes {step.module_name} with request {fingerprint}{differs}"
+        )
 
     async def _turn(self, step: ModuleStep, config: Config) -> None:
         """Wait until the connection's rate limit lets the call's first request through.
@@ -345,7 +350,9 @@ class DurableEffects:
 
     def _request(self, step: ModuleStep, path: str, attempt: int, config: Config) -> bytes:
         """What is sent. A repeat sends what the attempt before it stored, not what would be computed now."""
-        if before := self._journal.effects.get(attempt_key(path, attempt - 1)):
+        before = self._journal.effects.get(attempt_key(path, attempt - 1))
+        # under another version what was provably not applied may be asked otherwise
+        if before and not (before.position < self._journal.switched and before.state is EffectState.REFUSED):
             return before.request
         request = config
         if getattr(step.module, "prepare", None) is not None:

@@ -44,6 +44,8 @@ class Journal:
     :param words: what persons said last, by the key of step and attempt.
     :param round: how often a person had a word.
     :param position: of the last row.
+    :param switched: position of the word that let the run go on under another version; what was recorded before it may
+        have been asked otherwise than the version asks now.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class Journal:
     words: dict[str, Word] = field(default_factory=dict)
     round: int = 0
     position: int = 0
+    switched: int = 0
 
     @classmethod
     def of(cls, records: Iterable[Record], effects: Iterable[EffectRecord], tail: bytes | None) -> Journal:
@@ -69,6 +72,8 @@ class Journal:
                     journal.round += 1
                     word = Word(Verdict(**jsontext.loads(row.output)), journal.round)
                     journal.words[row.key.rpartition("!")[0]] = word
+                    if word.verdict.version:
+                        journal.switched = row.position
             else:
                 journal.effects[row.key] = row
             journal.position = max(journal.position, row.position)

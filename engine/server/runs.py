@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from engine.runtime import bulk, commands
+from engine.runtime.checked import resume_checked, retry_checked
 from engine.runtime.commands import Choice, Word
 from engine.runtime.host import Host
 from engine.sdk.errors import EngineError
@@ -22,25 +23,26 @@ class Runs:
         self._host = host
 
     async def resume(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        run = await commands.resume(
-            self._host.store,
+        run = await resume_checked(
+            self._host,
             read(request.match_info["id"]),
             _choice(body),
-            self._host.clock.time(),
             output=body.get("output"),
             reason=text(body, "reason"),
             by=text(body, "by"),
             step=text(body, "step") or None,
+            current=_current(body),
+            force=flag(body, "force"),
         )
         return self._woken(run.id)
 
     async def retry(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        run = await commands.retry(
-            self._host.store,
+        run = await retry_checked(
+            self._host,
             read(request.match_info["id"]),
-            self._host.clock.time(),
             reason=text(body, "reason"),
             by=text(body, "by"),
+            current=_current(body),
         )
         return self._woken(run.id)
 
@@ -115,6 +117,13 @@ def _wanted(body: Mapping[str, Any], verb: str) -> bulk.Wanted:
         made_after=number(wanted, "made_after"),
         simulated=flag(wanted, "simulated"),
     )
+
+
+def _current(body: Mapping[str, Any]) -> bool:
+    version = text(body, "version")
+    if version not in ("", "current"):
+        raise BadRequest("'version' can only be current")
+    return version == "current"
 
 
 def _choice(body: Mapping[str, Any]) -> Choice:
