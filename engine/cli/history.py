@@ -12,6 +12,7 @@ from engine.cli.acting import look_up
 from engine.cli.console import bold, coloured, dim, excerpt, moment, print_json, took, width
 from engine.cli.execute import seconds
 from engine.cli.workspace import Workspace
+from engine.runtime.shown import shown
 from engine.sdk import jsontext
 from engine.store.ids import show as show_id
 from engine.store.records import EffectFilter, EffectRecord, Receipt, Record, Run
@@ -31,7 +32,11 @@ async def show_run(workspace: Workspace, run_id: int, run_json: Callable[[Run, W
     if workspace.session.as_json:
         source = {"source": receipt.source, "received_at": receipt.received_at} if receipt else None
         journal = [row_json(row, workspace) for row in rows]
-        print_json({**about, "event": source, "journal": journal, "decisions": _decisions(run, rows, workspace)})
+        async with workspace.store() as store:
+            full = await shown(store, run, workspace.redactor)
+        print_json(
+            {**about, **full, "event": source, "journal": journal, "decisions": _decisions(run, rows, workspace)}
+        )
         return
     click.echo("\n".join(_lines(workspace, run, about, receipt, rows)))
 

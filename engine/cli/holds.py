@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.cli.console import bold, dim
+from engine.cli.console import bold, dim, moment
 from engine.cli.workspace import Workspace
 from engine.runtime.commands import Choice, about_a_call, choices
 from engine.runtime.redact import Redactor
@@ -32,6 +32,11 @@ def commands(workspace: Workspace, run: str, holds: Sequence[Mapping[str, Any]])
                 continue
             option, meaning = _MEANING[choice] if about_a_call(hold) else _AGAIN
             found.append((workspace.command("runs", "resume", run, *which, *option.split()), meaning))
+        if hold["code"] in ("diverged", "version-unavailable"):
+            words = (*_AGAIN[0].split(), "--version", "current")
+            found.append(
+                (workspace.command("runs", "resume", run, *words), "go on under the scenario's file as it is now")
+            )
     option, meaning = _END
     return [*found, (workspace.command("runs", "resume", run, option), meaning)]
 
@@ -43,6 +48,12 @@ def explain(
     for hold in holds:
         where = f"at {bold(hold['step'])} " if hold["step"] else ""
         yield f"{indent}held {where}as '{hold['code']}': {redactor.text(str(hold['message']))}"
+        if place := (hold.get("error") or {}).get("place"):
+            yield f"{indent}  in {place}"
+        if hold.get("due_at"):
+            yield f"{indent}  tried again by itself {moment(hold['due_at'])}, try {hold['tries'] + 1} of {hold['of']}"
+        elif hold.get("of"):
+            yield f"{indent}  its schedule has tried it {hold['of']} times; it stays for a person now"
     if any(hold["code"] == "unknown" for hold in holds):
         yield f"{indent}whether the vendor applied it is not known: look there, then say how the run goes on"
     for command, meaning in commands(workspace, run, holds):

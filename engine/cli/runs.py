@@ -24,9 +24,10 @@ from engine.runtime.bulk import STATES
 from engine.runtime.checked import resume_checked, retry_checked
 from engine.runtime.commands import Choice, Word
 from engine.runtime.host import Host
-from engine.runtime.states import State
+from engine.runtime.states import FINAL, State
 from engine.sdk import jsontext
 from engine.store.ids import show as show_id
+from engine.store.lock import holder
 from engine.store.records import Page, Run, RunFilter
 
 
@@ -62,6 +63,10 @@ async def _list(workspace: Workspace, wanted: RunFilter) -> None:
     async with workspace.store() as store:
         found = await store.runs(wanted)
         counts = await store.run_counts()
+    if holder(workspace.data) is None and any(
+        counts.get(state) for state in State if state not in (*FINAL, State.HELD)
+    ):
+        note(f"nobody executes this store, so nothing goes on: {workspace.command('serve')}")
     if workspace.session.as_json:
         print_json({"counts": dict(counts), "runs": [run_json(run, workspace) for run in found]})
         return

@@ -58,6 +58,7 @@ class AdminServer:
         }
         for path, handler in routes.items():
             app.router.add_post(path, self._guarded(handler))
+        app.router.add_get("/api/runs/{id}", self._guarded(runs.show))
         app.router.add_get("/api/health", self._guarded(self._health))
         return app
 

@@ -11,6 +11,7 @@ from engine.runtime import bulk, commands
 from engine.runtime.checked import resume_checked, retry_checked
 from engine.runtime.commands import Choice, Word
 from engine.runtime.host import Host
+from engine.runtime.shown import shown
 from engine.sdk.errors import EngineError
 from engine.server.asked import BadRequest, flag, number, one_of, text
 from engine.store.ids import read, show
@@ -21,6 +22,11 @@ class Runs:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+
+    async def show(self, request: web.Request, _body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A run, and of a held one all that helps to decide."""
+        run = await commands.found(self._host.store, read(request.match_info["id"]))
+        return await shown(self._host.store, run, await self._host.connections.redactor())
 
     async def resume(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         run = await resume_checked(

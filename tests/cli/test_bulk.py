@@ -111,3 +111,29 @@ def test_beside_a_running_process_it_is_said_through_it(shop: Shop, start: Calla
     program.line("held")
     assert program.end(signal.SIGTERM)[0] == 0
     assert shop.calls("send") == 4
+
+
+def test_one_run_goes_on_under_the_corrected_file(shop: Shop) -> None:
+    runs = three(shop)
+    text = (shop.root / SCENARIO).read_text()
+    shop.write(SCENARIO, text.replace("mode: ${{ trigger.mode || 'done' }}", "mode: done"))
+    result = shop.engine("runs", "retry", runs["failed"], "--version", "current")
+    assert result.exit_code == 0, result.output
+    # a write that was made must be met again
+    shop.write(SCENARIO, text.replace("- id: send", "- id: sent").replace("send.id", "sent.id"))
+    result = shop.engine("runs", "resume", runs["unknown"], "--send-again", "--version", "current")
+    assert (result.exit_code, "error[does-not-fit]" in result.stderr) == (1, True), result.output
+    assert "send: it sent shop.send" in result.stderr
+    assert state_of(shop, runs["unknown"]) == "held"
+    assert shop.engine("runs", "resume", "--held", "--skip", "--version", "current").exit_code == 2
+
+
+def test_a_held_run_is_shown_with_all_that_helps_to_decide(shop: Shop) -> None:
+    runs = three(shop)
+    document = shop.json("runs", "show", runs["unknown"])
+    [hold] = document["holds"]
+    assert hold["choices"] == ["happened", "again", "skip", "give-up"]
+    assert hold["request"]["mode"] == "unknown"
+    assert [(a["attempt"], a["state"], a["write"]) for a in hold["attempts"]] == [(1, "unknown", True)]
+    assert document["context"]["trigger"]["email"] == "unknown@example.com"
+    assert document["context"]["steps"]["customer"]["name"] == "Ana"

@@ -48,6 +48,7 @@ def api(site: Site) -> Api:
     ("method", "path"),
     [
         ("GET", "/api/health"),
+        ("GET", "/api/runs/0000000000001"),
         ("POST", "/api/runs/together"),
         ("POST", "/api/runs/0000000000001/resume"),
         ("POST", "/api/runs/0000000000001/retry"),
@@ -126,6 +127,8 @@ async def test_each_listener_knows_only_its_own(api: Api) -> None:
     [
         ("/api/runs/{run}/resume", {}, 400, "bad-request", "'choice' must be one of happened"),
         ("/api/runs/{run}/resume", {"choice": "again", "by": 5}, 400, "bad-request", "'by' must be text"),
+        ("/api/runs/{run}/resume", {"choice": "again", "version": "old"}, 400, "bad-request", "'version' can only be"),
+        ("/api/runs/{run}/resume", {"choice": "again", "force": 1}, 400, "bad-request", "'force' must be true"),
         ("/api/runs/{run}/resume", [], 400, "bad-request", "must be a JSON object"),
         ("/api/runs/{run}/resume", b"{", 400, "bad-request", "not JSON"),
         ("/api/runs/{run}/resume", {"choice": "again"}, 409, "command-refused", "is succeeded, not held"),
@@ -154,6 +157,15 @@ async def test_what_cannot_be_done_is_said(api: Api, path: str, body: Any, statu
     reply = await api.ask(path.format(run=show(run.id), receipt=receipt), body)
     assert (reply.status, reply.body["error"]["code"]) == (status, code)
     assert words in reply.body["error"]["message"]
+
+
+async def test_a_run_is_shown(api: Api) -> None:
+    await api.site.post({"n": 1})
+    [run] = await api.site.rest()
+    reply = await api.ask(f"/api/runs/{show(run.id)}", method="GET")
+    assert (reply.status, reply.body["state"], reply.body["holds"]) == (200, "succeeded", [])
+    gone = await api.ask("/api/runs/0000000000001", method="GET")
+    assert (gone.status, gone.body["error"]["code"]) == (409, "command-refused")
 
 
 async def test_rotating(api: Api) -> None:

@@ -1,0 +1,113 @@
+"""What a person is shown of a held run: why, where, what was sent and answered, what it rests on, what can be said.
+
+Everything is from the store, and redacted; nothing here is what a run goes on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.runtime.commands import choices, holds_of
+from engine.runtime.outcomes import HOLD_CODES
+from engine.runtime.redact import Redactor
+from engine.runtime.rundata import EventGone, past_data
+from engine.sdk import jsontext
+from engine.store.ids import show
+from engine.store.interface import Store
+from engine.store.records import EffectRecord, Past, Record, Run
+
+#: characters of JSON above which a value of the context is cut to its beginning
+LARGEST = 4000
+#: steps whose outputs are shown, the last ones
+STEPS = 30
+
+
+async def shown(store: Store, run: Run, redactor: Redactor) -> dict[str, Any]:
+    """A run, and of a held one its holds in full and what they could see."""
+    result = jsontext.loads(run.result) if run.result else {}
+    about: dict[str, Any] = {
+        "id": show(run.id),
+        "scenario": run.scenario,
+        "version": run.version,
+        "state": str(run.state),
+        "subject": run.subject,
+        "simulated": run.simulated,
+        "receipt": show(run.receipt_id),
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "due_at": run.due_at,
+        "recoveries": run.recoveries,
+        **{name: redactor.json(result.get(name)) for name in ("output", "message", "error")},
+    }
+    if run.hold is None:
+        return {**about, "holds": []}
+    [past] = await store.pasts([run])
+    rows: list[Record | EffectRecord] = sorted([*past.records, *past.effects], key=lambda row: row.position)
+    holds = [_hold(hold, rows, redactor) for hold in holds_of(run)]
+    return {**about, "holds": holds, "context": context(run, past, rows, redactor)}
+
+
+def _hold(hold: Mapping[str, Any], rows: Sequence[Record | EffectRecord], redactor: Redactor) -> dict[str, Any]:
+    error = hold.get("error") or {}
+    attempts = [row for row in rows if row.key.startswith(f"{hold['step']}#") and _is_attempt(row)]
+    last = next((row for row in reversed(attempts) if isinstance(row, EffectRecord)), None)
+    shown_hold: dict[str, Any] = redactor.json(dict(hold))
+    return {
+        **shown_hold,
+        "meaning": HOLD_CODES.get(hold["code"]),
+        "place": error.get("place"),
+        "request": _value(last.request, redactor) if last is not None else None,
+        "answer": redactor.json({name: error.get(name) for name in ("status", "detail")}) if error else None,
+        "attempts": [_attempt(row, redactor) for row in attempts],
+        "choices": [str(choice) for choice in choices(hold)],
+        "next_try": hold.get("due_at"),
+    }
+
+
+def _is_attempt(row: Record | EffectRecord) -> bool:
+    return isinstance(row, EffectRecord) or row.kind in ("call", "failed")
+
+
+def _attempt(row: Record | EffectRecord, redactor: Redactor) -> dict[str, Any]:
+    error = (jsontext.loads(row.error) if row.error else None) or {}
+    write = isinstance(row, EffectRecord)
+    return {
+        "attempt": int(row.key.rpartition("#")[2]),
+        "at": row.intended_at if isinstance(row, EffectRecord) else row.at,
+        "settled_at": row.settled_at if isinstance(row, EffectRecord) else row.at,
+        "state": str(row.state) if isinstance(row, EffectRecord) else row.kind,
+        "write": write,
+        "error": redactor.text(str(error.get("message"))) if error else None,
+    }
+
+
+def context(run: Run, past: Past, rows: Sequence[Record | EffectRecord], redactor: Redactor) -> dict[str, Any]:
+    """The data that the run's steps could see: its event, and the outputs of the steps that ended, the last ones."""
+    try:
+        data = past_data(run, past)
+    except EventGone:
+        data = {}
+    outputs: dict[str, Any] = {}
+    for row in rows:
+        if row.output is not None and (isinstance(row, EffectRecord) or row.kind == "call"):
+            path = row.key.rpartition("#")[0]
+            outputs.pop(path, None)
+            outputs[path] = row.output
+    kept = dict(list(outputs.items())[-STEPS:])
+    return {
+        "trigger": bounded(redactor.json(data.get("trigger"))),
+        "steps": {path: _value(text, redactor) for path, text in kept.items()},
+        "left_out": len(outputs) - len(kept),
+    }
+
+
+def _value(text: bytes, redactor: Redactor) -> Any:
+    return bounded(redactor.json(jsontext.loads(text)))
+
+
+def bounded(value: Any) -> Any:
+    """The value, or where it is large the beginning of its JSON text."""
+    text = jsontext.dumps(value).decode()
+    return value if len(text) <= LARGEST else f"{text[:LARGEST]}… ({len(text)} characters)"
