@@ -46,9 +46,7 @@ def filters(command: F) -> F:
         click.option("--newer-than", type=Duration(), metavar="DURATION", help="Only runs whose event is younger."),
         click.option("--older-than", type=Duration(), metavar="DURATION", help="Only runs whose event is older."),
         click.option("--step", metavar="PATH", help="Only this step; of one run: which of several held ones."),
-        click.option(
-            "--code", metavar="CODE", help=f"Only with this error code, or held as {', '.join(HOLD_CODES)}, undo."
-        ),
+        click.option("--code", metavar="CODE", help=f"Only with this error code, or held as {', '.join(HOLD_CODES)}."),
         click.option("--subject", metavar="TEXT", help="Only runs about this e-mail or customer id."),
         click.option("--scenario", metavar="NAME", help="Only runs of this scenario."),
     ):
