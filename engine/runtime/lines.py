@@ -58,8 +58,10 @@ class Line:
         return found
 
     def opens(self, now: float) -> float | None:
-        """When the rate lets the next run begin, where it is the rate that keeps it; else None."""
-        if not self._rate or len(self._given) < self._rate or self._given[0] <= now - self._per:
+        """When the next run may enter, as far as that is a matter of time."""
+        if self.free(now) != 0:
+            return now
+        if self.limit is not None and self.running + self.coming >= self.limit:
             return None
         return self._given[0] + self._per
 
@@ -165,7 +167,7 @@ class Lines:
                     del self._waiting[name]
 
     def opens(self, now: float) -> float | None:
-        """When the next line may go on whose rate keeps it from that."""
+        """When the next line may go on, as far as that is a matter of time."""
         moments = [moment for line in self._waiting.values() if (moment := line.opens(now)) is not None]
         return min(moments, default=None)
 

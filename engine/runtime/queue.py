@@ -72,6 +72,8 @@ class Queue:
         self._wake = asyncio.Event()
         self._look = True
         self._looked_at = 0.0
+        #: whether there was no room when it was looked last
+        self._full = False
         self._at_hand: dict[int, tuple[Scenario, dict[str, Any]]] = {}
 
     async def open(self) -> None:
@@ -107,7 +109,7 @@ class Queue:
 
     def stir(self) -> None:
         """A place became free."""
-        if not self._lines.idle:
+        if self._full or not self._lines.idle:
             self._wake.set()
 
     async def pump(self) -> None:
@@ -137,13 +139,16 @@ class Queue:
             self._look, self._looked_at = False, now
             self._lines.wake(await self._store.queued_scenarios(self._simulated))
         while self._lines.room > 0:
-            taken = await self._take_due()
-            taken += await self._take_queued()
-            if not taken:
+            due = await self._take_due()
+            if not await self._take_queued() and not due:
                 break
         if self._lines.idle:
             # what is left there was cancelled while it waited
             self._at_hand.clear()
+        self._full = self._lines.room <= 0
+        if self._full:
+            # whatever is due has to wait until a place is free, and that is told
+            return None
         moments = [await self._store.next_due(TIMED, self._simulated), self._lines.opens(self._clock.time())]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -164,17 +169,19 @@ class Queue:
                 self._lines.wake((run.scenario,))
         return len(due)
 
-    async def _take_queued(self) -> int:
+    async def _take_queued(self) -> bool:
+        """Claim what is queued; False when nobody's turn it is."""
         shares = self._lines.shares(self._clock.time())
         if not shares:
-            return 0
+            return False
         runs = await self._store.queued_runs(self._simulated, shares)
         self._lines.read(shares, runs)
         now = self._clock.time()
         for run in runs:
             self._lines.comes(run.scenario, now, new=is_new(run))
         await self._claim(runs)
-        return len(runs)
+        # a line may have turned out to be empty, and the next one's turn it is
+        return True
 
     async def _claim(self, runs: Sequence[Run]) -> None:
         """Claim runs that have been given their room."""

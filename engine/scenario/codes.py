@@ -306,6 +306,19 @@ CODES: dict[str, Code] = {
         f"{_POLLING}  start: {{since: yesterday}}\nsteps: []\n",
         f"{_POLLING}  start: {{since: 2024-03-05T09:00:00Z}}\nsteps: []\n",
     ),
+    "ordering": Code(
+        "Keys that say when runs begin do not go together, or one is none.",
+        "Runs would be skipped, put off or let through otherwise than meant.",
+        "scenario: example\nmode: skip\nsteps: []\n",
+        "scenario: example\nconcurrency: 1\nmode: skip\nsteps: []\n",
+    ),
+    "key-waits": Code(
+        "A run waits for long while it holds the key that other runs wait for.",
+        "Each later event of the key waits as long; that may be what is meant.",
+        "scenario: example\norder_by: ${{ trigger.email }}\nsteps:\n- sleep: 2d\n",
+        'scenario: example\norder_by: {key: "${{ trigger.email }}", waiting: release}\nsteps:\n- sleep: 2d\n',
+        _WARNING,
+    ),
     "schedule": Code(
         "A schedule is none, or has keys that do not go together.",
         "It would fire at another time than meant, or never.",

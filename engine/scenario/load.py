@@ -16,6 +16,7 @@ from engine.scenario.keys import SCENARIO, SCENARIO_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup
 from engine.scenario.nodes import Mapping as MappingNode
 from engine.scenario.nodes import Node, Scalar, plain
+from engine.scenario.ordering import OrderingReader, warn_of_waits
 from engine.scenario.plan import Scenario, Step, Trigger
 from engine.scenario.policies import NO_DEFAULTS, Policies
 from engine.scenario.references import Names
@@ -153,6 +154,8 @@ class _Loader:
         subject = self._values.expression(subject_node, outside, "`subject`") if subject_node is not None else None
         variables = self._steps.variables(variables_node, names)[0] if variables_node is not None else {}
         steps, on_failure = self._all_steps(names)
+        ordering = OrderingReader(self._report, self._values, outside).read(root, name)
+        warn_of_waits(ordering.lane, steps, self._report)
         versioned = f"{self._source}{_KEPT}{self._defaults}" if self._defaults else self._source
         return Scenario(
             name=name,
@@ -171,6 +174,12 @@ class _Loader:
             on_failure=on_failure,
             defaults=self._defaults,
             expect=read_expect(root.get("expect"), self._report),
+            lane=ordering.lane,
+            limit=ordering.limit,
+            dedupe=ordering.dedupe,
+            debounce=ordering.debounce,
+            rate=ordering.rate,
+            priority=ordering.priority,
         )
 
     def _name(self) -> tuple[str, Place]:

@@ -30,13 +30,16 @@ class VirtualClock:
         return self._now
 
     async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def wake() -> None:
             if not future.done():
                 future.set_result(None)
 
-        timer = self._call_at(self._now + max(0.0, seconds), wake)
+        timer = self._call_at(self._now + seconds, wake)
         try:
             await future
         finally:

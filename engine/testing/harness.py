@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ from engine.testing.pages import DoublePages
 
 #: real seconds after which a test that waits for a run is told what the run waits for
 PATIENCE = 10.0
+#: states in which a run waits for a time, or for another run
+_PATIENT = ("sleeping", "gathering", "blocked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +304,7 @@ class Harness:
         return await self.result(run_id)
 
     async def result(self, run_id: int, *, advance: float = 0.0) -> RunResult:
-        """A run once it is neither queued nor running.
+        """A run once it is neither queued nor running, and waits for nothing that happens by itself.
 
         :param advance: seconds by which time may move while the run waits for it.
         """
@@ -312,7 +315,7 @@ class Harness:
                 await self._written()
                 result = await self.look(run_id)
                 due = self.clock.next_timer
-                if result.state not in ("queued", "running", "sleeping"):
+                if result.state not in ("queued", "running", *_PATIENT):
                     return result
                 if result != before:
                     # a store in a file takes its time, and the run must not lose virtual time to that
@@ -320,7 +323,7 @@ class Harness:
                     continue
                 if due is not None and due <= target:
                     await self.clock.advance(max(0.0, due - self.clock.time()))
-                elif result.state == "sleeping" and (result.run.due_at or 0) > self.clock.time():
+                elif result.state in _PATIENT and (result.run.due_at or math.inf) > self.clock.time():
                     return result
                 await asyncio.sleep(0)
 
