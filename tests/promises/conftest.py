@@ -13,7 +13,10 @@ from engine.store.interface import Store
 from engine.store.sqlite import SqliteStore
 from engine.testing import Harness, VirtualClock
 from tests.promises.shop_runs import NewHarness
+from tests.store.conftest import backend
 from tests.support.shop import registry
+
+__all__ = ["backend", "new_harness"]
 
 
 @pytest.fixture(params=["memory", "sqlite"])
