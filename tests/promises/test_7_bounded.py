@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle as Numbers
-from hypothesis.stateful import RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
 from engine.runtime.states import FINAL, State
 from engine.scenario.plan import Keep
@@ -246,12 +245,18 @@ async def test_a_crash_between_two_steps_leaves_what_is_needed_and_the_rest_goes
 # ------------------------------------------------------------------ any order of anything
 
 
+#: runs end more often than not, or there would be little to prune
+STATE = st.sampled_from([*State, *FINAL, *FINAL, *FINAL])
+VALUE = st.integers(0, len(VALUES) - 1)
+#: between the clocks of runs, writes, parked deliveries and identities
+DAYS = st.sampled_from([0.001, 1.0, 2.5, 4.5, 7.0])
+
+
 class AnyHistory(RuleBasedStateMachine):
     """Events come, runs go on, end and are tried again, writes are made and settled, time passes, history is pruned."""
 
     kind = "memory"
-    runs = Numbers("runs")
-    writes = Numbers("writes")
+    runs = Bundle("runs")
 
     def __init__(self) -> None:
         super().__init__()
@@ -259,7 +264,7 @@ class AnyHistory(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.backend = Backend(self.kind, Path(self._folder.name))
         self.world: World = self._loop.run(World.new(self.backend))
-        self.pruned = 0
+        self.writes: list[tuple[int, str]] = []
 
     def teardown(self) -> None:
         self._loop.run(assert_known_again(self.world))
@@ -273,51 +278,66 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(
         target=runs,
         scenarios=st.lists(st.sampled_from(SCENARIOS), min_size=1, max_size=2, unique=True),
-        state=st.sampled_from([DeliveryState.RUN, DeliveryState.RUN, *DeliveryState]),
+        state=st.sampled_from([DeliveryState.RUN] * 6 + list(DeliveryState)),
         key=st.sampled_from([None, "order-1", "order-2"]),
-        value=st.integers(0, len(VALUES) - 1),
+        value=VALUE,
+        writes=st.lists(st.sampled_from([*EffectState, EffectState.DONE]), max_size=2),
+        moves=st.lists(STATE, max_size=3),
     )
-    def an_event_comes(self, scenarios: list[str], state: DeliveryState, key: str | None, value: int) -> Any:
+    def an_event_comes(
+        self,
+        scenarios: list[str],
+        state: DeliveryState,
+        key: str | None,
+        value: int,
+        writes: list[EffectState],
+        moves: list[State],
+    ) -> Any:
         number = self._loop.run(self.world.came(*scenarios, state=state, key=key, value=value))
-        return number if self._is_there(number) else multiple()
+        if not self._is_there(number):
+            return multiple()
+        self.a_run_reads(number, value)
+        for outcome in writes:
+            self.writes.append((number, self._loop.run(self.world.wrote(number, outcome, value))))
+        for to in moves:
+            self.a_run_moves(number, to)
+        return number
 
-    @rule(run_id=runs, state=st.sampled_from([*State, *FINAL]))
+    @rule(run_id=runs, state=STATE)
     def a_run_moves(self, run_id: int, state: State) -> None:
         if self._is_there(run_id):
             self._loop.run(self.world.moved(run_id, state))
 
-    @rule(run_id=runs, value=st.integers(0, len(VALUES) - 1))
+    @rule(run_id=runs, value=VALUE)
     def a_run_reads(self, run_id: int, value: int) -> None:
         if self._is_there(run_id):
             self._loop.run(self.world.read(run_id, value))
 
-    @rule(target=writes, run_id=runs, state=st.sampled_from(EffectState), value=st.integers(0, len(VALUES) - 1))
-    def a_run_writes(self, run_id: int, state: EffectState, value: int) -> Any:
-        if not self._is_there(run_id):
-            return multiple()
-        return run_id, self._loop.run(self.world.wrote(run_id, state, value))
+    @precondition(lambda self: self.writes)
+    @rule(state=st.sampled_from([EffectState.DONE, EffectState.REFUSED]))
+    def a_write_is_settled(self, state: EffectState) -> None:
+        self._loop.run(self.world.settled(*self.writes.pop(), state))
 
-    @rule(write=consumes(writes), state=st.sampled_from([EffectState.DONE, EffectState.REFUSED]))
-    def a_write_is_settled(self, write: tuple[int, str], state: EffectState) -> None:
-        self._loop.run(self.world.settled(*write, state))
-
-    @rule(days=st.sampled_from([0.001, 0.5, 1.0, 3.0]))
-    def time_passes(self, days: float) -> None:
+    @precondition(lambda self: self.world.number)
+    @rule(days=DAYS)
+    def history_is_pruned(self, days: float) -> None:
         self.world.passes(days)
-
-    @rule()
-    def history_is_pruned(self) -> None:
         self._loop.run(self._pruned())
 
-    @rule(most=st.integers(1, 3))
-    def only_so_many_are_kept(self, most: int) -> None:
+    @precondition(lambda self: self.world.number)
+    @rule(most=st.integers(1, 3), days=DAYS)
+    def only_so_many_are_kept(self, most: int, days: float) -> None:
+        self.world.passes(days)
         self._loop.run(self._pruned_to(most))
 
+    @precondition(lambda self: self.world.number)
     @rule(
         point=st.sampled_from(["history.step", "history.pruned", "store.commit", "store.committed"]),
         nth=st.integers(1, 3),
+        days=DAYS,
     )
-    def the_process_dies_while_it_prunes(self, point: str, nth: int) -> None:
+    def the_process_dies_while_it_prunes(self, point: str, nth: int, days: float) -> None:
+        self.world.passes(days)
         self._loop.run(self._died(point, nth))
 
     @invariant()
