@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from engine.runtime.effects import Effects
+from engine.runtime.effects import Ask, Effects, Reply
 from engine.runtime.outcomes import (
     CutOff,
     Failed,
@@ -98,6 +98,12 @@ class Past:
     async def rest(self, path: str, due: Callable[[], float]) -> None:
         if not self._effects.remembers(f"{path}@woke"):
             raise CutOff
+
+    async def wait(self, path: str, ask: Callable[[], Ask]) -> Reply:
+        reply = self._effects.replied(path)
+        if reply is None:
+            raise CutOff
+        return reply
 
     def branches(self, change: int) -> None: ...
 

@@ -9,6 +9,7 @@ from engine.scenario.load import kept, load_kept
 from engine.scenario.plan import Keep, Scenario
 from engine.sdk.clock import Clock
 from engine.sdk.errors import EngineError
+from engine.sdk.modules import Module
 from engine.store.changes import AddVersion
 from engine.store.interface import Store
 
@@ -48,6 +49,10 @@ class Catalog:
         """How long the runs of a scenario stay; None: it says nothing, or is not loaded."""
         scenario = self._current.get(name)
         return scenario.keep if scenario is not None else None
+
+    def module(self, name: str) -> Module | None:
+        """An installed module."""
+        return self._registry.modules.get(name)
 
     async def keep(self) -> None:
         """Store the sources of all current versions: runs go on under them whatever happens to the files."""

@@ -17,6 +17,7 @@ from engine.store.changes import AddRecord, Change, MoveRun, SettleEffect, SetVe
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import EffectFilter, EffectRecord, EffectState, Record, Run
+from engine.store.waits import CloseWaits
 
 #: who has the word when a schedule lets a held run go on
 SCHEDULE = "schedule"
@@ -133,7 +134,7 @@ async def settle(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], wor
     if word.choice is Choice.GIVE_UP:
         error = {"code": "given-up", "message": word.reason or "given up", "by": word.by}
         move = _move(run, Event.GIVE_UP, now, result=jsontext.dumps({"error": error}))
-        await _put(store, run, still, move)
+        await _put(store, run, still, move, CloseWaits(run.id, now))
         return
     changes = await _verdicts(store, run, holds, word, now)
     await _put(store, run, still, *changes, _move(run, Event.RESUME, now))
@@ -165,7 +166,7 @@ async def try_again(store: Store, run: Run, word: Word, now: float) -> None:
 
 
 async def cancel(store: Store, run_id: int, now: float, *, reason: str = "", by: str = "") -> Run:
-    """End a run that waits: one that is queued, sleeping or held."""
+    """End a run that does not run now: one that is queued, sleeps, waits or is held."""
     run = await found(store, run_id)
     await end(store, run, now, reason=reason, by=by)
     return run
@@ -174,7 +175,8 @@ async def cancel(store: Store, run_id: int, now: float, *, reason: str = "", by:
 async def end(store: Store, run: Run, now: float, *, reason: str, by: str) -> None:
     """Cancel a run. Raises ``CommandRefused``."""
     error = {"code": "cancelled", "message": reason or "cancelled", "by": by}
-    await _put(store, run, _move(run, Event.CANCEL, now, result=jsontext.dumps({"error": error})))
+    cancelled = _move(run, Event.CANCEL, now, result=jsontext.dumps({"error": error}))
+    await _put(store, run, cancelled, CloseWaits(run.id, now))
 
 
 async def found(store: Store, run_id: int) -> Run:

@@ -12,14 +12,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from engine.runtime.callers import KEY_SPACE, Attempt, Caller, PluginFault, plugin_fault
 from engine.runtime.differences import differing
+from engine.runtime.effects import Ask, Reply
+from engine.runtime.event_sources import EventSources
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.observers import Observer
+from engine.runtime.open_waits import Links, OpenWaits
 from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdict
 from engine.scenario.plan import ModuleStep, Step
 from engine.sdk import errors, jsontext
@@ -63,6 +66,9 @@ class DurableEffects:
         observer: Observer | None = None,
         faults: Faults = NO_FAULTS,
         suspend: Callable[[float], None] = lambda _due: None,
+        approvals: Mapping[str, int] | None = None,
+        links: Links | None = None,
+        sources: EventSources | None = None,
     ) -> None:
         self.run = run
         self._shown_id = show(run.id)
@@ -85,6 +91,8 @@ class DurableEffects:
         #: when the run last came to something new, and the step that it began last
         self.progress_at = clock.time()
         self.doing = ""
+        #: what the run waits for besides time
+        self.waits = OpenWaits(self, journal, store, clock, faults, approvals or {}, links or Links(), sources)
 
     @property
     def journal(self) -> Journal:
@@ -181,6 +189,26 @@ class DurableEffects:
         record = Record(self.run.id, key, position, kind, now, output=jsontext.dumps(output), notes=self.take_notes())
         self._journal.records[key] = record
         return record
+
+    @property
+    def owner(self) -> Owner:
+        return self._owner
+
+    async def wait(self, path: str, ask: Callable[[], Ask]) -> Reply:
+        return await self.waits.wait(path, ask)
+
+    def replied(self, path: str) -> Reply | None:
+        return self.waits.replied(path)
+
+    @contextmanager
+    def idle(self, due: float) -> Iterator[None]:
+        """While a branch waits in here, the run may leave memory."""
+        self._waits.append(due)
+        self._consider_suspending()
+        try:
+            yield
+        finally:
+            self._waits.remove(due)
 
     async def sleep_until(self, due: float) -> None:
         wait = due - self._clock.time()
@@ -537,6 +565,9 @@ class StepContext:
     def uuid(self) -> str:
         self._uuids += 1
         return str(uuid.uuid5(KEY_SPACE, f"{self._effects.run.id}/{self._path}/{self._uuids}"))
+
+    def approval_link(self, step: str) -> str | None:
+        return self._effects.waits.link(self._path, step)
 
 
 def _number(key: str) -> int:

@@ -6,12 +6,43 @@ test and another backend are each another implementation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine.runtime.outcomes import Verdict
 from engine.scenario.expressions import Context
 from engine.scenario.plan import ModuleStep, Step
+from engine.store.waits import WaitSource
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a step waits for.
+
+    :param kind: ``signal``, ``approval`` or ``event``.
+    :param name: of the signal; of the step; of the webhook.
+    :param match: what else must be equal.
+    :param limit: seconds after which it waits no longer; None: for ever.
+    :param detail: what is asked, or how an event is tested.
+    :param source: what is read of events.
+    """
+
+    kind: str
+    name: str
+    match: str = ""
+    limit: float | None = None
+    detail: Mapping[str, Any] | None = None
+    source: WaitSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How a wait ended: answered with a value, or not at all."""
+
+    attempt: int
+    answered: bool
+    value: Any = None
 
 
 class Effects(Protocol):
@@ -85,6 +116,17 @@ class Effects(Protocol):
 
     async def rest(self, path: str, due: Callable[[], float]) -> None:
         """Wait until a moment that is decided once, and do not wait again for what has come."""
+        ...
+
+    async def wait(self, path: str, ask: Callable[[], Ask]) -> Reply:
+        """Wait for an answer; the run may leave memory meanwhile. What is asked is decided once.
+
+        Before anybody can answer, all that the run did until then is durable.
+        """
+        ...
+
+    def replied(self, path: str) -> Reply | None:
+        """How a wait ended, as the journal has it; one that has not ended is waited for no more."""
         ...
 
     async def sleep_until(self, due: float) -> None:

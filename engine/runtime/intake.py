@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.runtime.event_waits import Answers
 from engine.runtime.eventkeys import IDENTITY_KEPT, NO_KEYS, Keys, event_keys
 from engine.runtime.outcomes import Held, Hold
 from engine.runtime.rundata import is_json, names, request_name
@@ -107,9 +108,11 @@ class Intake:
         receipt_id = self._store.new_id()
         request = request_name(incoming.method, incoming.headers, incoming.query, now)
         fates: list[_Fate] = []
+        # before room is kept for new runs
+        answers = await Answers.of(self._store, self._runner, source, incoming, receipt_id, now)
         for plan in listeners:
             fates += _Sorter(self, plan, receipt_id, now, request, incoming).sort()
-        if not listeners:
+        if not listeners and not answers.found:
             reason = f"scenario '{idle}' is not loaded" if idle else "no scenario listens to this webhook"
             fates.append(_Fate(Delivery(receipt_id, idle, 0, DeliveryState.PARKED, reason=reason)))
         receipt = Receipt(
@@ -128,14 +131,20 @@ class Intake:
             if fate.start is not None:
                 changes += _added(fate.start)
         self._faults.hit("receipt.taken")
-        return await self._stored(receipt_id, fates, [*changes, *also])
+        return await self._stored(receipt_id, fates, [*changes, *also], answers)
 
-    async def _stored(self, receipt_id: int, fates: Sequence[_Fate], changes: Sequence[Change]) -> Accepted:
-        """Store a delivery, and start its runs."""
+    async def _stored(
+        self, receipt_id: int, fates: Sequence[_Fate], changes: Sequence[Change], answers: Answers | None = None
+    ) -> Accepted:
+        """Store a delivery, start its runs, and let those go on that waited for it."""
         starts = [fate.start for fate in fates if fate.start is not None]
+        deliveries = [fate.delivery for fate in fates]
+        answered: Sequence[Delivery] = ()
         try:
-            fate = await self._commit(changes)
-            deliveries = [fate.delivery for fate in fates]
+            if answers is not None and answers.found:
+                fate, answered = await answers.commit(self._commit, changes, deliveries)
+            else:
+                fate = await self._commit(changes)
             if fate.redirected:
                 # which of them are duplicates, or were gathered, was decided in the transaction
                 deliveries = await self._decided(receipt_id, deliveries)
@@ -143,13 +152,15 @@ class Intake:
             made = {d.run_id for d in deliveries if d.run_id is not None and d.state is DeliveryState.RUN}
             blocked = frozenset(fate.blocked)
             self._begin([start for start in starts if start.run.id in made and start.run.id not in blocked])
-            if fate.released:
+            if answered:
+                self._runner.answered(fate.released)
+            elif fate.released:
                 self._runner.wake(fate.released)
         finally:
             for start in starts:
                 if start.run.state == State.RUNNING:
                     self._runner.came(start.plan)
-        return Accepted(receipt_id, tuple(deliveries), tuple(sorted(made)))
+        return Accepted(receipt_id, (*deliveries, *answered), tuple(sorted(made)))
 
     async def _decided(self, receipt_id: int, planned: list[Delivery]) -> list[Delivery]:
         try:

@@ -48,6 +48,7 @@ from engine.scenario.plan import (
     SleepStep,
     Step,
     StopStep,
+    WaitStep,
 )
 from engine.sdk.errors import EngineError, ModuleError
 
@@ -70,13 +71,15 @@ class Interpreter:
         self.over = live is not None
         self.closing = False
         self._live = live if live is not None else effects
+        waits = WaitSteps(plan, effects, self.steps)
         self._kinds: Mapping[type[Step], Callable[[Any, str, str, Scope], Coroutine[Any, Any, Any]]] = {
             ModuleStep: self._module,
             GroupStep: self._group,
             ForeachStep: partial(foreach, self),
             SetStep: self._set,
             StopStep: self._stop,
-            SleepStep: WaitSteps(effects).sleep,
+            SleepStep: waits.sleep,
+            WaitStep: waits.wait_for,
         }
 
     async def run(self, data: Mapping[str, Any]) -> Outcome:

@@ -100,6 +100,16 @@ class Sleeping:
     due: float
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting(Sleeping):
+    """All branches wait, and some of them for an answer.
+
+    :param keys: of the waits that are open.
+    """
+
+    keys: tuple[str, ...] = ()
+
+
 Outcome = Succeeded | Failed | Held | Sleeping
 
 

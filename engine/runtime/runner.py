@@ -15,11 +15,13 @@ from typing import Any
 from engine.runtime.callers import Caller
 from engine.runtime.catalog import Catalog
 from engine.runtime.durable import DurableEffects
+from engine.runtime.event_sources import EventSources
 from engine.runtime.interpreter import Interpreter
 from engine.runtime.journal import Journal
 from engine.runtime.lines import Lines
 from engine.runtime.observers import Guarded, Observer
-from engine.runtime.outcomes import Failed, Held, Hold, Outcome, Sleeping, Succeeded
+from engine.runtime.open_waits import NEVER, Links
+from engine.runtime.outcomes import Failed, Held, Hold, Outcome, Sleeping, Succeeded, Waiting
 from engine.runtime.queue import Queue
 from engine.runtime.second_tries import planned
 from engine.runtime.states import Event, State, sources, target
@@ -28,6 +30,7 @@ from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.errors import EngineError, LostOwnership, StoreError
 from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
+from engine.sdk.modules import Module
 from engine.store.alerts_rows import Heard
 from engine.store.changes import Change, Fate, MoveRun, Owner, SettleEffect
 from engine.store.ids import show
@@ -50,6 +53,7 @@ _EVENTS: dict[type[Outcome], Event] = {
     Failed: Event.FAIL,
     Held: Event.HOLD,
     Sleeping: Event.SLEEP,
+    Waiting: Event.WAIT,
 }
 
 
@@ -74,6 +78,10 @@ class Runner:
         held_retry: Sequence[float] = (),
     ) -> None:
         self.epoch = 0
+        #: where people reach the links that runs give out
+        self.links = Links()
+        #: what is read of events that runs wait for
+        self.sources = EventSources()
         self.simulated = simulated
         #: done when a simulated crash has hit this runner
         self.crashed: asyncio.Future[None] | None = None
@@ -115,6 +123,7 @@ class Runner:
         self.epoch = self._queue.epoch = await self._store.begin_epoch()
         await self._queue.open()
         await self._recover()
+        await self.sources.load(self._store)
         self._pump_task = asyncio.create_task(self._pump())
         self.wake()
 
@@ -160,6 +169,19 @@ class Runner:
         :param size: bytes of the delivery that its event came with.
         """
         self._queue.keep(run, plan, data, size)
+
+    def module(self, name: str) -> Module | None:
+        """An installed module."""
+        return self._catalog.module(name)
+
+    def answered(self, released: Iterable[str]) -> None:
+        """What runs wait for may have come.
+
+        :param released: scenarios that have a run more in the queue for it.
+        """
+        for effects in self._effects.values():
+            effects.waits.look()
+        self.wake(released)
 
     def wake(self, scenarios: Iterable[str] | None = None) -> None:
         """Look at the queue: runs of these scenarios, or of anybody, were put there."""
@@ -222,13 +244,14 @@ class Runner:
         log.info("simulated crash: %s", error)
 
     async def _walk(self, run: Run, plan: Scenario, data: dict[str, Any], journal: Journal) -> None:
-        due: list[float] = []
+        due: list[Sleeping] = []
         task = asyncio.current_task()
         assert task is not None
 
         def suspend(until: float) -> None:
             if not due:
-                due.append(until)
+                keys = effects.waits.keys
+                due.append(Waiting(until, keys) if keys else Sleeping(until))
                 task.cancel()
 
         effects = DurableEffects(
@@ -240,6 +263,9 @@ class Runner:
             observer=self._step_observer,
             faults=self._faults,
             suspend=suspend,
+            approvals=plan.approvals,
+            links=self.links,
+            sources=self.sources,
         )
         self._effects[run.id] = effects
         try:
@@ -290,7 +316,7 @@ class Runner:
             await self._hold(run.id, Hold("internal", error.message, "", 0, error.to_json()))
 
     async def _outcome(
-        self, plan: Scenario, effects: DurableEffects, data: dict[str, Any], due: list[float]
+        self, plan: Scenario, effects: DurableEffects, data: dict[str, Any], due: list[Sleeping]
     ) -> Outcome:
         try:
             return await Interpreter(plan, effects).run(data)
@@ -298,7 +324,7 @@ class Runner:
             if why := self._cut_off.get(effects.run.id):
                 return Held((Hold("stuck", why, effects.doing),))
             if due:
-                return Sleeping(due[0])
+                return due[0]
             raise
         except (LostOwnership, StoreError):
             raise
@@ -310,7 +336,7 @@ class Runner:
         now = self._clock.time()
         event = _EVENTS[type(outcome)]
         result = hold = None
-        due = outcome.due if isinstance(outcome, Sleeping) else None
+        due = outcome.due if isinstance(outcome, Sleeping) and outcome.due < NEVER else None
         if isinstance(outcome, Succeeded):
             said = outcome.to_json()
             # an empty one takes the place of the error of an earlier time
@@ -332,7 +358,9 @@ class Runner:
             ended=isinstance(outcome, Succeeded | Failed),
         )
         owner = Owner(run.id, run.epoch)
-        fate = await self._store.put(move, *self._heard(run, outcome, now), owner=owner)
+        fate = await self._store.put(
+            move, *self._heard(run, outcome, now), *effects.waits.at_end(outcome, now), owner=owner
+        )
         self._faults.hit("run.moved")
         self._released(fate)
         if self._observer is not None:

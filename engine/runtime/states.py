@@ -5,9 +5,10 @@ event stands beside it.
 
 A run is *queued* until an executor claims it. Before that it may be *gathering* events of its key (``debounce``), or
 *blocked* because its lane has no place; the store queues it in the transaction that gives a place free. It is then
-*running* until its steps are through (*succeeded*, *failed*), or until it has to wait for a time (*sleeping*) or for a
-person (*held*). An executor that dies leaves *running* runs behind; the next one puts them back into the queue, nothing
-else. *succeeded*, *failed* and *cancelled* are final, but a failed run may be tried again by command.
+*running* until its steps are through (*succeeded*, *failed*), or until it has to wait: for a time (*sleeping*), for a
+signal, an approval or an event (*waiting*), or until a person mends something (*held*). An executor that dies leaves
+*running* runs behind; the next one puts them back into the queue, nothing else. *succeeded*, *failed* and *cancelled*
+are final, but a failed run may be tried again by command.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class State(StrEnum):
     BLOCKED = "blocked"
     RUNNING = "running"
     SLEEPING = "sleeping"
+    WAITING = "waiting"
     HELD = "held"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -40,6 +42,10 @@ class Event(StrEnum):
     RECOVER = "recover"
     #: its owner: all branches wait for a time
     SLEEP = "sleep"
+    #: its owner: all branches wait, some of them for an answer
+    WAIT = "wait"
+    #: an answer has come that the run waits for
+    ANSWER = "answer"
     #: its owner: a person has to decide
     HOLD = "hold"
     #: its owner: the steps are through
@@ -57,12 +63,14 @@ class Event(StrEnum):
 
 
 _TABLE: dict[Event, tuple[tuple[State, ...], State]] = {
-    Event.CLAIM: ((State.QUEUED, State.SLEEPING, State.GATHERING), State.RUNNING),
-    Event.DUE: ((State.SLEEPING, State.GATHERING), State.QUEUED),
+    Event.CLAIM: ((State.QUEUED, State.SLEEPING, State.WAITING, State.GATHERING), State.RUNNING),
+    Event.DUE: ((State.SLEEPING, State.WAITING, State.GATHERING), State.QUEUED),
     Event.BLOCK: ((State.QUEUED, State.RUNNING), State.BLOCKED),
     Event.RELEASE: ((State.BLOCKED,), State.QUEUED),
     Event.RECOVER: ((State.RUNNING,), State.QUEUED),
     Event.SLEEP: ((State.RUNNING,), State.SLEEPING),
+    Event.WAIT: ((State.RUNNING,), State.WAITING),
+    Event.ANSWER: ((State.WAITING,), State.QUEUED),
     Event.HOLD: ((State.RUNNING,), State.HELD),
     Event.SUCCEED: ((State.RUNNING,), State.SUCCEEDED),
     Event.FAIL: ((State.RUNNING,), State.FAILED),
@@ -70,7 +78,7 @@ _TABLE: dict[Event, tuple[tuple[State, ...], State]] = {
     Event.GIVE_UP: ((State.HELD,), State.FAILED),
     Event.RETRY: ((State.FAILED,), State.QUEUED),
     Event.CANCEL: (
-        (State.QUEUED, State.GATHERING, State.BLOCKED, State.SLEEPING, State.HELD),
+        (State.QUEUED, State.GATHERING, State.BLOCKED, State.SLEEPING, State.WAITING, State.HELD),
         State.CANCELLED,
     ),
 }
@@ -82,7 +90,7 @@ FINAL: frozenset[State] = frozenset({State.SUCCEEDED, State.FAILED, State.CANCEL
 #: need of a person
 INITIAL: frozenset[State] = frozenset({State.RUNNING, State.QUEUED, State.BLOCKED, State.GATHERING, State.HELD})
 #: states in which a run waits for a moment at which an executor takes it up
-TIMED: tuple[State, ...] = (State.SLEEPING, State.GATHERING)
+TIMED: tuple[State, ...] = (State.SLEEPING, State.WAITING, State.GATHERING)
 
 
 def sources(event: Event) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from engine.scenario.plan import Listening, Scenario
+from engine.scenario.plan import EventWait, Listening, Scenario
 from engine.sdk.clock import Clock
 from engine.sdk.errors import ConfigError
 from engine.store.changes import AddWebhook, RetireWebhook
@@ -32,6 +32,15 @@ def webhook_name(plan: Scenario, trigger: Listening) -> str:
     if trigger.module.one_url and trigger.connection is not None:
         return f"connection:{trigger.connection}"
     return f"scenario:{plan.name}"
+
+
+def wait_source(plan: Scenario, event: EventWait) -> str:
+    """The webhook that an event comes to for which a step waits."""
+    if event.webhook is not None:
+        return event.webhook
+    if event.module is not None and event.module.one_url and event.connection is not None:
+        return f"connection:{event.connection}"
+    return webhook_name(plan, plan.trigger) if isinstance(plan.trigger, Listening) else f"scenario:{plan.name}"
 
 
 @dataclass(slots=True)
@@ -66,14 +75,16 @@ class Webhooks:
         :param named: names of ``engine.yaml``, which have a URL whether a scenario listens or not.
         """
         listeners: defaultdict[str, list[Scenario]] = defaultdict(list)
-        for plan in scenarios:
+        plans = list(scenarios)
+        for plan in plans:
             if isinstance(plan.trigger, Listening):
                 listeners[webhook_name(plan, plan.trigger)].append(plan)
         self._hooks = {}
         for webhook in await self._store.webhooks():
             hook = self._hooks.setdefault(webhook.name, Hook(webhook.name))
             hook.tokens[webhook.token] = webhook.valid_until
-        wanted = [*listeners, *named]
+        waited = [wait_source(plan, event) for plan in plans for event in plan.events]
+        wanted = dict.fromkeys([*listeners, *named, *waited])
         for name in wanted:
             hook = self._hooks.setdefault(name, Hook(name))
             hook.listeners = listeners.get(name, [])

@@ -232,6 +232,32 @@ CODES: dict[str, Code] = {
         '  - sleep_until: "2026-03-05T09:00:00"\n',
         '  - sleep_until: "2026-03-05T09:00:00+01:00"\n',
     ),
+    "wait-kind": Code(
+        "A `wait_for` waits for nothing, or for several things.",
+        "It waits for a signal, an approval, or an event of a webhook or module.",
+        "  - id: paid\n    wait_for: {signal: paid, approval: Is it paid?}\n",
+        "  - id: paid\n    wait_for: {signal: paid}\n",
+    ),
+    "signal-name": Code(
+        "A signal has a name that it cannot have.",
+        "Signals are named on the command line and in addresses: letters, digits, `.`, `_` and `-`.",
+        "  - id: paid\n    wait_for: {signal: is it paid}\n",
+        "  - id: paid\n    wait_for: {signal: paid}\n",
+    ),
+    "match-key": Code(
+        "A `match` has no equality between a field of the event and a value of the run.",
+        "By `event.FIELD == VALUE` the run that wants an event is found among all that wait. Without it each event is"
+        " tested against every waiting run, up to a thousand of them.",
+        "  - id: paid\n    wait_for: {webhook: orders, match: '${{ event.total > 10 }}'}\n",
+        "  - id: paid\n    wait_for: {webhook: orders, match: '${{ event.run == run.id and event.total > 10 }}'}\n",
+        _WARNING,
+    ),
+    "approval-unknown": Code(
+        "`approval_link()` names a step that asks for no approval.",
+        "There would be no link.",
+        "  - set: {link: \"${{ approval_link('okay') }}\"}\n  - id: ok\n    wait_for: {approval: Is it right?}\n",
+        "  - set: {link: \"${{ approval_link('ok') }}\"}\n  - id: ok\n    wait_for: {approval: Is it right?}\n",
+    ),
     "step-kind": Code(
         "A step does nothing, or is of two kinds.",
         "Each step does one thing: call a module, choose, loop, set or stop.",

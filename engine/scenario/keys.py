@@ -35,13 +35,21 @@ KINDS: dict[str, tuple[str, ...]] = {
     "set": ("set",),
     "sleep": ("sleep",),
     "sleep_until": ("sleep_until",),
+    "wait_for": ("wait_for", "on_timeout"),
     "stop": ("stop", "message", "output"),
     "steps": ("steps", "else"),
 }
 STEP_LATER = (
-    *("route", "match", "otherwise", "parallel", "repeat", "wait_for", "on_timeout", "call"),
+    *("route", "match", "otherwise", "parallel", "repeat", "call"),
     *("wait", "respond", "else_if", "batch", "group_by", "on_item_error"),
 )
+#: what a step can wait for; the first key names it
+WAITS: dict[str, tuple[str, ...]] = {
+    "signal": ("signal", "key", "timeout"),
+    "approval": ("approval", "timeout"),
+    "webhook": ("webhook", "module", "connection", "with", "match", "timeout"),
+    "module": ("webhook", "module", "connection", "with", "match", "timeout"),
+}
 #: what ``on_error`` may be as a word, and as a mapping of one key
 ON_ERROR = ("fail", "ignore", "hold", "commit", "rollback")
 ON_ERROR_KEYS = ("resume", "hold")

@@ -180,6 +180,8 @@ class _Loader:
             debounce=ordering.debounce,
             rate=ordering.rate,
             priority=ordering.priority,
+            events=tuple(self._steps.waits.events),
+            approvals=self._steps.waits.approvals,
         )
 
     def _name(self) -> tuple[str, Place]:

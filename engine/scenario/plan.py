@@ -174,6 +174,42 @@ class SleepStep(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventWait:
+    """An event that a step waits for.
+
+    :param webhook: name of a shared webhook; None: the scenario's own.
+    :param module: the trigger that reads the events; None: the body is the event.
+    :param match: true for the event that is meant; sees it as ``event``.
+    :param keys: path of a field of the event, and what it must be equal to: by these the wait is found.
+    """
+
+    webhook: str | None
+    module_name: str | None
+    module: WebhookTrigger | None
+    connection: str | None
+    config: Mapping[str, Any]
+    match: Expression | None
+    keys: tuple[tuple[tuple[str, ...], Expression], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitStep(Step):
+    """Waits for a signal, a person or an event: one of ``signal``, ``approval``, ``event`` is there.
+
+    :param key: of the signal.
+    :param limit: seconds after which it waits no longer; None: it waits for ever.
+    :param on_timeout: what is done then; None: the step fails.
+    """
+
+    signal: str | None = None
+    key: Template | None = None
+    approval: Template | None = None
+    event: EventWait | None = None
+    limit: float | None = None
+    on_timeout: tuple[Step, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopStep(Step):
     """Ends the run. ``success``: with the output; else it failed with the message."""
 
@@ -355,6 +391,8 @@ class Scenario:
     :param limit: runs in memory at a time; None: as many as there is room for.
     :param priority: ``high``, ``normal`` or ``low``: its share of the room where runs of several scenarios wait.
     :param expect: None: silence is nothing to tell of.
+    :param events: what its steps wait for that comes over webhooks.
+    :param approvals: the steps that ask for approval, and how many loops each is in.
     """
 
     name: str
@@ -379,3 +417,5 @@ class Scenario:
     rate: StartRate | None = None
     priority: str = "normal"
     expect: Expect | None = None
+    events: tuple[EventWait, ...] = ()
+    approvals: Mapping[str, int] = field(default_factory=dict)

@@ -23,7 +23,7 @@ NOT_YET = frozenset({"inputs", "env"})
 _RETURNS: Mapping[str, Schema] = {
     **dict.fromkeys(("abs", "avg", "ceil", "floor", "length", "sum"), NUMBER),
     **dict.fromkeys(("contains", "ends_with", "starts_with"), BOOLEAN),
-    **dict.fromkeys(("join", "to_string", "type", "now", "uuid"), STRING),
+    **dict.fromkeys(("join", "to_string", "type", "now", "uuid", "approval_link"), STRING),
     "keys": types.array_of(STRING),
 }
 _MAYBE_TEXT: Schema = types.union([STRING, types.NULL])
@@ -58,12 +58,14 @@ class Names:
     :param steps: schema of the output by step id; these names are known too.
     :param absent: why a name that exists in the scenario cannot be used here.
     :param guards: texts of the conditions that are true here.
+    :param approvals: the steps that ask for approval, and how many loops each is in.
     """
 
     known: Mapping[str, Schema]
     steps: Mapping[str, Schema] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
     guards: tuple[str, ...] = ()
+    approvals: Mapping[str, int] = field(default_factory=dict)
 
     def lookup(self, name: str) -> Schema | None:
         if name == "steps":
@@ -257,6 +259,8 @@ class _Inference:
         for child in node["children"]:
             if child["type"] == "expref":
                 self.of(child["children"][0], item)
+        if name == "approval_link":
+            self._approval(node["children"][0])
         if name in ("sort_by", "sort", "reverse") and plain:
             return plain[0]
         if name in ("min_by", "max_by"):
@@ -266,6 +270,14 @@ class _Inference:
         if found and name not in _NULL_ARGUMENTS and any(types.nullable(argument) for argument in plain):
             return types.union([found, types.NULL])
         return found
+
+    def _approval(self, node: Ast) -> None:
+        step = node["value"] if node["type"] == "literal" else None
+        if isinstance(step, str) and step not in self._names.approvals:
+            message = f"no step '{step}' asks for approval"
+            known = ", ".join(self._names.approvals)
+            hint = did_you_mean(step, self._names.approvals) or (f"those that do: {known}" if known else None)
+            self._tell("approval-unknown", message, node["start"], node["end"] - node["start"], hint)
 
 
 def _known(schema: Schema) -> Schema:

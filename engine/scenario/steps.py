@@ -18,7 +18,7 @@ from engine.scenario.expressions import Expression, Template
 from engine.scenario.keys import ANY_STEP, IDENTIFIER, KINDS, RESERVED, STEP_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup, is_trigger
 from engine.scenario.nodes import Mapping, Node, Scalar, Sequence
-from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, OnError, SetStep, Step, StopStep
+from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, OnError, SetStep, Step, StopStep, WaitStep
 from engine.scenario.policies import NO_DEFAULTS, Defaults, Policies, Rule, Timeout
 from engine.scenario.references import ERROR, Names
 from engine.scenario.report import Report
@@ -91,7 +91,8 @@ class StepReader:
         self._values = values
         self._reader = Reader(report)
         self._policies = Policies(report)
-        self._waits = WaitReader(report, values)
+        #: reads the steps that wait; knows those of the whole file in the end
+        self.waits = WaitReader(report, lookup, values, self._policies)
         self._undoing = Undoing(report)
         self._absent: dict[str, str] = {}
         self._kinds: dict[str, Callable[[_Read], tuple[Step | None, Schema]]] = {
@@ -100,6 +101,7 @@ class StepReader:
             "set": self._set,
             "sleep": self._sleep,
             "sleep_until": self._sleep,
+            "wait_for": self._wait_for,
             "stop": self._stop,
             "steps": self._group,
         }
@@ -109,7 +111,8 @@ class StepReader:
     ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
         """The scenario's own list of steps, and that of its ``on_failure``."""
         self._collect_ids(node, on_failure)
-        scope = _Scope(names, {}, defaults)
+        self.waits.approvals = {**dict(approvals_within(node)), **dict(approvals_within(on_failure))}
+        scope = _Scope(replace(names, approvals=self.waits.approvals), {}, defaults)
         steps = self._list(node, scope, "")
         self._undoing.finish()
         return steps, self._aside(on_failure, scope, "on_failure", error=True)
@@ -168,7 +171,7 @@ class StepReader:
         place = node.place
         if kind is None:
             if not later:
-                hint = "a step has one of `module`, `if` with `steps`, `steps`, `foreach`, `set`, `sleep`, `stop`"
+                hint = "one of `module`, `if` with `steps`, `steps`, `foreach`, `set`, `sleep`, `wait_for`, `stop`"
                 self._report.add("step-kind", "this step does nothing", place, hint)
             return None, UNKNOWN
         step_id = self._id(node)
@@ -411,7 +414,17 @@ class StepReader:
         return template, schemas
 
     def _sleep(self, read: _Read) -> tuple[Step | None, Schema]:
-        return self._waits.sleep(read.node, read.common, read.names), types.NULL
+        return self.waits.sleep(read.node, read.common, read.names), types.NULL
+
+    def _wait_for(self, read: _Read) -> tuple[Step | None, Schema]:
+        found, output = self.waits.wait_for(read.node, read.common, read.names)
+        node = read.node.get("on_timeout")
+        if node is None:
+            return None if found is None else WaitStep(**found), output
+        inner = read.scope.inner()
+        steps = self._list(node, inner, "on_timeout.")
+        read.scope.outputs.update(inner.outputs)
+        return None if found is None else WaitStep(**found, on_timeout=steps), types.union([output, types.NULL])
 
     def _stop(self, read: _Read) -> tuple[Step | None, Schema]:
         node = read.node
@@ -432,6 +445,7 @@ _NAMES = {
     "set": "a set step",
     "sleep": "a sleep step",
     "sleep_until": "a sleep step",
+    "wait_for": "a wait_for step",
     "stop": "a stop step",
     "steps": "a group of steps",
 }
@@ -443,5 +457,18 @@ def steps_within(node: Node | None) -> Iterator[Mapping]:
         for item in node.items:
             if isinstance(item, Mapping):
                 yield item
-                for key in ("steps", "else", "on_error", "finally", "undo"):
+                for key in ("steps", "else", "on_error", "finally", "undo", "on_timeout"):
                     yield from steps_within(item.get(key))
+
+
+def approvals_within(node: Node | None, loops: int = 0) -> Iterator[tuple[str, int]]:
+    """Ids of the steps that ask for approval, and how many loops each is in."""
+    for step in node.items if isinstance(node, Sequence) else ():
+        if not isinstance(step, Mapping):
+            continue
+        waits, name = step.get("wait_for"), step.get("id")
+        if isinstance(waits, Mapping) and waits.get("approval") is not None and isinstance(name, Scalar):
+            yield name.text, loops
+        inside = loops + (step.get("foreach") is not None)
+        for _, value in step.entries:
+            yield from approvals_within(value, inside)

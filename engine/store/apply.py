@@ -129,7 +129,7 @@ class Applier:
             Prune: FilePruning(self._run, self._spill).apply,
             **schedules.on_file(self._run),
         }
-        self._waits = WaitWriter(self._run, self._move_run)
+        self._waits = WaitWriter(self._run, self._queue_answered)
         self._do.update(self._waits.handlers)
         # looked up once: these are the hot ones
         self._sql_add_receipt = self._sql["add_receipt"]
@@ -285,6 +285,11 @@ class Applier:
     def _move_other(self, move: MoveRun, before: str) -> None:
         self._before[move.run_id] = before
         self._move_run(move)
+
+    def _queue_answered(self, move: MoveRun, scenario: str) -> None:
+        self._plain = False
+        self._move_run(move)
+        self._lanes.released.append(scenario)
 
     def _move_run(self, m: MoveRun) -> None:
         if m.run_id in self._free:

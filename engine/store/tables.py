@@ -119,7 +119,7 @@ class Transaction:
             Prune: lambda step: prune_tables(self, step),
             **schedules.in_memory(tables, self._set, self._remove),
         }
-        self._waits = MemoryWaitWriter(tables, self._set, self._remove, self._move_run)
+        self._waits = MemoryWaitWriter(tables, self._set, self._remove, self._queue_answered)
         self._do.update(self._waits.handlers)
         self._lanes = Lanes(_LaneRows(tables, self._set, self._remove), lambda move, _: self._move_run(move))
 
@@ -234,6 +234,10 @@ class Transaction:
             self._add(self._tables.runs, stored.id, stored)
             if is_trouble(stored.state, stored.due_at):
                 self._trouble(stored, stored.created_at)
+
+    def _queue_answered(self, move: MoveRun, scenario: str) -> None:
+        self._move_run(move)
+        self._lanes.released.append(scenario)
 
     def _move_run(self, move: MoveRun) -> None:
         run = self._tables.runs.get(move.run_id)

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-#: ``due_at`` of a run that waits without an end: the last moment of the year 9999
-NEVER = 253_402_300_799.0
 #: runs that a signal reaches in one transaction
 AT_ONCE = 1000
 #: seconds for which a signal that was sent is remembered

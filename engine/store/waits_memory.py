@@ -45,7 +45,7 @@ class MemoryWaitWriter:
     """Applies the changes of waits, as ``WaitWriter`` does.
 
     :param put: sets a row of a table so that it can be undone; ``drop`` removes one so.
-    :param move: applies the move of a run.
+    :param queue: applies the move of a run into the queue, told of its scenario.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class MemoryWaitWriter:
         tables: Tables,
         put: Callable[[dict[Any, Any], object, object], None],
         drop: Callable[[dict[Any, Any], object], None],
-        move: Callable[[MoveRun], None],
+        queue: Callable[[MoveRun, str], None],
     ) -> None:
         self._all = tables
         self._tables = tables.waiting
         self._set = put
         self._remove = drop
-        self._move = move
+        self._queue = queue
 
     @property
     def handlers(self) -> Mapping[type, Callable[[Any], None]]:
@@ -125,7 +125,7 @@ class MemoryWaitWriter:
             self._put(early)
         elif found.state is WaitState.OPEN:
             self._end(found, WaitState.ANSWERED, change.at, change.answer, change.by)
-            self._wake(change.run_id, change.at)
+            self._wake(found, change.at)
 
     def _end(self, wait: Wait, state: WaitState, at: float, answer: bytes | None = None, by: str | None = None) -> None:
         self._put(wait._replace(state=state, answer=answer, answered_at=at, answered_by=by))
@@ -138,10 +138,10 @@ class MemoryWaitWriter:
             ended = record._replace(kind=state.value, at=at, output=output)
             self._set(self._all.journal, (run_id, key), ended)
 
-    def _wake(self, run_id: int, at: float) -> None:
-        run = self._all.runs.get(run_id)
+    def _wake(self, wait: Wait, at: float) -> None:
+        run = self._all.runs.get(wait.run_id)
         if run is not None and run.state == WAITING:
-            self._move(MoveRun(run_id, (WAITING,), QUEUED, at))
+            self._queue(MoveRun(wait.run_id, (WAITING,), QUEUED, at), wait.scenario)
 
     def _time_out(self, change: TimeOutWait) -> None:
         if self.is_open(change.run_id, change.key):
@@ -154,8 +154,9 @@ class MemoryWaitWriter:
                 self._end(wait, WaitState.CLOSED, change.at)
 
     def _recheck(self, change: RecheckWaits) -> None:
-        if not all(self.is_open(change.run_id, key) for key in change.keys):
-            self._wake(change.run_id, change.at)
+        waits = [wait for key in change.keys if (wait := self._tables.waits.get((change.run_id, key)))]
+        if over := [wait for wait in waits if wait.state is not WaitState.OPEN]:
+            self._wake(over[0], change.at)
 
     def _send(self, change: SendSignal) -> None:
         signal = self._tables.signals.get(change.signal.id, change.signal)
@@ -163,7 +164,7 @@ class MemoryWaitWriter:
         reached = sorted(found, key=_in_order)[:AT_ONCE]
         for wait in reached:
             self._end(wait, WaitState.ANSWERED, signal.sent_at, signal.data, f"signal:{signal.id}")
-            self._wake(wait.run_id, signal.sent_at)
+            self._wake(wait, signal.sent_at)
         self._set(self._tables.signals, signal.id, signal._replace(reached=signal.reached + len(reached)))
         for old in [s for s in self._tables.signals.values() if s.until < signal.sent_at - SIGNAL_KEPT]:
             self._remove(self._tables.signals, old.id)

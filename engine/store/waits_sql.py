@@ -43,13 +43,13 @@ def _signal(row: Sequence[Any]) -> Signal:
 class WaitWriter:
     """Applies the changes of waits, inside the caller's transaction.
 
-    :param move: applies the move of a run.
+    :param queue: applies the move of a run into the queue, told of its scenario.
     """
 
-    def __init__(self, run: Callable[..., sqlite3.Cursor], move: Callable[[MoveRun], None]) -> None:
+    def __init__(self, run: Callable[..., sqlite3.Cursor], queue: Callable[[MoveRun, str], None]) -> None:
         self._run = run
         self._sql = queries()
-        self._move = move
+        self._queue = queue
 
     @property
     def handlers(self) -> Mapping[type, Callable[[Any], object]]:
@@ -111,7 +111,7 @@ class WaitWriter:
             self._run(self._sql["end_wait"], row)
         elif found.state is WaitState.OPEN:
             self._end(change.run_id, change.key, WaitState.ANSWERED, change.at, change.answer, change.by)
-            self._wake(change.run_id, change.at)
+            self._wake(found, change.at)
 
     def _end(
         self, run_id: int, key: str, state: WaitState, at: float, answer: bytes | None = None, by: str | None = None
@@ -119,10 +119,10 @@ class WaitWriter:
         self._run(self._sql["end_wait"], (state, answer, at, by, run_id, key))
         self._run(self._sql["end_wait_record"], (state, at, answer, run_id, key))
 
-    def _wake(self, run_id: int, at: float) -> None:
-        (state,) = (self._run(self._sql["run_state"], (run_id,)).fetchone() or (None,))[:1]
+    def _wake(self, wait: Wait, at: float) -> None:
+        (state,) = (self._run(self._sql["run_state"], (wait.run_id,)).fetchone() or (None,))[:1]
         if state == WAITING:
-            self._move(MoveRun(run_id, (WAITING,), QUEUED, at))
+            self._queue(MoveRun(wait.run_id, (WAITING,), QUEUED, at), wait.scenario)
 
     def _time_out(self, change: TimeOutWait) -> None:
         if self.is_open(change.run_id, change.key):
@@ -136,8 +136,9 @@ class WaitWriter:
                 self._end(wait.run_id, wait.key, WaitState.CLOSED, change.at)
 
     def _recheck(self, change: RecheckWaits) -> None:
-        if not all(self.is_open(change.run_id, key) for key in change.keys):
-            self._wake(change.run_id, change.at)
+        waits = [wait for key in change.keys if (wait := self._find(change.run_id, key))]
+        if over := [wait for wait in waits if wait.state is not WaitState.OPEN]:
+            self._wake(over[0], change.at)
 
     def _send(self, change: SendSignal) -> None:
         signal = change.signal
@@ -147,7 +148,7 @@ class WaitWriter:
         for wait in reached:
             by = f"signal:{signal.id}"
             self._end(wait.run_id, wait.key, WaitState.ANSWERED, signal.sent_at, signal.data, by)
-            self._wake(wait.run_id, signal.sent_at)
+            self._wake(wait, signal.sent_at)
         if reached:
             self._run(self._sql["reach_signal"], (len(reached), signal.id))
         self._run(self._sql["drop_signals"], (signal.sent_at - SIGNAL_KEPT,))

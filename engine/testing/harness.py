@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from engine import plugins
+from engine.runtime import answers
 from engine.runtime.alert_settings import AlertChannel
 from engine.runtime.alerts import Alerts
 from engine.runtime.callers import Caller, ModuleCaller
@@ -49,7 +50,7 @@ from engine.testing.pages import DoublePages
 #: real seconds after which a test that waits for a run is told what the run waits for
 PATIENCE = 10.0
 #: states in which a run waits for a time, or for another run
-_PATIENT = ("sleeping", "gathering", "blocked")
+_PATIENT = ("sleeping", "waiting", "gathering", "blocked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +258,12 @@ class Harness:
         self.faults = faults
         await self.start()
 
-    async def send(self, event: Any, *, headers: Mapping[str, str] | None = None, to: str | None = None) -> Accepted:
+    async def send(
+        self, event: Any, *, headers: Mapping[str, str] | None = None, to: str | None = None, webhook: str = ""
+    ) -> Accepted:
         """Deliver an event as a JSON webhook to all scenarios that have one, or to the one that is named.
+
+        :param webhook: to which it comes; by default the scenario's own, where one listens.
 
         Where there are polling triggers only, the event is an item that their sweep has found.
         """
@@ -274,7 +279,10 @@ class Harness:
         listeners = [plan for plan in self.plans if to in (None, plan.name)]
         if listeners and all(polled(plan) for plan in listeners):
             return await self.intake.accept("test", listeners, poll_delivery([event], self.clock.time()))
-        return await self.intake.accept("test", [plan for plan in listeners if not polled(plan)], delivery)
+        listeners = [plan for plan in listeners if not polled(plan)]
+        if not webhook and len(listeners) == 1 and listeners[0].events:
+            webhook = f"scenario:{listeners[0].name}"
+        return await self.intake.accept(webhook or "test", listeners, delivery)
 
     async def poll(self, name: str | None = None) -> list[Accepted]:
         """Sweep the polling triggers of all active scenarios once, or that of the one that is named.
@@ -346,6 +354,26 @@ class Harness:
         now = self.clock.time()
         await resume(self.store, run_id, Choice(choice), now, output=output, step=step, reason=reason, by="test")
         self.runner.wake()
+        return await self.result(run_id)
+
+    async def signal(self, name: str, key: str | None = None, data: Any = None, *, keep: float = 0.0) -> int:
+        """Send a signal; gives how many runs it reached.
+
+        :param keep: seconds for which it waits for a run, where none waits for it.
+        """
+        sent = await answers.send_signal(self.store, self.runner, name, key or "", data, self.clock.time(), keep=keep)
+        return sent.reached
+
+    async def approve(
+        self, run_id: int, *, yes: bool = True, step: str | None = None, comment: str | None = None, by: str = "test"
+    ) -> RunResult:
+        """Answer, as a person would, what a run asks, and let it go on.
+
+        :param step: which step, where several ask.
+        :raises AnswerRefused: the run asks nothing, or it is not clear which step is meant.
+        """
+        wait = await answers.asked(self.store, run_id, step)
+        await answers.approve(self.store, self.runner, wait, self.clock.time(), yes=yes, comment=comment, by=by)
         return await self.result(run_id)
 
     async def crash(self, faults: CrashAt, *events: Any) -> list[RunResult]:

@@ -109,13 +109,10 @@ def test_a_mistake_is_shown_with_its_line_and_a_caret() -> None:
         ("  - {id: 7, set: {a: 1}}\n", [("3:10", "wrong-value")]),
         ("  - {id: '7x', set: {a: 1}}\n", [("3:10", "bad-id")]),
         # what comes later
-        *[
-            (f"  - {key}: {{}}\n", [("3:5", "not-yet")])
-            for key in ["route", "parallel", "repeat", "wait_for", "call", "respond"]
-        ],
+        *[(f"  - {key}: {{}}\n", [("3:5", "not-yet")]) for key in ["route", "parallel", "repeat", "call", "respond"]],
         *[
             (f"  - set: {{a: 1}}\n    {key}: {{}}\n", [("4:5", "not-yet")])
-            for key in ["else_if", "batch", "group_by", "on_item_error", "on_timeout", "match"]
+            for key in ["else_if", "batch", "group_by", "on_item_error", "match"]
         ],
         # what follows a failure
         *[
@@ -220,6 +217,53 @@ def test_a_mistake_is_shown_with_its_line_and_a_caret() -> None:
         ("  - sleep_until: 12:30\n", [("3:18", "moment")]),
         ("  - sleep_until: ${{ `5` }}\n", [("3:18", "moment")]),
         ("  - {sleep: 1s, sleep_until: 2024-03-05}\n", [("3:17", "step-kind")]),
+        # waiting
+        ("  - {id: w, wait_for: {}}\n", [("3:23", "wait-kind")]),
+        ("  - {id: w, wait_for: {signl: a}}\n", [("3:23", "wait-kind")]),
+        ("  - {id: w, wait_for: paid}\n", [("3:23", "wrong-value")]),
+        ("  - {id: w, wait_for: {signal: a, approval: b}}\n", [("3:23", "wait-kind")]),
+        ("  - {id: w, wait_for: {signal: '${{ run.id }}'}}\n", [("3:32", "expression-here")]),
+        ("  - {id: w, wait_for: {signal: a b}}\n", [("3:32", "signal-name")]),
+        ("  - {id: w, wait_for: {signal: a, timeout: 3}}\n", [("3:44", "duration")]),
+        ("  - {id: w, wait_for: {signal: a, until: 3d}}\n", [("3:35", "unknown-key")]),
+        ("  - {id: w, wait_for: {approval: 7}}\n", [("3:34", "wrong-value")]),
+        ("  - wait_for: {approval: Right?}\n", [("3:5", "id-missing")]),
+        ("  - {id: w, wait_for: {signal: a}}\n  - set: {x: '${{ w.any.thing }}'}\n", []),
+        ("  - {id: w, wait_for: {approval: a}}\n  - set: {x: '${{ w.aproved }}'}\n", [("4:21", "unknown-field")]),
+        ("  - {id: w, wait_for: {approval: a}}\n  - if: ${{ w.approved }}\n    steps: []\n", []),
+        ("  - {set: {a: 1}, on_timeout: []}\n", [("3:19", "unknown-key")]),
+        ("  - {id: w, wait_for: {signal: a}, on_timeout: 3}\n", [("3:48", "wrong-value")]),
+        ("  - {id: w, wait_for: {webhook: ordrs, match: '${{ event.x == run.id }}'}}\n", [("3:33", "webhook-unknown")]),
+        ("  - {id: w, wait_for: {webhook: orders, match: '${{ event.x == event.y }}'}}\n", [("3:48", "match-key")]),
+        ("  - {id: w, wait_for: {webhook: orders}}\n", [("3:23", "match-key")]),
+        ("  - {id: w, wait_for: {webhook: orders, match: '${{ run.id == event.x.y }}'}}\n", []),
+        (
+            "  - {id: w, wait_for: {webhook: orders, with: {}, match: '${{ run.id == event.x }}'}}\n",
+            [("3:47", "missing-key")],
+        ),
+        (
+            "  - {id: w, wait_for: {module: crm.get_customer, match: '${{ run.id == event.x }}'}}\n",
+            [("3:32", "trigger-kind")],
+        ),
+        (
+            (
+                "  - id: w\n    wait_for:\n      module: crm.watch_orders\n"
+                "      with: {events: ['${{ run.id }}']}\n      match: ${{ event.email == run.id }}\n"
+            ),
+            [("6:23", "trigger-expression")],
+        ),
+        (
+            "  - id: w\n    wait_for:\n      module: crm.watch_orders\n      match: ${{ event.emial == run.id }}\n",
+            [("6:24", "unknown-field")],
+        ),
+        (
+            (
+                "  - id: w\n    wait_for: {module: crm.watch_orders, match: '${{ event.email == run.id }}'}\n"
+                "  - set: {x: '${{ w.emial }}'}\n"
+            ),
+            [("5:21", "unknown-field")],
+        ),
+        ("  - set: {x: \"${{ approval_link('w') }}\"}\n", [("3:33", "approval-unknown")]),
         # where an expression is broken
         ("  - set:\n      y: a ${{ run.id }} ${{ run. }}\n", [("4:34", "expression-syntax")]),
         ("  - set:\n      y: ${{ run.id\n", [("4:10", "expression-syntax")]),

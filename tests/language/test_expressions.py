@@ -43,6 +43,9 @@ class FixedContext:
     def uuid(self) -> str:
         return "9f0c6f3e-7d55-4c55-9d6e-0f6a1c6f4a11"
 
+    def approval_link(self, step: str) -> str | None:
+        return "https://hooks.example.com/approve/3vZ0…" if step == "ok" else None
+
 
 def evaluate(text: str, scope: Any = SCOPE) -> Any:
     return compile_expression(text).evaluate(scope, FixedContext())
@@ -225,9 +228,14 @@ def test_each_function_does_what_its_example_says(function: Function) -> None:
 
 
 def test_there_is_no_time_without_a_context() -> None:
-    for text in ("now()", "uuid()"):
+    for text in ("now()", "uuid()", "approval_link('ok')"):
         with pytest.raises(ExpressionError, match="has no meaning here"):
             compile_expression(text).evaluate({})
+
+
+def test_there_is_no_link_to_a_step_that_asks_nothing() -> None:
+    with pytest.raises(ExpressionError, match="asks for no approval"):
+        evaluate("approval_link('send')")
 
 
 @pytest.mark.parametrize("text", ["omit()", "missing || omit()", "a == 8 && a || omit()", "let $x = 1 in omit()"])

@@ -1,7 +1,7 @@
 """``${{ … }}``: JMESPath with the extensions of the scenario language."""
 
 from engine.scenario.expressions.analysis import Reference
-from engine.scenario.expressions.compile import Expression, compile_expression, quoted_comparisons
+from engine.scenario.expressions.compile import Expression, compile_expression, part, quoted_comparisons
 from engine.scenario.expressions.errors import ExpressionError, ExpressionSyntaxError
 from engine.scenario.expressions.frame import Context
 from engine.scenario.expressions.functions import FUNCTIONS, OMIT, Function
@@ -21,6 +21,7 @@ __all__ = [
     "Template",
     "compile_expression",
     "compile_template",
+    "part",
     "quoted_comparisons",
     "split",
 ]

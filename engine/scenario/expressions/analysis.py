@@ -10,7 +10,7 @@ _SELECTS = frozenset(("multi_select_list", "multi_select_dict", "let"))
 #: what they return is never larger than a text, whose size is bounded where it is made
 _SCALAR_FUNCTIONS = frozenset(
     ("abs", "avg", "ceil", "contains", "ends_with", "floor", "join", "length", "now", "omit", "starts_with", "sum")
-) | {"to_number", "to_string", "type", "uuid"}
+) | {"to_number", "to_string", "type", "uuid", "approval_link"}
 _PROJECTIONS = frozenset(("projection", "filter_projection", "value_projection"))
 _BRACKETS = _PROJECTIONS | {"index_expression", "flatten"}
 

@@ -119,6 +119,25 @@ def compile_expression(text: str) -> Expression:
     )
 
 
+def part(expression: Expression, node: dict[str, Any]) -> Expression:
+    """A part of an expression by itself; its text, and places in messages, are those of the whole."""
+    compiler = Compiler(expression.text)
+    run = compiler.compile(node, result=True)
+    found = references(node)
+    return Expression(
+        text=expression.text,
+        ast=node,
+        names=frozenset(reference.path[0] for reference in found),
+        functions=called(node),
+        references=found,
+        _run=run,
+        _slots=compiler.slots,
+        _frameless=False,
+        _constructs=constructs(node),
+        _plain_scope=needs_plain_scope(node),
+    )
+
+
 def quoted_comparisons(expression: Expression) -> list[tuple[int, str]]:
     """Comparisons with a bare double-quoted name, which is a field and hardly ever meant: ``tier == "GOLD"``.
 

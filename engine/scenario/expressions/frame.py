@@ -26,6 +26,10 @@ class Context(Protocol):
         """A UUID that is the same again when the run is replayed."""
         ...
 
+    def approval_link(self, step: str) -> str | None:
+        """The link under which a person answers a step that asks for approval; None where there is no such step."""
+        ...
+
 
 class Frame:
     """One evaluation under way."""

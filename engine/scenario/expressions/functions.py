@@ -219,6 +219,15 @@ def _uuid(call: Call, frame: Frame) -> str:
     return frame.context.uuid()
 
 
+def _approval_link(call: Call, frame: Frame, step: str) -> str:
+    if frame.context is None:
+        raise call.spot.error("approval_link() has no meaning here", None, "use it in a step")
+    link = frame.context.approval_link(step)
+    if link is None:
+        raise call.spot.error("this step asks for no approval", step, "name a `wait_for` with `approval`")
+    return link
+
+
 _NUMBER = ("number",)
 _STRING = ("string",)
 _SORTABLE = ("number", "string")
@@ -243,6 +252,15 @@ FUNCTIONS: Mapping[str, Function] = _table(
         "The number without its sign.",
         Example("abs(n)", {"n": -3}, 3),
         lambda _c, _f, n: abs(n),
+    ),
+    Function(
+        "approval_link",
+        (Parameter("step", _STRING),),
+        "string",
+        "The link under which a person answers what the `wait_for: {approval: …}` of that id asks. Works before, too.",
+        Example("approval_link('ok')", {}, "https://hooks.example.com/approve/3vZ0…"),
+        _approval_link,
+        pure=False,
     ),
     Function(
         "avg",
