@@ -39,6 +39,11 @@ COMMANDS: Mapping[str, Entry] = {
     "alerts": Entry("engine.cli.alerts", "Show what operators were told of; send a test."),
     "status": Entry("engine.cli.status", "Say how the engine is; exit code 1 when something is wrong."),
     "connections": Entry("engine.cli.connections", "List connections; add, test or remove one."),
+    "signal": Entry("engine.cli.signal", "Send a signal to the runs that wait for it."),
+    "approvals": Entry(
+        "engine.cli.approvals", "List what runs ask of people, with the links under which it is answered."
+    ),
+    "approve": Entry("engine.cli.approvals", "Answer what a run asks."),
     "simulate": Entry("engine.cli.simulate", "Run an app's simulator on a port."),
 }
 

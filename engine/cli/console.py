@@ -15,7 +15,7 @@ from engine.sdk.clock import utc
 _COLOURS = {
     "green": ("succeeded", "done", "run", "set", "stored"),
     "red": ("failed", "unknown", "rejected", "not set", "missing"),
-    "yellow": ("held", "refused", "parked", "cancelled", "intended", "sleeping"),
+    "yellow": ("held", "refused", "parked", "cancelled", "intended", "sleeping", "waiting"),
 }
 _COLOUR_OF = {word: colour for colour, words in _COLOURS.items() for word in words}
 

@@ -10,6 +10,7 @@ from typing import Any
 from engine.cli import holds
 from engine.cli.aio import Signals
 from engine.cli.transcript import Transcript
+from engine.cli.waiting import describe, wait_json
 from engine.cli.watch import Watcher
 from engine.cli.workspace import Workspace
 from engine.runtime.host import Host
@@ -18,6 +19,7 @@ from engine.runtime.states import FINAL, State
 from engine.sdk import jsontext
 from engine.store.ids import show
 from engine.store.records import Delivery, EffectFilter, Run
+from engine.store.waits import WaitState
 
 #: seconds after which runs are looked at again although nothing was told: another process may have moved them
 LOOK_AGAIN = 1.0
@@ -38,7 +40,7 @@ async def settle(host: Host, run_ids: Sequence[int], watcher: Watcher, signals: 
     while True:
         watcher.news.clear()
         runs = [run for run_id in run_ids if (run := await host.store.run(run_id)) is not None]
-        if signals.stopping or all(at_rest(run) for run in runs):
+        if signals.stopping or all(at_rest(run) or run.state == State.WAITING for run in runs):
             return runs
         try:
             async with asyncio.timeout(LOOK_AGAIN):
@@ -78,6 +80,14 @@ class Reports:
                 say(line)
         elif run.state == State.FAILED and (result.get("error") or {}).get("step"):
             say(f"    try it again from that step: {self._workspace.command('runs', 'retry', show(run.id))}")
+        elif run.state == State.WAITING:
+            for wait in await self._host.store.waits.of_run(run.id):
+                if wait.state is WaitState.OPEN:
+                    say(f"    {describe(wait_json(wait), self._workspace)}")
+            say(
+                "    it goes on when it is answered and the engine executes this store: "
+                + self._workspace.command("serve")
+            )
         elif not at_rest(run):
             say("    it goes on when the engine next executes this store: " + self._workspace.command("serve"))
 

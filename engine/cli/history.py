@@ -11,11 +11,13 @@ from engine.cli import holds
 from engine.cli.acting import look_up
 from engine.cli.console import bold, coloured, dim, excerpt, moment, print_json, took, width
 from engine.cli.execute import seconds
+from engine.cli.waiting import describe, wait_json
 from engine.cli.workspace import Workspace
 from engine.runtime.shown import shown
 from engine.sdk import jsontext
 from engine.store.ids import show as show_id
 from engine.store.records import EffectFilter, EffectRecord, Receipt, Record, Run
+from engine.store.waits import WaitState
 
 _WORDS = {"call": "done"}
 
@@ -27,6 +29,7 @@ async def show_run(workspace: Workspace, run_id: int, run_json: Callable[[Run, W
         receipt = await store.receipt(run.receipt_id)
         records = await store.records(run_id)
         effects = await store.effects(EffectFilter(run_id=run_id))
+        waits = [wait_json(wait) for wait in await store.waits.of_run(run_id) if wait.state is WaitState.OPEN]
     rows: list[Record | EffectRecord] = sorted([*records, *effects], key=lambda row: row.position)
     about = run_json(run, workspace)
     if workspace.session.as_json:
@@ -35,10 +38,17 @@ async def show_run(workspace: Workspace, run_id: int, run_json: Callable[[Run, W
         async with workspace.store() as store:
             full = await shown(store, run, workspace.redactor)
         print_json(
-            {**about, **full, "event": source, "journal": journal, "decisions": _decisions(run, rows, workspace)}
+            {
+                **about,
+                **full,
+                "event": source,
+                "journal": journal,
+                "decisions": _decisions(run, rows, workspace),
+                "waits": waits,
+            }
         )
         return
-    click.echo("\n".join(_lines(workspace, run, about, receipt, rows)))
+    click.echo("\n".join(_lines(workspace, run, about, receipt, rows, waits)))
 
 
 def _lines(
@@ -47,6 +57,7 @@ def _lines(
     about: dict[str, Any],
     receipt: Receipt | None,
     rows: Sequence[Record | EffectRecord],
+    waits: Sequence[dict[str, Any]],
 ) -> list[str]:
     simulated = "  simulated" if run.simulated else ""
     lines = [f"run {bold(show_id(run.id))}  {bold(run.scenario)}  {coloured(run.state)}{simulated}"]
@@ -64,6 +75,8 @@ def _lines(
         lines += _row(row_json(row, workspace))
     if not rows:
         lines.append(dim("  nothing touched the outside world"))
+    if waits:
+        lines += ["", *(f"  {describe(wait, workspace)}" for wait in waits)]
     if workspace.session.verbose:
         decisions = _decisions(run, rows, workspace)
         lines += [
@@ -113,13 +126,16 @@ def _row(row: dict[str, Any]) -> list[str]:
         reason = f": {word['reason']}" if word.get("reason") else ""
         said = f"{word.get('by')} said '{word.get('choice')}'{reason}"
         return [f"  {moment(row['at'])}  {bold(row['path'] or 'run')}{attempt}  {said}"]
+    if row["kind"] in ("waiting", "timed-out", "closed"):
+        words = {"waiting": "waits", "timed-out": "no answer in time", "closed": "not waited for any more"}
+        return [f"  {moment(row['at'])}  {bold(row['path'])}{attempt}  {words[row['kind']]}"]
     if row["kind"] == "sleep":
         return [f"  {moment(row['at'])}  {bold(row['path'])}  sleeps until {moment(row['output']['due'])}"]
     kind = "write " if row["kind"] == "effect" else ""
     by = f" by {row['settled_by']}" if row.get("settled_by") not in (None, "vendor") else ""
     why = f" ({row['reason']})" if row.get("reason") else ""
     took_ = f"  {took(row['settled_at'] - row['at'])}" if row.get("settled_at") else ""
-    what = f"{row['module']}  {kind}{coloured(row['state'])}{by}{why}{took_}"
+    what = f"{row['module'] or 'wait_for'}  {kind}{coloured(row['state'])}{by}{why}{took_}"
     room = width() - 18
     lines = [f"  {moment(row['at'])}  {bold(row['path'])}{attempt}  {what}"]
     given = [name for name in ("request", "output") if row.get(name) is not None]

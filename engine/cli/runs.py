@@ -29,6 +29,7 @@ from engine.sdk import jsontext
 from engine.store.ids import show as show_id
 from engine.store.lock import holder
 from engine.store.records import Page, Run, RunFilter
+from engine.store.waits import NEVER
 
 
 @click.group(
@@ -93,8 +94,8 @@ def _why(run: Run, workspace: Workspace) -> str:
     about = run_json(run, workspace)
     if about["holds"]:
         return "; ".join(f"{hold['step'] or hold['code']}: {hold['message']}" for hold in about["holds"])
-    if run.state == State.SLEEPING:
-        return f"until {moment(run.due_at)}"
+    if run.state in (State.SLEEPING, State.WAITING):
+        return f"until {moment(run.due_at)}" if about["due_at"] is not None else "until it is answered"
     return str((about["error"] or {}).get("message") or "")
 
 
@@ -112,7 +113,7 @@ def run_json(run: Run, workspace: Workspace) -> dict[str, Any]:
         "created_at": run.created_at,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
-        "due_at": run.due_at,
+        "due_at": None if run.due_at == NEVER else run.due_at,
         "recoveries": run.recoveries,
         "output": result.get("output"),
         "message": result.get("message"),

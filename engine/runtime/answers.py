@@ -74,6 +74,26 @@ async def asked(store: Store, run_id: int, step: str | None = None) -> Wait:
     return fitting[0]
 
 
+async def decide(
+    store: Store,
+    runner: Runner | None,
+    run_id: int,
+    now: float,
+    *,
+    yes: bool,
+    comment: str | None = None,
+    by: str | None = None,
+    step: str | None = None,
+    faults: Faults = NO_FAULTS,
+) -> None:
+    """Answer what a run asks. Raises ``AnswerRefused``, also where another answer or the timeout was there first."""
+    wait = await asked(store, run_id, step)
+    wait = await approve(store, runner, wait, now, yes=yes, comment=comment, by=by, faults=faults)
+    if wait.state is not WaitState.ANSWERED or (wait.answered_at, wait.answered_by) != (now, by or "link"):
+        why = "the time for it is over" if wait.state is WaitState.TIMED_OUT else f"it is {wait.state} already"
+        raise AnswerRefused(f"run {show(run_id)} does not ask any more: {why}", hint="see `engine runs show`")
+
+
 def path_of(wait: Wait) -> str:
     """The path of the step that waits."""
     return wait.key.rpartition("#")[0]

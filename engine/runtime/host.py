@@ -168,6 +168,8 @@ class Host:
         )
         self.webhooks = Webhooks(self.store, clock)
         await self.webhooks.load(self._scenarios, self.project.settings.webhooks)
+        server = self.project.settings.server
+        self.runner.links.base = server.public_url or f"http://{server.host}:{server.port}"
         await self.runner.start()
         self._stack.push_async_callback(self.runner.stop)
         self.alerts = Alerts(

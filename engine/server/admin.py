@@ -15,9 +15,11 @@ from typing import Any
 
 from aiohttp import web
 
+from engine.runtime import answers
 from engine.runtime.health import health
 from engine.runtime.host import Host
 from engine.runtime.webhooks import ROTATION_GRACE
+from engine.scenario.waiting import SIGNAL_NAME
 from engine.sdk import jsontext
 from engine.sdk.errors import EngineError, StoreError
 from engine.server.asked import BadRequest, body_of, text
@@ -30,6 +32,8 @@ _TOKEN_BYTES = 24
 
 #: longest grace of a rotated URL: ten years of seconds
 _LONGEST_GRACE = 10 * 365 * 86_400.0
+#: longest time for which a signal waits for a run: likewise
+_LONGEST_KEEP = _LONGEST_GRACE
 
 _Handler = Callable[[web.Request, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
@@ -53,6 +57,8 @@ class AdminServer:
             "/api/runs/{id}/resume": runs.resume,
             "/api/runs/{id}/retry": runs.retry,
             "/api/runs/{id}/cancel": runs.cancel,
+            "/api/runs/{id}/approve": self._approve,
+            "/api/signals/{name}": self._signal,
             "/api/receipts/{id}/deliver": self._deliver,
             "/api/webhooks/{name}/rotate": self._rotate,
         }
@@ -98,6 +104,41 @@ class AdminServer:
         except StoreError as error:
             return {**known, "wrong": [error.message]}
         return {**known, **found, "wrong": [*(["the store does not work"] if known["broken"] else []), *found["wrong"]]}
+
+    async def _approve(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        host, run_id = self._host, read(request.match_info["id"])
+        if not isinstance(body.get("yes"), bool):
+            raise BadRequest("'yes' must be true or false")
+        await answers.decide(
+            host.store,
+            host.runner,
+            run_id,
+            host.clock.time(),
+            yes=body["yes"],
+            comment=text(body, "comment"),
+            by=text(body, "by"),
+            step=text(body, "step") or None,
+            faults=host.options.faults,
+        )
+        return {"run": show(run_id)}
+
+    async def _signal(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        host, name, keep = self._host, request.match_info["name"], body.get("keep", 0)
+        if not SIGNAL_NAME.fullmatch(name):
+            raise BadRequest(f"'{name}' cannot be a signal's name")
+        if isinstance(keep, bool) or not isinstance(keep, int | float) or not 0 <= keep <= _LONGEST_KEEP:
+            raise BadRequest(f"'keep' must be a number of seconds from 0 to {_LONGEST_KEEP:.0f}")
+        sent = await answers.send_signal(
+            host.store,
+            host.runner,
+            name,
+            text(body, "key"),
+            body.get("data"),
+            host.clock.time(),
+            keep=float(keep),
+            faults=host.options.faults,
+        )
+        return {"reached": sent.reached, "kept": keep > 0 and not sent.reached}
 
     async def _deliver(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         accepted = await redeliver(self._host, read(request.match_info["id"]), text(body, "scenario") or None)

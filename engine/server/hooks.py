@@ -25,6 +25,7 @@ from engine.sdk import jsontext
 from engine.sdk.clock import Clock, utc
 from engine.sdk.errors import EngineError, StoreError
 from engine.sdk.modules import Answer, Delivery
+from engine.server.approvals import PREFIX as APPROVALS
 from engine.server.bodies import UnreadableBody, decode
 from engine.server.refusals import Refusals
 from engine.store.ids import show
@@ -107,6 +108,7 @@ class HookServer:
     :param body_limit: bytes.
     :param idle_after: seconds after which a connection that sends no whole request head is closed.
     :param accepted: told of everything that was taken, after the answer is decided.
+    :param approvals: shows the pages behind the links of approvals, and takes their answers.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class HookServer:
         idle_after: float,
         accept_rate: float | None = None,
         accepted: Callable[[Accepted], None] = lambda _accepted: None,
+        approvals: Callable[[web.BaseRequest], Awaitable[web.Response]] | None = None,
     ) -> None:
         self._webhooks = webhooks
         self._intake = intake
@@ -131,6 +134,7 @@ class HookServer:
         self._idle_after = idle_after
         self._rate = Rate(accept_rate, clock)
         self._accepted = accepted
+        self._approvals = approvals
 
     def server(self) -> web.Server:
         """The listener's HTTP server: one kind of path needs no router, and each event is spared its cost."""
@@ -139,6 +143,8 @@ class HookServer:
 
     async def _hook(self, request: web.BaseRequest) -> web.Response:
         if not request.path.startswith(PREFIX):
+            if self._approvals is not None and request.path.startswith(APPROVALS):
+                return await self._approvals(request)
             # not even an attempt to deliver: whoever scans the port is not counted
             return web.Response(status=404, text="there is nothing here but webhooks\n")
         found = self._webhooks.find(request.path.removeprefix(PREFIX))

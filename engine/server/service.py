@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Self
 
@@ -13,9 +13,10 @@ from engine.runtime.intake import Accepted
 from engine.runtime.webhooks import Hook
 from engine.scenario.plan import Listening
 from engine.sdk.errors import ConfigError, EngineError
-from engine.sdk.modules import Delivery
+from engine.sdk.modules import Delivery, WebhookTrigger
 from engine.server import senders
 from engine.server.admin import ADMIN_FILE, AdminServer
+from engine.server.approvals import ApprovalPages
 from engine.server.hooks import CheckBroken, Checked, HookServer, SenderRefused
 from engine.server.refusals import Refusals
 
@@ -101,11 +102,13 @@ class Service:
             idle_after=self._idle_after,
             accept_rate=limits.accept_rate,
             accepted=self._accepted,
+            approvals=ApprovalPages(host).handle,
         )
         receiver = web.ServerRunner(hooks.server(), shutdown_timeout=CLOSE_AFTER, handle_signals=False)
         port = await self._listen(receiver, self._address, self._port, "webhooks", "server.port")
         address = f"[{self._address}]" if ":" in self._address else self._address
         self._public_url = self._public_url or f"http://{address}:{port}"
+        host.runner.links.base = self._public_url
         admin.announce(host.data, f"http://127.0.0.1:{admin_port}", self._public_url)
         self._stack.callback((host.data / ADMIN_FILE).unlink, missing_ok=True)
         self._stack.push_async_callback(host.watch.stop)
@@ -151,18 +154,26 @@ class Service:
     async def _verify(self, hook: Hook, delivery: Delivery) -> None:
         """The apps' own signature checks, once per module and connection."""
         seen: set[tuple[str, str | None]] = set()
-        for plan in hook.listeners:
-            trigger = plan.trigger
-            if not isinstance(trigger, Listening) or trigger.module.verify is None:
+        for name, module, used in self._readers(hook):
+            if module.verify is None or (name, used) in seen:
                 continue
-            if (trigger.module_name, trigger.connection) in seen:
-                continue
-            seen.add((trigger.module_name, trigger.connection))
+            seen.add((name, used))
             try:
-                connection = self._host.connections.open(trigger.connection, trigger.module.connection)
-                genuine = trigger.module.verify(delivery, await connection.fields())
+                connection = self._host.connections.open(used, module.connection)
+                genuine = module.verify(delivery, await connection.fields())
             except Exception as error:
                 why = error.message if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
-                raise CheckBroken(f"the check of {trigger.module_name} failed: {why}") from error
+                raise CheckBroken(f"the check of {name} failed: {why}") from error
             if not genuine:
-                raise SenderRefused(f"{trigger.module_name} does not accept the signature")
+                raise SenderRefused(f"{name} does not accept the signature")
+
+    def _readers(self, hook: Hook) -> Iterator[tuple[str, WebhookTrigger, str | None]]:
+        """The triggers that read what comes to a webhook, for scenarios and for waiting runs, and their connections."""
+        for plan in hook.listeners:
+            if isinstance(plan.trigger, Listening):
+                yield plan.trigger.module_name, plan.trigger.module, plan.trigger.connection
+        runner = self._host.runner
+        for source in runner.sources.of(hook.name):
+            module = runner.module(source.module) if source.module is not None else None
+            if isinstance(module, WebhookTrigger) and source.module is not None:
+                yield source.module, module, source.connection
