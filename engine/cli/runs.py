@@ -29,7 +29,6 @@ from engine.sdk import jsontext
 from engine.store.ids import show as show_id
 from engine.store.lock import holder
 from engine.store.records import Page, Run, RunFilter
-from engine.store.waits import NEVER
 
 
 @click.group(
@@ -113,7 +112,7 @@ def run_json(run: Run, workspace: Workspace) -> dict[str, Any]:
         "created_at": run.created_at,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
-        "due_at": None if run.due_at == NEVER else run.due_at,
+        "due_at": run.due_at,
         "recoveries": run.recoveries,
         "output": result.get("output"),
         "message": result.get("message"),

@@ -111,7 +111,9 @@ class Answers:
             number = numbers[wait.scenario] = numbers.get(wait.scenario, -1) + 1
             reason = f"answers what step '{wait.key.rpartition('#')[0]}' of the run waits for"
             state = DeliveryState.RUN
-            yield AddDelivery(Delivery(self._receipt_id, wait.scenario, number, state, wait.run_id, event, None, reason))
+            yield AddDelivery(
+                Delivery(self._receipt_id, wait.scenario, number, state, wait.run_id, event, None, reason)
+            )
             yield AnswerWait(wait.run_id, wait.key, event, self._now, by, must=True)
 
 
