@@ -10,7 +10,7 @@ import pytest
 from engine.store.records import RunFilter
 from engine.store.waits import WaitState
 from engine.testing import CrashAt, Harness
-from tests.promises.shop_runs import NewHarness, settle, until_death
+from tests.promises.shop_runs import PATIENCE, NewHarness, settle, until_death
 from tests.support.shop import scenario
 
 HOUR = 3600.0
@@ -101,11 +101,12 @@ async def lived(new_harness: NewHarness, point: str, nth: int, answer: str) -> t
 
 async def over(harness: Harness) -> None:
     """Let the time pass that the clock has jumped over; a store in a file takes a while to say so."""
-    for _ in range(50):
+    for _ in range(PATIENCE):
         await harness.clock.advance(5)
         await settle(harness)
         if not any(run.state in ("waiting", "queued", "running") for run in await harness.store.runs(RunFilter())):
             return
+    raise AssertionError("a wait that is over is not noticed")
 
 
 async def assert_ended_once(harness: Harness, vendor: Vendor, told: bool) -> None:
