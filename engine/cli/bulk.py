@@ -12,7 +12,7 @@ import click
 from engine.cli.acting import change, who
 from engine.cli.aio import Signals, run_async
 from engine.cli.console import bold, counted, note, print_json
-from engine.cli.execute import at_rest, prompt_stop
+from engine.cli.execute import prompt_stop
 from engine.cli.failures import Failure, Finished
 from engine.cli.options import Duration
 from engine.cli.remote import RemoteError, hand_over
@@ -23,6 +23,7 @@ from engine.runtime.bulk import Part, Wanted
 from engine.runtime.commands import Choice, Word
 from engine.runtime.host import Host, Options
 from engine.runtime.outcomes import HOLD_CODES
+from engine.runtime.waiting import rests
 from engine.store.ids import read, show
 from engine.store.interface import Store
 
@@ -71,10 +72,12 @@ class Said:
 
     done: list[str] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)
 
     def add(self, part: Mapping[str, Any]) -> None:
         self.done += part["done"]
         self.refused += part["refused"]
+        self.blocked += part["blocked"]
 
     @property
     def number(self) -> int:
@@ -164,6 +167,7 @@ class Bulk:
             )
             yield {
                 "done": [show(run_id) for run_id in part.done],
+                "blocked": [show(run_id) for run_id in part.blocked],
                 "refused": [
                     {"run": show(run_id), "code": e.code, "message": e.message, "hint": e.hint}
                     for run_id, e in part.refused
@@ -231,7 +235,7 @@ class Bulk:
                     going = [read(run_id) for run_id in said.done]
                     while going and not signals.stopping:
                         runs = [await host.store.run(run_id) for run_id in going]
-                        going = [run.id for run in runs if run is not None and not at_rest(run)]
+                        going = [run.id for run in runs if run is not None and not await rests(host.store, run)]
                         news.clear()
                         try:
                             async with asyncio.timeout(LOOK_AGAIN if going else 0):
@@ -249,7 +253,8 @@ class Bulk:
 
     def _tell(self, said: Said, verb: str, *, dry_run: bool = False) -> None:
         if self.workspace.session.as_json:
-            print_json({"done": said.done, "refused": said.refused, "dry_run": dry_run})
+            document = {"done": said.done, "blocked": said.blocked, "refused": said.refused}
+            print_json({**document, "dry_run": dry_run})
             return
         if not said.number:
             click.echo("no run is meant")
@@ -260,6 +265,8 @@ class Bulk:
                 click.echo(f"  {bold(run_id)}")
             if len(said.done) > LISTED:
                 click.echo(f"  and {len(said.done) - LISTED} more; --json lists all")
+        if said.blocked:
+            click.echo(f"{counted(len(said.blocked), 'run')} of them had to wait: another of the key has its place")
         if said.refused:
             click.echo(f"{counted(len(said.refused), 'run')} left as they are:")
             for refusal in said.refused[:LISTED]:

@@ -15,7 +15,8 @@ from engine.sdk.clock import utc
 _COLOURS = {
     "green": ("succeeded", "done", "run", "set", "stored"),
     "red": ("failed", "unknown", "rejected", "not set", "missing"),
-    "yellow": ("held", "refused", "parked", "cancelled", "intended", "sleeping", "waiting"),
+    "yellow": ("held", "refused", "parked", "cancelled", "intended", "sleeping", "waiting", "blocked"),
+    "cyan": ("queued", "gathering", "running"),
 }
 _COLOUR_OF = {word: colour for colour, words in _COLOURS.items() for word in words}
 

@@ -16,6 +16,7 @@ from engine.cli.workspace import Workspace
 from engine.runtime.host import Host
 from engine.runtime.intake import Accepted
 from engine.runtime.states import FINAL, State
+from engine.runtime.waiting import rests, waits_for
 from engine.sdk import jsontext
 from engine.store.ids import show
 from engine.store.records import Delivery, EffectFilter, Run
@@ -36,11 +37,11 @@ async def prompt_stop(host: Host) -> AsyncIterator[None]:
 
 
 async def settle(host: Host, run_ids: Sequence[int], watcher: Watcher, signals: Signals) -> list[Run]:
-    """Wait until these runs have ended or are held, or until a signal; gives the runs as they are then."""
+    """Wait until nothing but a person moves these runs on, or until a signal; gives the runs as they are then."""
     while True:
         watcher.news.clear()
         runs = [run for run_id in run_ids if (run := await host.store.run(run_id)) is not None]
-        if signals.stopping or all(at_rest(run) or run.state == State.WAITING for run in runs):
+        if signals.stopping or all([await rests(host.store, run) for run in runs]):
             return runs
         try:
             async with asyncio.timeout(LOOK_AGAIN):
@@ -50,7 +51,7 @@ async def settle(host: Host, run_ids: Sequence[int], watcher: Watcher, signals: 
 
 
 def at_rest(run: Run) -> bool:
-    """Whether nothing but a person moves the run on."""
+    """Whether the run is over or held."""
     return run.state in FINAL or run.state == State.HELD
 
 
@@ -88,6 +89,10 @@ class Reports:
                 "    it goes on when it is answered and the engine executes this store: "
                 + self._workspace.command("serve")
             )
+        elif run.state == State.BLOCKED and (behind := await waits_for(self._host.store, run)) is not None:
+            for line in holds.behind(self._workspace, behind, indent="    "):
+                say(line)
+            say("    it goes on after that, when the engine executes this store: " + self._workspace.command("serve"))
         elif not at_rest(run):
             say("    it goes on when the engine next executes this store: " + self._workspace.command("serve"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -22,7 +22,7 @@ from engine.store.waits import WaitState
 _WORDS = {"call": "done"}
 
 
-async def show_run(workspace: Workspace, run_id: int, run_json: Callable[[Run, Workspace], dict[str, Any]]) -> None:
+async def show_run(workspace: Workspace, run_id: int) -> None:
     """Print a run. Raises ``CommandRefused``: there is none."""
     run = await look_up(workspace, run_id)
     async with workspace.store() as store:
@@ -30,23 +30,13 @@ async def show_run(workspace: Workspace, run_id: int, run_json: Callable[[Run, W
         records = await store.records(run_id)
         effects = await store.effects(EffectFilter(run_id=run_id))
         waits = [wait_json(wait) for wait in await store.waits.of_run(run_id) if wait.state is WaitState.OPEN]
+        about = await shown(store, run, workspace.redactor)
     rows: list[Record | EffectRecord] = sorted([*records, *effects], key=lambda row: row.position)
-    about = run_json(run, workspace)
     if workspace.session.as_json:
         source = {"source": receipt.source, "received_at": receipt.received_at} if receipt else None
         journal = [row_json(row, workspace) for row in rows]
-        async with workspace.store() as store:
-            full = await shown(store, run, workspace.redactor)
-        print_json(
-            {
-                **about,
-                **full,
-                "event": source,
-                "journal": journal,
-                "decisions": _decisions(run, rows, workspace),
-                "waits": waits,
-            }
-        )
+        decisions = _decisions(run, rows, workspace)
+        print_json({**about, "event": source, "journal": journal, "decisions": decisions, "waits": waits})
         return
     click.echo("\n".join(_lines(workspace, run, about, receipt, rows, waits)))
 
@@ -54,7 +44,7 @@ async def show_run(workspace: Workspace, run_id: int, run_json: Callable[[Run, W
 def _lines(
     workspace: Workspace,
     run: Run,
-    about: dict[str, Any],
+    about: Mapping[str, Any],
     receipt: Receipt | None,
     rows: Sequence[Record | EffectRecord],
     waits: Sequence[dict[str, Any]],
@@ -84,13 +74,38 @@ def _lines(
             "  decisions",
             *(f"    {key} = {excerpt(value, width() - 10)}" for key, value in decisions.items()),
         ]
-    if about["error"]:
-        lines += ["", f"  error    {about['error'].get('code')}: {about['error'].get('message')}"]
-    if about["output"] is not None:
-        lines += ["", f"  output   {excerpt(about['output'], width() - 12)}"]
+    lines += _result(about)
     if about["holds"]:
+        lines += ["", *_context(about["context"])]
         lines += ["", *holds.explain(workspace, show_id(run.id), about["holds"], workspace.redactor)]
+    elif not waits and (pending := about["waits_for"]) is not None:
+        lines += ["", f"  waits for {holds.awaited(pending)}", *holds.behind(workspace, pending, indent="    ")]
     return lines
+
+
+def _result(about: Mapping[str, Any]) -> Iterator[str]:
+    """How it ended, and what came of it besides."""
+    if about["error"]:
+        yield from ("", f"  error    {about['error'].get('code')}: {about['error'].get('message')}")
+    if about["rolled_back"]:
+        yield "           rolled back: what it had done before is undone"
+    if about["committed"]:
+        yield from ("", f"  ended at {about['committed']}, which failed: its `on_error` is `commit`")
+    if (failed := about["on_failure"]) is not None:
+        yield f"           its `on_failure` failed too, {failed.get('code')}: {failed.get('message')}"
+    if about["output"] is not None:
+        yield from ("", f"  output   {excerpt(about['output'], width() - 12)}")
+
+
+def _context(context: Mapping[str, Any]) -> Iterator[str]:
+    """What the step that is held could see."""
+    yield "  it could see"
+    values = {"trigger": context["trigger"], **context["steps"]}
+    column = max(len(name) for name in values)
+    for name, value in values.items():
+        yield f"    {name:<{column}}  {dim(excerpt(value, max(20, width() - column - 6)))}"
+    if context["left_out"]:
+        yield dim(f"    and {context['left_out']} earlier outputs")
 
 
 def row_json(row: Record | EffectRecord, workspace: Workspace) -> dict[str, Any]:

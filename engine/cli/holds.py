@@ -58,3 +58,26 @@ def explain(
         yield f"{indent}whether the vendor applied it is not known: look there, then say how the run goes on"
     for command, meaning in commands(workspace, run, holds):
         yield f"{indent}  {command}   {dim('# ' + meaning)}"
+
+
+def awaited(waits: Mapping[str, Any]) -> str:
+    """What a run waits for, in a few words."""
+    match waits["for"]:
+        case "lane":
+            after = f" behind run {waits['behind']}, which is {waits['behind_state']}" if waits.get("behind") else ""
+            return f"its turn{after}"
+        case "events":
+            return f"more events of its key, until {moment(waits['until'])} at the latest"
+        case "time":
+            return moment(waits["until"])
+        case "answer":
+            return f"an answer, until {moment(waits['until'])}" if waits["until"] is not None else "an answer"
+    return "its turn"
+
+
+def behind(workspace: Workspace, waits: Mapping[str, Any], indent: str = "  ") -> Iterable[str]:
+    """Lines that say which run the place is taken by, and what can be done."""
+    if waits.get("behind"):
+        place = "a place" if waits["places"] > 1 else "the place"
+        yield f"{indent}run {waits['behind']}, which is {waits['behind_state']}, has {place} of '{waits['key']}'"
+        yield f"{indent}  {workspace.command('runs', 'show', waits['behind'])}"

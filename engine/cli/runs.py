@@ -24,7 +24,9 @@ from engine.runtime.bulk import STATES
 from engine.runtime.checked import resume_checked, retry_checked
 from engine.runtime.commands import Choice, Word
 from engine.runtime.host import Host
+from engine.runtime.shown import RESULT
 from engine.runtime.states import FINAL, State
+from engine.runtime.waiting import waits_for
 from engine.sdk import jsontext
 from engine.store.ids import show as show_id
 from engine.store.lock import holder
@@ -63,15 +65,16 @@ async def _list(workspace: Workspace, wanted: RunFilter) -> None:
     async with workspace.store() as store:
         found = await store.runs(wanted)
         counts = await store.run_counts()
-    if holder(workspace.data) is None and any(
-        counts.get(state) for state in State if state not in (*FINAL, State.HELD)
-    ):
+        waits = {run.id: await waits_for(store, run) for run in found if run.state == State.BLOCKED}
+        tries = [await store.next_due((State.HELD,), simulated) for simulated in (False, True)]
+    going = any(counts.get(state) for state in State if state not in (*FINAL, State.HELD))
+    if holder(workspace.data) is None and (going or any(moment is not None for moment in tries)):
         note(f"nobody executes this store, so nothing goes on: {workspace.command('serve')}")
     if workspace.session.as_json:
         print_json({"counts": dict(counts), "runs": [run_json(run, workspace) for run in found]})
         return
     if found:
-        click.echo(table([_row(run, workspace) for run in found], _HEADERS))
+        click.echo(table([_row(run, workspace, waits.get(run.id)) for run in found], _HEADERS))
     if len(found) == wanted.page.limit:
         older = ["--limit", str(wanted.page.limit), "--before", show_id(found[-1].id)]
         note(f"older ones: {workspace.command('runs', *older)}")
@@ -82,18 +85,20 @@ async def _list(workspace: Workspace, wanted: RunFilter) -> None:
 _HEADERS = ("run", "created", "scenario", "state", "subject", "took", "why")
 
 
-def _row(run: Run, workspace: Workspace) -> tuple[Any, ...]:
+def _row(run: Run, workspace: Workspace, waits: Mapping[str, Any] | None) -> tuple[Any, ...]:
     simulated = " (simulated)" if run.simulated else ""
-    why = excerpt(_why(run, workspace), 60)
+    why = excerpt(_why(run, workspace, waits), 60)
     name = f"{run.scenario}{simulated}"
     return show_id(run.id), moment(run.created_at), name, coloured(run.state), run.subject, took(seconds(run)), why
 
 
-def _why(run: Run, workspace: Workspace) -> str:
+def _why(run: Run, workspace: Workspace, waits: Mapping[str, Any] | None) -> str:
     about = run_json(run, workspace)
+    if waits is not None:
+        return holds.awaited(waits)
     if about["holds"]:
         return "; ".join(f"{hold['step'] or hold['code']}: {hold['message']}" for hold in about["holds"])
-    if run.state in (State.SLEEPING, State.WAITING):
+    if run.state in (State.SLEEPING, State.GATHERING, State.WAITING):
         return f"until {moment(run.due_at)}" if about["due_at"] is not None else "until it is answered"
     return str((about["error"] or {}).get("message") or "")
 
@@ -114,9 +119,7 @@ def run_json(run: Run, workspace: Workspace) -> dict[str, Any]:
         "ended_at": run.ended_at,
         "due_at": run.due_at,
         "recoveries": run.recoveries,
-        "output": result.get("output"),
-        "message": result.get("message"),
-        "error": result.get("error"),
+        **{name: result.get(name) for name in RESULT},
         "holds": workspace.redactor.json(jsontext.loads(run.hold)) if run.hold else [],
     }
 
@@ -133,7 +136,7 @@ def show(session: Session, run_id: int) -> None:
     With --verbose also the decisions that it made on the way.
     """
     workspace = Workspace.of(session)
-    run_async(show_run(workspace, run_id, run_json))
+    run_async(show_run(workspace, run_id))
 
 
 _version = click.option(
@@ -267,7 +270,7 @@ def retry(
 def cancel(
     session: Session, /, run_id: int | None, state: tuple[str, ...], step: str | None, reason: str, **meant: Any
 ) -> None:
-    """End a run that waits, or many: queued, sleeping or held ones."""
+    """End a run that waits, for whatever it is, or many."""
     check_usage(run_id, bool(state), "--state", {"step": step, **meant})
     if run_id is None:
         every = Bulk.of(Workspace.of(session), "cancel", Word(Choice.GIVE_UP, reason=reason), meant, step, state)
@@ -322,12 +325,20 @@ def _apply(store: Any, run_id: int, verb: str, word: Mapping[str, Any], now: flo
 
 
 def _tell(workspace: Workspace, run_id: int) -> None:
-    run = run_async(look_up(workspace, run_id))
+    run, waits = run_async(_standing(workspace, run_id))
     if workspace.session.as_json:
-        print_json(run_json(run, workspace))
+        print_json({**run_json(run, workspace), "waits_for": waits})
     else:
         click.echo(f"run {show_id(run_id)} is {coloured(run.state)} now")
+        if run.state == State.BLOCKED and waits is not None:
+            click.echo("\n".join(holds.behind(workspace, waits)))
         if run.state == State.HELD and run.hold:
             click.echo(
                 "\n".join(holds.explain(workspace, show_id(run.id), jsontext.loads(run.hold), workspace.redactor))
             )
+
+
+async def _standing(workspace: Workspace, run_id: int) -> tuple[Run, Mapping[str, Any] | None]:
+    run = await look_up(workspace, run_id)
+    async with workspace.store() as store:
+        return run, workspace.redactor.json(await waits_for(store, run))

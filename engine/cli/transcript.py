@@ -23,7 +23,12 @@ _MARKS = {
     "held": ("?", "yellow"),
     "shown": ("○", "cyan"),
 }
-_STATE_MARKS = {"succeeded": ("✓", "green"), "held": ("?", "yellow"), "cancelled": ("-", "yellow")}
+_STATE_MARKS = {
+    "succeeded": ("✓", "green"),
+    "held": ("?", "yellow"),
+    "cancelled": ("-", "yellow"),
+    "blocked": ("…", "yellow"),
+}
 _INDENT = "      "
 _ERASE = "\r\x1b[2K"
 

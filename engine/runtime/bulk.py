@@ -15,6 +15,7 @@ from engine.runtime.commands import CommandRefused, Word, end, holds_of, settle,
 from engine.runtime.states import Event, State, sources
 from engine.sdk import jsontext
 from engine.sdk.faults import NO_FAULTS, Faults
+from engine.store.changes import AS_ASKED, Fate
 from engine.store.interface import Store
 from engine.store.records import Page, Run, RunFilter
 
@@ -72,11 +73,13 @@ class Part:
     :param done: runs of which the word was said; of a rehearsal, those of which it would be.
     :param refused: runs of which it cannot be said, and why.
     :param following: where the next part begins; None: there is none.
+    :param blocked: those of ``done`` that cannot go on yet: their lanes have no place.
     """
 
     done: tuple[int, ...]
     refused: tuple[tuple[int, CommandRefused], ...]
     following: int | None
+    blocked: tuple[int, ...] = ()
 
 
 async def say(
@@ -110,10 +113,12 @@ async def say(
     answers = await asyncio.gather(*(_one(target, verb, wanted, run, word, now) for run in meant))
     if not rehearse:
         faults.hit("bulk.part")
-    done = tuple(run.id for run, refusal in zip(meant, answers, strict=True) if refusal is None)
-    refused = tuple((run.id, refusal) for run, refusal in zip(meant, answers, strict=True) if refusal is not None)
+    told = [(run.id, answer) for run, answer in zip(meant, answers, strict=True)]
+    done = tuple(run_id for run_id, answer in told if isinstance(answer, State))
+    blocked = tuple(run_id for run_id, answer in told if answer is State.BLOCKED)
+    refused = tuple((run_id, answer) for run_id, answer in told if isinstance(answer, CommandRefused))
     last = len(found) < PART or cut or (most is not None and len(meant) == most)
-    return Part(done, refused, None if last else found[-1].id)
+    return Part(done, refused, None if last else found[-1].id, blocked)
 
 
 def _together(word: Word) -> Word:
@@ -121,18 +126,16 @@ def _together(word: Word) -> Word:
     return word._replace(apart=False, output=None, version=None)
 
 
-async def _one(store: Store, verb: str, wanted: Wanted, run: Run, word: Word, now: float) -> CommandRefused | None:
+async def _one(store: Store, verb: str, wanted: Wanted, run: Run, word: Word, now: float) -> State | CommandRefused:
     try:
         if verb == "resume":
             holds = [hold for hold in holds_of(run) if wanted.means(hold)]
-            await settle(store, run, holds, word, now)
-        elif verb == "retry":
-            await try_again(store, run, word, now)
-        else:
-            await end(store, run, now, reason=word.reason, by=word.by)
+            return await settle(store, run, holds, word, now)
+        if verb == "retry":
+            return await try_again(store, run, word, now)
+        return await end(store, run, now, reason=word.reason, by=word.by)
     except CommandRefused as refusal:
         return refusal
-    return None
 
 
 def _places(run: Run) -> Sequence[Mapping[str, Any]]:
@@ -149,5 +152,5 @@ class _Rehearsal:
         self.records = store.records
         self.effects = store.effects
 
-    async def put(self, *_changes: object) -> bool:
-        return False
+    async def put(self, *_changes: object) -> Fate:
+        return AS_ASKED

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from engine.runtime.journal import attempt_key, verdict_key
 from engine.runtime.outcomes import Hold
-from engine.runtime.states import Event, sources, target
+from engine.runtime.states import Event, State, sources, target
 from engine.sdk import jsontext
 from engine.sdk.errors import EngineError, LostOwnership
 from engine.sdk.modules import Effect
@@ -121,23 +121,23 @@ async def resume(
     """
     run = await held_run(store, run_id)
     word = Word(choice, output, reason, by, version=version)
-    await settle(store, run, [] if choice is Choice.GIVE_UP else [_hold(run, step)], word, now)
-    return run
+    state = await settle(store, run, [] if choice is Choice.GIVE_UP else [_hold(run, step)], word, now)
+    return run._replace(state=state)
 
 
-async def settle(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], word: Word, now: float) -> None:
+async def settle(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], word: Word, now: float) -> State:
     """Say a word on some of a run's holds, in one transaction that is refused when the run is held otherwise by now.
 
+    :return: the state that the run has now: one that goes on may be ``blocked``, as its lane has no place.
     :raises CommandRefused: the word makes no sense for one of the holds.
     """
     still = StillHeld(run.id, run.hold)
     if word.choice is Choice.GIVE_UP:
         error = {"code": "given-up", "message": word.reason or "given up", "by": word.by}
         move = _move(run, Event.GIVE_UP, now, result=jsontext.dumps({"error": error}))
-        await _put(store, run, still, move, CloseWaits(run.id, now))
-        return
+        return await _put(store, run, move, still, CloseWaits(run.id, now))
     changes = await _verdicts(store, run, holds, word, now)
-    await _put(store, run, still, *changes, _move(run, Event.RESUME, now))
+    return await _put(store, run, _move(run, Event.RESUME, now), still, *changes)
 
 
 async def retry(
@@ -145,12 +145,12 @@ async def retry(
 ) -> Run:
     """Let a failed run go on from the step that failed; what was done before is not done again."""
     run = await found(store, run_id)
-    await try_again(store, run, Word(Choice.AGAIN, None, reason, by, version=version), now)
-    return run
+    state = await try_again(store, run, Word(Choice.AGAIN, None, reason, by, version=version), now)
+    return run._replace(state=state)
 
 
-async def try_again(store: Store, run: Run, word: Word, now: float) -> None:
-    """Let a failed run go on. Raises ``CommandRefused``."""
+async def try_again(store: Store, run: Run, word: Word, now: float) -> State:
+    """Let a failed run go on; gives the state that it has now. Raises ``CommandRefused``."""
     result = jsontext.loads(run.result) if run.result else {}
     error = result.get("error") or {}
     if run.state != "failed" or error.get("code") in ("stopped", "given-up") or not error.get("step"):
@@ -162,21 +162,20 @@ async def try_again(store: Store, run: Run, word: Word, now: float) -> None:
         )
     hold = Hold("failed", "", error["step"], error.get("attempt", 0)).to_json()
     changes = await _verdicts(store, run, [hold], word, now)
-    await _put(store, run, *changes, _move(run, Event.RETRY, now))
+    return await _put(store, run, _move(run, Event.RETRY, now), *changes)
 
 
 async def cancel(store: Store, run_id: int, now: float, *, reason: str = "", by: str = "") -> Run:
-    """End a run that does not run now: one that is queued, sleeps, waits or is held."""
+    """End a run that does not run now, whatever it waits for."""
     run = await found(store, run_id)
-    await end(store, run, now, reason=reason, by=by)
-    return run
+    return run._replace(state=await end(store, run, now, reason=reason, by=by))
 
 
-async def end(store: Store, run: Run, now: float, *, reason: str, by: str) -> None:
-    """Cancel a run. Raises ``CommandRefused``."""
+async def end(store: Store, run: Run, now: float, *, reason: str, by: str) -> State:
+    """Cancel a run; gives the state that it has now. Raises ``CommandRefused``."""
     error = {"code": "cancelled", "message": reason or "cancelled", "by": by}
     cancelled = _move(run, Event.CANCEL, now, result=jsontext.dumps({"error": error}))
-    await _put(store, run, cancelled, CloseWaits(run.id, now))
+    return await _put(store, run, cancelled, CloseWaits(run.id, now))
 
 
 async def found(store: Store, run_id: int) -> Run:
@@ -254,10 +253,12 @@ def _move(run: Run, event: Event, now: float, *, result: bytes | None = None) ->
     return MoveRun(run.id, sources(event), target(event), now, result=result, ended=ended)
 
 
-async def _put(store: Store, run: Run, *changes: Change) -> None:
+async def _put(store: Store, run: Run, move: MoveRun, *changes: Change) -> State:
+    """Move a run, with all that must go along or not at all."""
     try:
-        await store.put(*changes)
+        fate = await store.put(*changes, move)
     except LostOwnership:
         raise CommandRefused(
             f"run {show(run.id)} is {run.state}; that cannot be done to it", hint=f"`engine runs show {show(run.id)}`"
         ) from None
+    return State.BLOCKED if run.id in fate.blocked else State(move.state)

@@ -29,6 +29,7 @@ from engine.scenario.plan import ModuleStep, Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.modules import Effect
+from engine.store.changes import AS_ASKED, Fate
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import EffectRecord, Record, Run
@@ -173,8 +174,8 @@ class _NoStore:
     def ride(self, *_changes: object, owner: object = None) -> None:
         """Drop it."""
 
-    async def put(self, *_changes: object, owner: object = None) -> bool:
-        return False
+    async def put(self, *_changes: object, owner: object = None) -> Fate:
+        return AS_ASKED
 
     def __getattr__(self, _name: str) -> Callable[..., Awaitable[Any]]:
         return _never

@@ -170,6 +170,7 @@ class SecondTries:
             self._going = {run_id: scenario for run_id, scenario, word in rows if is_automatic(word)}
         for run_id in tuple(self._going):
             run = await self._store.run(run_id)
+            # one that is blocked may wait for a run that is held and has no turn before this one is forgotten
             if run is None or run.state not in (State.QUEUED, State.RUNNING):
                 del self._going[run_id]
 

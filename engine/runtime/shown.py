@@ -12,6 +12,7 @@ from engine.runtime.commands import choices, holds_of
 from engine.runtime.outcomes import HOLD_CODES
 from engine.runtime.redact import Redactor
 from engine.runtime.rundata import EventGone, past_data
+from engine.runtime.waiting import waits_for
 from engine.sdk import jsontext
 from engine.store.ids import show
 from engine.store.interface import Store
@@ -19,6 +20,8 @@ from engine.store.records import EffectRecord, Past, Record, Run
 
 #: characters of JSON above which a value of the context is cut to its beginning
 LARGEST = 4000
+#: what there is of a result
+RESULT = ("output", "message", "error", "committed", "rolled_back", "on_failure")
 #: steps whose outputs are shown, the last ones
 STEPS = 30
 
@@ -39,7 +42,8 @@ async def shown(store: Store, run: Run, redactor: Redactor) -> dict[str, Any]:
         "ended_at": run.ended_at,
         "due_at": run.due_at,
         "recoveries": run.recoveries,
-        **{name: redactor.json(result.get(name)) for name in ("output", "message", "error")},
+        **{name: redactor.json(result.get(name)) for name in RESULT},
+        "waits_for": redactor.json(await waits_for(store, run)),
     }
     if run.hold is None:
         return {**about, "holds": []}

@@ -15,6 +15,7 @@ from engine.runtime.shown import shown
 from engine.sdk.errors import EngineError
 from engine.server.asked import BadRequest, flag, number, one_of, text
 from engine.store.ids import read, show
+from engine.store.records import Run
 
 
 class Runs:
@@ -40,7 +41,7 @@ class Runs:
             current=_current(body),
             force=flag(body, "force"),
         )
-        return self._woken(run.id)
+        return self._woken(run)
 
     async def retry(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         run = await retry_checked(
@@ -50,7 +51,7 @@ class Runs:
             by=text(body, "by"),
             current=_current(body),
         )
-        return self._woken(run.id)
+        return self._woken(run)
 
     async def cancel(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         run = await commands.cancel(
@@ -60,7 +61,7 @@ class Runs:
             reason=text(body, "reason"),
             by=text(body, "by"),
         )
-        return self._woken(run.id)
+        return self._woken(run)
 
     async def together(self, _request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """A part of what is said of many runs; ``following`` says where the next one begins."""
@@ -85,9 +86,9 @@ class Runs:
         self._host.runner.wake()
         return part_json(part)
 
-    def _woken(self, run_id: int) -> Mapping[str, Any]:
+    def _woken(self, run: Run) -> Mapping[str, Any]:
         self._host.runner.wake()
-        return {"run": show(run_id)}
+        return {"run": show(run.id), "state": str(run.state)}
 
 
 def part_json(part: bulk.Part) -> dict[str, Any]:
@@ -95,6 +96,7 @@ def part_json(part: bulk.Part) -> dict[str, Any]:
     return {
         "done": [show(run_id) for run_id in part.done],
         "refused": [{"run": show(run_id), **refusal_json(error)} for run_id, error in part.refused],
+        "blocked": [show(run_id) for run_id in part.blocked],
         "following": None if part.following is None else show(part.following),
     }
 
