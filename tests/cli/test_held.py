@@ -85,6 +85,20 @@ def test_a_word_on_a_run_whose_key_is_taken_says_behind_whom_it_waits(shop: Shop
     assert "nobody executes this store" in shop.engine("runs").stderr
 
 
+def test_an_event_behind_a_held_run_of_its_key_is_not_waited_for(shop: Shop) -> None:
+    text = (shop.root / SCENARIO).read_text()
+    shop.write(SCENARIO, text.replace("scenario: order\n", "scenario: order\norder_by: ${{ trigger.email }}\n"))
+    with_hold(shop)
+    first = held(shop)
+    result = shop.engine("run", SCENARIO, "--event", shop.event())
+    assert (result.exit_code, "order blocked" in result.stdout) == (1, True), result.output
+    assert f"run {first}, which is held, has the place of 'order/ana@example.com'" in result.stdout
+    [second] = shop.json("runs", "--state", "blocked")["runs"]
+    mend(shop)
+    assert shop.engine("runs", "resume", first, "--send-again").exit_code == 0
+    assert shop.json("runs", "show", second["id"])["state"] in ("queued", "running", "succeeded")
+
+
 def test_many_are_told_how_many_have_to_wait(shop: Shop) -> None:
     _, second = in_line(shop)
     mend(shop)
