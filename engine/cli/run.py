@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from engine.cli import firing
 from engine.cli.aio import Signals, run_async
 from engine.cli.console import bold, dim, excerpt, note, print_json, width
 from engine.cli.execute import Reports, at_rest, delivery_json, fine, prompt_stop, settle
@@ -26,7 +27,7 @@ from engine.runtime.host import Host, Options
 from engine.runtime.intake import Accepted
 from engine.runtime.polling import delivery as poll_delivery
 from engine.runtime.webhooks import webhook_name
-from engine.scenario.plan import Listening, ModuleTrigger, Polling, Scenario
+from engine.scenario.plan import Listening, ModuleTrigger, Polling, Scenario, Scheduled
 from engine.sdk import jsontext
 from engine.sdk.clock import utc
 from engine.sdk.errors import EngineError
@@ -89,8 +90,9 @@ def run(
     """Run one scenario, and show each step as it happens.
 
     With --event it runs once on that event. Without, a scenario with a webhook prints its URL and serves until Ctrl-C;
-    one that polls looks once, and runs what is new to its end; a scenario without trigger runs once. Exit code 0:
-    everything succeeded, or the event was filtered, or there was nothing new.
+    one with a schedule says when it fires, and runs whenever it does until Ctrl-C; one that polls looks once, and runs
+    what is new to its end; a scenario without trigger runs once. Exit code 0: everything succeeded, or the event was
+    filtered, or there was nothing new.
     """
     workspace = Workspace.of(session, scenario)
     registry = workspace.registry()
@@ -102,6 +104,8 @@ def run(
         raise wrong_usage("--dry-run needs an event: add --event FILE")
     if body is None and polls and not plan.active:
         raise wrong_usage("the scenario is not active, so it is not polled; --event FILE runs it on one item")
+    if body is None and isinstance(plan.trigger, Scheduled) and not plan.active:
+        raise wrong_usage("the scenario is not active, so its schedule is not kept; --event FILE runs it on one moment")
     if body is not None and once:
         raise wrong_usage("--once is for serving; with --event a scenario runs once anyway")
     order = Order(plan, body, once, simulate, dry_run, host, port, public_url)
@@ -206,7 +210,6 @@ class _Run:
 
     async def _serve(self, host: Host, plan: Scenario) -> bool:
         order = self._order
-        assert isinstance(plan.trigger, Listening)
         arrived: list[Accepted] = []
         waiting: set[int] = set()
 
@@ -219,15 +222,26 @@ class _Run:
         first = host.store.new_id()
         self._watcher.wants = lambda run: run.id > first
         service = Service(
-            host, address=order.host, port=order.port, public_url=order.public_url, admin_port=0, accepted=taken
+            host,
+            address=order.host,
+            # a schedule is called by nobody
+            port=0 if isinstance(plan.trigger, Scheduled) else order.port,
+            public_url=order.public_url,
+            admin_port=0,
+            accepted=taken,
         )
         good = True
         async with service:
-            self._invite(plan, service.url(host.webhooks.hooks[webhook_name(plan, plan.trigger)]))
+            if isinstance(plan.trigger, Listening):
+                self._invite(plan, service.url(host.webhooks.hooks[webhook_name(plan, plan.trigger)]))
+            elif isinstance(plan.trigger, Scheduled):
+                firing.invite(plan, plan.trigger, host.timekeeper.coming(plan.name, firing.SHOWN), as_json=self._json)
             while not self._signals.stopping:
                 self._watcher.news.clear()
                 for run in await self._ended(host, waiting):
                     await self._tell(run)
+                    if isinstance(plan.trigger, Scheduled) and not order.once:
+                        firing.say_next(plan.trigger, host.timekeeper.coming(plan.name, 1))
                 if order.once and arrived:
                     runs = await settle(host, arrived[0].runs, self._watcher, self._signals)
                     for run in runs:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from engine.cli import firing
 from engine.cli.aio import Signals, run_async
 from engine.cli.console import coloured, counted, dim, excerpt, note, table, took
 from engine.cli.execute import prompt_stop
@@ -20,7 +21,7 @@ from engine.runtime.host import Host, Options
 from engine.runtime.outcomes import Failed, Held, Outcome, Sleeping, Succeeded
 from engine.runtime.redact import Redactor
 from engine.scenario.durations import show_duration
-from engine.scenario.plan import ModuleStep, Polling, Scenario, Step
+from engine.scenario.plan import ModuleStep, Polling, Scenario, Scheduled, Step
 from engine.sdk.clock import Clock
 from engine.server.service import Service
 from engine.store.ids import show
@@ -120,6 +121,9 @@ def _announce(host: Host, service: Service, plans: list[Scenario], simulate: boo
         if isinstance(plan.trigger, Polling):
             about = f"polls {plan.trigger.module_name} every {show_duration(plan.trigger.every)}"
             rows.append(("-", _listener(plan), about if plan.active else "not polled"))
+        elif isinstance(plan.trigger, Scheduled):
+            fires = f"fires {firing.shown(plan.trigger, host.timekeeper.coming(plan.name, 1))}" if plan.active else ""
+            rows.append(("-", _listener(plan), fires or "not kept"))
     if rows:
         click.echo(table(rows, ("webhook", "scenarios", "URL")))
     started_by_hand = [plan.name for plan in plans if plan.trigger is None]

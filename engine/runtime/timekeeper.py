@@ -14,13 +14,14 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from engine.runtime import ticks
 from engine.runtime.intake import Accepted, Intake
 from engine.runtime.queue import LOOK_AGAIN
 from engine.runtime.runner import MEND_EVERY, Runner
 from engine.scenario.plan import Scenario, Scheduled
-from engine.scenario.timetables import show_moment
+from engine.scenario.timetables import moments, show_moment
 from engine.sdk.clock import Clock
 from engine.sdk.errors import StoreError
 from engine.sdk.faults import NO_FAULTS, Faults
@@ -98,13 +99,13 @@ class Timekeeper:
 
     def _pause(self) -> float:
         """Seconds until something is due; not too many, because a clock may jump meanwhile."""
-        coming = [at for name in self._plans if (at := self.upcoming(name)) is not None]
+        coming = [at for name in self._plans for at in self.coming(name, 1)]
         return min(max(0.0, min(coming, default=math.inf) - self._clock.time()), LOOK_AGAIN)
 
-    def upcoming(self, name: str) -> float | None:
-        """When a scenario's schedule fires next; None: never again, or it was not looked at yet."""
+    def coming(self, name: str, most: int) -> list[float]:
+        """The next moments of a scenario's schedule."""
         stands, trigger = self._standing.get(name), scheduled(self._plans[name])
-        return None if stands is None or trigger is None else trigger.timetable.after(stands.at)
+        return [] if stands is None or trigger is None else list(islice(moments(trigger.timetable, stands.at), most))
 
     # ------------------------------------------------------------------ looking
 

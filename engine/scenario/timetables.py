@@ -53,8 +53,13 @@ class Timetable(Protocol):
         """The time zone in which its moments are shown."""
         ...
 
+    @property
+    def text(self) -> str:
+        """The schedule as an author would write it, without its zone."""
+        ...
+
     def __str__(self) -> str:
-        """The schedule as an author would write it; another text is another schedule."""
+        """Text and zone; another one is another schedule."""
         ...
 
 
@@ -74,8 +79,13 @@ class Cron:
         found = [at for expression in self.expressions if (at := _after(expression, self.zone, moment)) is not None]
         return min(found, default=None)
 
+    @property
+    def text(self) -> str:
+        """The expressions."""
+        return " | ".join(self.expressions)
+
     def __str__(self) -> str:
-        return f"{' | '.join(self.expressions)} {self.zone}"
+        return f"{self.text} {self.zone}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +100,14 @@ class Every:
         """The first moment that is later."""
         return float((math.floor((moment - self.offset) / self.seconds) + 1) * self.seconds + self.offset)
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> str:
+        """Such as ``every 15m offset 5m``."""
         offset = f" offset {show_duration(self.offset)}" if self.offset else ""
         return f"every {show_duration(self.seconds)}{offset}"
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +121,13 @@ class At:
         """The moment, as long as it is to come."""
         return self.moment if self.moment > moment else None
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> str:
+        """Such as ``at 2026-12-24T09:00:00+01:00``."""
         return f"at {show_moment(self.moment, self.zone)}"
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def check_cron(expression: str) -> str:

@@ -116,6 +116,7 @@ class Service:
         self._stack.push_async_callback(host.poller.stop)
         host.poller.start()
         self._stack.push_async_callback(host.timekeeper.stop)
+        await host.timekeeper.prepare()
         host.timekeeper.start(self._accepted)
 
     async def _listen(self, runner: web.BaseRunner, address: str, port: int, what: str, setting: str) -> int:
