@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Entry] = {
     "serve": Entry("engine.cli.serve", "Serve all scenarios of a project."),
     "check": Entry("engine.cli.check", "Find every mistake in scenarios and settings."),
     "modules": Entry("engine.cli.modules", "Show what is installed: apps, modules, their options."),
+    "start": Entry("engine.cli.start", "Start a scenario by hand."),
     "schedules": Entry("engine.cli.schedules", "Show what the clock starts: last and next."),
     "webhooks": Entry("engine.cli.webhooks", "Show the URLs that senders call."),
     "runs": Entry("engine.cli.runs", "List runs; show, resume, retry or cancel one."),

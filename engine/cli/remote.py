@@ -31,12 +31,13 @@ class RemoteError(EngineError):
 
 
 def hand_over(
-    workspace: Workspace, path: str, body: Mapping[str, Any], *, quiet: bool = False
+    workspace: Workspace, path: str, body: Mapping[str, Any], *, quiet: bool = False, wait: float = 0.0
 ) -> Mapping[str, Any] | None:
     """Ask the process that executes the store.
 
     :param path: such as ``/api/runs/ID/resume``; its parts are escaped.
     :param quiet: do not say who is asked.
+    :param wait: seconds that it may take to answer, beyond what is usual.
     :returns: its answer; None when no process executes the store, so that the caller acts itself.
     :raises StoreLocked: a process executes the store and takes no commands.
     :raises RemoteError: it refused, or does not answer.
@@ -57,7 +58,7 @@ def hand_over(
         ) from None
     if not quiet:
         note(f"handed to {who}")
-    return _ask(address, token, path, body, who)
+    return _ask(address, token, path, body, who, wait)
 
 
 def webhooks_served_at(workspace: Workspace) -> str | None:
@@ -82,13 +83,18 @@ def health_of(workspace: Workspace) -> Mapping[str, Any] | None:
 
 
 def _ask(
-    address: urllib.parse.SplitResult, token: str, path: str, body: Mapping[str, Any] | None, who: str
+    address: urllib.parse.SplitResult,
+    token: str,
+    path: str,
+    body: Mapping[str, Any] | None,
+    who: str,
+    wait: float = 0.0,
 ) -> Mapping[str, Any]:
-    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=PATIENCE + wait)
     try:
         connection.request(
             "GET" if body is None else "POST",
-            urllib.parse.quote(path),
+            urllib.parse.quote(path) + (f"?wait={wait:g}s" if wait else ""),
             None if body is None else jsontext.dumps(dict(body)),
             {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         )
@@ -98,7 +104,7 @@ def _ask(
         raise RemoteError(f"{who} does not answer: {error}", hint="see whether it still runs") from None
     finally:
         connection.close()
-    if answer.status != 200:
+    if answer.status not in (200, 202):
         error_ = data.get("error", {})
         raise RemoteError(str(error_.get("message")), code=error_.get("code"), hint=error_.get("hint"))
     found: Mapping[str, Any] = data

@@ -16,6 +16,7 @@ from engine.cli.aio import Signals, run_async
 from engine.cli.console import bold, dim, excerpt, note, print_json, width
 from engine.cli.execute import Reports, at_rest, delivery_json, fine, prompt_stop, settle
 from engine.cli.failures import Finished
+from engine.cli.given import given, input_options
 from engine.cli.options import data_option, json_option, listen_options, simulate_option, verbose_option
 from engine.cli.polled import PollRun
 from engine.cli.session import Session
@@ -23,6 +24,7 @@ from engine.cli.transcript import Transcript, layout
 from engine.cli.watch import Watcher
 from engine.cli.workspace import Workspace, shorten, wrong_usage
 from engine.plugins import Registry
+from engine.runtime import starts
 from engine.runtime.host import Host, Options
 from engine.runtime.intake import Accepted
 from engine.runtime.polling import delivery as poll_delivery
@@ -49,6 +51,7 @@ class Order:
 
     plan: Scenario
     body: bytes | None
+    start: Delivery | None
     once: bool
     simulate: bool
     dry_run: bool
@@ -68,6 +71,7 @@ class Order:
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     help="Run once on the event in this JSON file; - reads stdin.",
 )
+@input_options
 @click.option("--once", is_flag=True, help="Serve until one event has been processed; of a poll, take one event only.")
 @simulate_option
 @click.option("--dry-run", is_flag=True, help="Reads are made, writes are only shown; nothing is kept.")
@@ -80,6 +84,8 @@ def run(
     session: Session,
     scenario: Path,
     event: Path | None,
+    inputs: tuple[str, ...],
+    inputs_file: Path | None,
     once: bool,
     simulate: bool,
     dry_run: bool,
@@ -98,7 +104,14 @@ def run(
     registry = workspace.registry()
     plans = workspace.scenarios(registry, [scenario], simulate=simulate)
     [plan] = plans
-    body = _event(event) if event is not None else (None if plan.trigger else b"null")
+    start = None
+    if event is not None and (inputs or inputs_file):
+        raise wrong_usage("--event is an event of the trigger, --input starts by hand: give one of them")
+    if inputs or inputs_file or (event is None and plan.trigger is None):
+        start = starts.delivery(plan, given(plan, inputs, inputs_file), workspace.clock.time())
+    elif event is not None and plan.inputs.fields:
+        plan.inputs.complete(plan.name, {})
+    body = start.raw if start is not None else _event(event) if event is not None else None
     polls = isinstance(plan.trigger, Polling)
     if body is None and dry_run and not polls:
         raise wrong_usage("--dry-run needs an event: add --event FILE")
@@ -108,7 +121,7 @@ def run(
         raise wrong_usage("the scenario is not active, so its schedule is not kept; --event FILE runs it on one moment")
     if body is not None and once:
         raise wrong_usage("--once is for serving; with --event a scenario runs once anyway")
-    order = Order(plan, body, once, simulate, dry_run, host, port, public_url)
+    order = Order(plan, body, start, once, simulate, dry_run, host, port, public_url)
     good = run_async(_Run(workspace, registry, order).run())
     raise Finished(good)
 
@@ -169,7 +182,9 @@ class _Run:
         self._watcher.wants = lambda run: run.id > first
         headers = {"content-type": "application/json"}
         delivery = Delivery("POST", headers, {}, raw, body, utc(host.clock.time()))
-        if isinstance(plan.trigger, Polling):
+        if self._order.start is not None:
+            delivery = self._order.start
+        elif isinstance(plan.trigger, Polling):
             delivery = poll_delivery([body], host.clock.time())
         accepted = await host.intake.accept("cli", [plan], delivery)
         self._fates(accepted)

@@ -17,6 +17,7 @@ from engine.runtime.channels import Channels
 from engine.runtime.clock import SystemClock
 from engine.runtime.connections import Connections
 from engine.runtime.dryrun import DryRunCaller
+from engine.runtime.gone import forget_gone
 from engine.runtime.intake import Intake
 from engine.runtime.observers import Observer
 from engine.runtime.polling import ModulePages, Poller
@@ -26,6 +27,7 @@ from engine.runtime.runner import Runner
 from engine.runtime.second_tries import SecondTries
 from engine.runtime.secrets import KeyRing, SecretBox, Secrets
 from engine.runtime.simulation import Simulators
+from engine.runtime.starts import Starts
 from engine.runtime.timekeeper import Timekeeper
 from engine.runtime.watch import Watch
 from engine.runtime.webhooks import Webhooks
@@ -140,6 +142,7 @@ class Host:
             caller = DryRunCaller(caller, options.dry_run)
         self.catalog = Catalog(self._scenarios, self.registry, self.store, clock)
         await self.catalog.keep()
+        await forget_gone(self.store, [plan.name for plan in self._scenarios], clock)
         self.runner = Runner(
             self.store,
             self.catalog,
@@ -166,6 +169,7 @@ class Host:
         self.timekeeper = Timekeeper(
             self._scenarios, self.store, self.runner, self.intake, clock, faults=options.faults
         )
+        self.starts = Starts(self.catalog, self.intake, self.store, clock)
         self.webhooks = Webhooks(self.store, clock)
         await self.webhooks.load(self._scenarios, self.project.settings.webhooks)
         server = self.project.settings.server

@@ -10,7 +10,7 @@ from typing import Any
 from engine.runtime.event_waits import Answers
 from engine.runtime.eventkeys import IDENTITY_KEPT, NO_KEYS, Keys, event_keys
 from engine.runtime.outcomes import Held, Hold
-from engine.runtime.rundata import is_json, names, request_name
+from engine.runtime.rundata import START, START_KEY, is_json, names, opening, request_name
 from engine.runtime.runner import Runner
 from engine.runtime.states import State
 from engine.runtime.ticks import SCHEDULE
@@ -275,6 +275,8 @@ class _Sorter:
         plan, trigger = self._plan, self._plan.trigger
         if isinstance(trigger, Polling):
             return [self._item(trigger, number, item) for number, item in enumerate(self._incoming.body)]
+        if self._incoming.method == START:
+            return [self._one(0, self._by_hand())]
         if self._incoming.method == SCHEDULE:
             return list(self._moments())
         try:
@@ -323,6 +325,10 @@ class _Sorter:
         subject = None if event.subject is None else str(event.subject)
         return self._one(number, replace(event, body=body, id=None, subject=subject))
 
+    def _by_hand(self) -> Event:
+        key = self._incoming.headers.get(START_KEY)
+        return Event(self._incoming.body, None if key is None else f"start:{key}")
+
     def _moments(self) -> Iterator[_Fate]:
         """The moments of a schedule; those that were left out have one fate together."""
         number = 0
@@ -338,7 +344,7 @@ class _Sorter:
 
     def _one(self, number: int, event: Event) -> _Fate:
         plan = self._plan
-        scope = {"trigger": event.body, "request": self._request}
+        scope = opening(plan, event.body, self._request)
         trouble: Hold | None = None
         keys = NO_KEYS
         subject = event.subject
@@ -358,12 +364,12 @@ class _Sorter:
         if trouble is not None:
             run = run._replace(hold=jsontext.dumps(Held((trouble,)).to_json()))
         delivery = self._delivery(number, DeliveryState.RUN, event, run_id=run.id, keys=keys)
-        start = _Start(run, plan, names(run, event.body, self._request), len(self._incoming.raw), keys)
+        start = _Start(run, plan, names(run, scope), len(self._incoming.raw), keys)
         return _Fate(delivery, start, subject)
 
     def _filtered(self, event: Event, scope: dict[str, Any]) -> str | None:
         trigger = self._plan.trigger
-        if trigger is None:
+        if trigger is None or self._incoming.method == START:
             return None
         if isinstance(trigger, Listening) and not trigger.module.accepts(trigger.config, event):
             return "the trigger's configuration does not ask for it"

@@ -217,7 +217,7 @@ class Queue:
         owned = self._owned(run)
         try:
             plan = await self._catalog.plan(run.scenario, run.version)
-            data = past_data(run, past)
+            data = past_data(run, past, plan)
             journal = Journal.of(past.records, past.effects, run.notes)
         except (VersionUnavailable, EventGone) as error:
             await self._refuse(owned, error)

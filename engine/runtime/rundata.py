@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import iso
 from engine.sdk.errors import EngineError
 from engine.store.ids import show
 from engine.store.records import Past, Run
+
+#: the method of a receipt that somebody's start made; its body is the inputs
+START = "START"
+#: the header under which the key of a start is kept with its receipt
+START_KEY = "idempotency-key"
 
 
 class EventGone(EngineError):
@@ -25,10 +31,22 @@ def request_name(
     return {"method": method, "headers": dict(headers), "query": dict(query), "received_at": iso(received_at)}
 
 
-def names(run: Run, trigger: Any, request: Mapping[str, Any]) -> dict[str, Any]:
-    """``trigger``, ``request`` and ``run``."""
+def opening(plan: Scenario, event: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """``trigger`` and ``request``, and ``inputs`` where the scenario declares them.
+
+    :param event: the event, or the inputs of a start by hand.
+    """
+    by_hand = request["method"] == START
+    found = {"trigger": None if by_hand else event, "request": request}
+    if plan.inputs.fields:
+        found["inputs"] = event if by_hand else plan.inputs.defaults
+    return found
+
+
+def names(run: Run, given: dict[str, Any]) -> dict[str, Any]:
+    """What is ``given``, and ``run``."""
     about = {"id": show(run.id), "scenario": run.scenario, "started_at": iso(run.created_at), "attempt": 1}
-    return {"trigger": trigger, "request": request, "run": about}
+    return {**given, "run": about}
 
 
 def is_json(content_type: str) -> bool:
@@ -37,7 +55,7 @@ def is_json(content_type: str) -> bool:
     return kind == "application/json" or kind.endswith("+json")
 
 
-def past_data(run: Run, past: Past) -> dict[str, Any]:
+def past_data(run: Run, past: Past, plan: Scenario) -> dict[str, Any]:
     """The names of a stored run. Raises ``EventGone``."""
     receipt, delivery = past.receipt, past.delivery
     if receipt is None or delivery is None:
@@ -46,4 +64,4 @@ def past_data(run: Run, past: Past) -> dict[str, Any]:
     request = request_name(
         receipt.method, jsontext.loads(receipt.headers), jsontext.loads(receipt.query), receipt.received_at
     )
-    return names(run, trigger, request)
+    return names(run, opening(plan, trigger, request))

@@ -358,6 +358,12 @@ CODES: dict[str, Code] = {
         "scenario: example\ntimezone: Europe/Berln\nsteps: []\n",
         "scenario: example\ntimezone: Europe/Berlin\nsteps: []\n",
     ),
+    "input": Code(
+        "An input of the scenario is not right: its name, its type, its schema, or its default.",
+        "Whoever starts the scenario would be refused what was meant, or a run would begin with what no step expects.",
+        "scenario: example\ninputs:\n  points: {type: integer, default: ten}\nsteps: []\n",
+        "scenario: example\ninputs:\n  points: {type: integer, default: 10}\nsteps: []\n",
+    ),
     "webhook-unknown": Code(
         "`engine.yaml` declares no webhook of this name.",
         "The scenario would never receive anything.",

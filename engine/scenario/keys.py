@@ -13,10 +13,10 @@ RESERVED = frozenset("trigger request steps vars inputs item index run error env
 IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 
 SCENARIO = (
-    *("scenario", "description", "active", "timezone", "trigger", "vars", "subject", "keep", "expect", "defaults"),
-    *("order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "priority", "steps", "on_failure"),
+    *("scenario", "description", "active", "timezone", "inputs", "trigger", "vars", "subject", "keep", "expect"),
+    *("defaults", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "priority", "steps", "on_failure"),
 )
-SCENARIO_LATER = ("inputs", "output")
+SCENARIO_LATER = ("output",)
 TRIGGER = ("module", "connection", "webhook", "every", "start", "with", "schedule", "if")
 #: keys that only one kind of trigger has
 TRIGGER_KINDS = {"webhook": ("webhook",), "polling": ("every", "start")}

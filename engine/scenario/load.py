@@ -11,6 +11,7 @@ from engine.scenario import types
 from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError
 from engine.scenario.expect import read_expect
 from engine.scenario.expressions import Expression
+from engine.scenario.inputs_reader import InputsReader
 from engine.scenario.keep import read_keep
 from engine.scenario.keys import SCENARIO, SCENARIO_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup
@@ -138,6 +139,7 @@ class _Loader:
         check_keys(root, SCENARIO, SCENARIO_LATER, "a scenario", self._report)
         name, place = self._name()
         zone = read_zone(root.get("timezone"), self._report) or "UTC"
+        inputs = InputsReader(self._report).read(root.get("inputs"), has_trigger=root.get("trigger") is not None)
         event: Schema = UNKNOWN
         trigger: Trigger | None = None
         condition: Expression | None = None
@@ -146,7 +148,8 @@ class _Loader:
             reading = TriggerReader(self._report, self._lookup, self._values)
             trigger, event, condition = reading.read(trigger_node, zone)
         guards = (condition.text,) if condition is not None else ()
-        outside = Names({"trigger": event, "request": REQUEST}, guards=guards)
+        given = {"inputs": inputs.schema} if root.get("inputs") is not None else {}
+        outside = Names({"trigger": event, "request": REQUEST, **given}, guards=guards)
         variables_node = reader.mapping(root.get("vars"), "`vars`")
         every = {**outside.known, "vars": self._variables_schema(variables_node), "run": _RUN}
         names = Names(every, guards=guards)
@@ -167,6 +170,7 @@ class _Loader:
             description=reader.text(root.get("description"), "`description`") or "",
             active=reader.boolean(root.get("active"), "`active`", default=True),
             timezone=zone,
+            inputs=inputs,
             trigger=trigger,
             variables=variables,
             subject=subject[0] if subject is not None else None,

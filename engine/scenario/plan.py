@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import Expression, Template
+from engine.scenario.inputs import Inputs
 from engine.scenario.timetables import Timetable
 from engine.sdk.errors import ModuleError
 from engine.sdk.http import LONGEST_WAIT
@@ -382,6 +383,7 @@ class Scenario:
 
     :param version: fingerprint of the source text; runs keep the version that they started with.
     :param timezone: in which its schedule counts.
+    :param inputs: what it is given when somebody starts it.
     :param trigger: None for a scenario that is only started by hand.
     :param subject: whom an event is about; None: the app says.
     :param keep: how long its runs stay; None: as the project says.
@@ -404,6 +406,7 @@ class Scenario:
     description: str = ""
     active: bool = True
     timezone: str = "UTC"
+    inputs: Inputs = field(default_factory=Inputs)
     trigger: Trigger | None = None
     variables: Mapping[str, Template] = field(default_factory=dict)
     subject: Expression | None = None

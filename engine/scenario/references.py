@@ -18,7 +18,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Tell = Callable[[str, str, int, int, str | None], None]
 
 #: names that the language has and this version does not fill
-NOT_YET = frozenset({"inputs", "env"})
+NOT_YET = frozenset({"env"})
 
 _RETURNS: Mapping[str, Schema] = {
     **dict.fromkeys(("abs", "avg", "ceil", "floor", "length", "sum"), NUMBER),

@@ -25,6 +25,7 @@ from engine.sdk.errors import EngineError, StoreError
 from engine.server.asked import BadRequest, body_of, text
 from engine.server.redeliver import redeliver
 from engine.server.runs import Runs
+from engine.server.starting import start
 from engine.store.ids import read, show
 
 ADMIN_FILE = "admin.json"
@@ -35,7 +36,7 @@ _LONGEST_GRACE = 10 * 365 * 86_400.0
 #: longest time for which a signal waits for a run: likewise
 _LONGEST_KEEP = _LONGEST_GRACE
 
-_Handler = Callable[[web.Request, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+_Handler = Callable[[web.Request, Mapping[str, Any]], Awaitable[Mapping[str, Any] | web.Response]]
 
 
 class AdminServer:
@@ -61,6 +62,7 @@ class AdminServer:
             "/api/signals/{name}": self._signal,
             "/api/receipts/{id}/deliver": self._deliver,
             "/api/webhooks/{name}/rotate": self._rotate,
+            "/api/scenarios/{name}/runs": self._start,
         }
         for path, handler in routes.items():
             app.router.add_post(path, self._guarded(handler))
@@ -88,7 +90,8 @@ class AdminServer:
             if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), f"Bearer {self.token}".encode()):
                 return _json({"error": {"code": "no-token", "message": "the API needs its token"}}, 401)
             try:
-                return _json(await handler(request, await body_of(request)), 200)
+                answer = await handler(request, await body_of(request))
+                return answer if isinstance(answer, web.Response) else _json(answer, 200)
             except BadRequest as error:
                 return _json({"error": error.to_json()}, 400)
             except EngineError as error:
@@ -143,6 +146,9 @@ class AdminServer:
     async def _deliver(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         accepted = await redeliver(self._host, read(request.match_info["id"]), text(body, "scenario") or None)
         return {"runs": [show(run_id) for run_id in accepted.runs]}
+
+    async def _start(self, request: web.Request, body: Mapping[str, Any]) -> web.Response:
+        return await start(self._host, request, body)
 
     async def _rotate(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         hook = await self._host.webhooks.rotate(request.match_info["name"], _grace(body))

@@ -28,6 +28,7 @@ from engine.runtime.runner import Runner
 from engine.runtime.second_tries import SecondTries
 from engine.runtime.secrets import Secrets
 from engine.runtime.settings import Limits
+from engine.runtime.starts import Starts
 from engine.runtime.timekeeper import Timekeeper
 from engine.runtime.watch import Watch
 from engine.scenario.diagnostics import ScenarioError, Severity
@@ -200,6 +201,7 @@ class Harness:
         )
         self.timekeeper = Timekeeper(self.plans, self.store, self._runner, self.intake, self.clock, faults=self.faults)
         await self.timekeeper.prepare()
+        self.starts = Starts(catalog, self.intake, self.store, self.clock)
         self.watch = self._new_watch()
 
     def _new_watch(self) -> Watch:
@@ -295,6 +297,15 @@ class Harness:
             if polled(plan) is not None and plan.active and name in (None, plan.name):
                 await self.poller.sweep(plan, accepted=found.append)
         return found
+
+    async def begin(self, name: str | None = None, key: str | None = None, **inputs: Any) -> RunResult:
+        """Start a scenario by hand with these inputs, and wait until its run has left memory.
+
+        :param name: which; may be left out where there is one.
+        :param key: a start that comes again under it gives the first one's run.
+        """
+        accepted, _ = await self.starts.start(name or self.plans[0].name, inputs, key)
+        return await self.result(accepted.runs[0])
 
     async def tick(self, name: str | None = None) -> list[Accepted]:
         """Start what the schedules of all active scenarios, or of the one that is named, ask for by now.

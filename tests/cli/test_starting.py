@@ -1,0 +1,59 @@
+"""Scenarios started by hand, with inputs from the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.conftest import Shop
+
+WELCOME = """
+scenario: welcome
+inputs:
+  email: {type: string, required: true, format: email}
+  points: {type: integer, default: 10}
+steps:
+  - stop: success
+    output: ${{ inputs }}
+"""
+FILE = "scenarios/welcome.yaml"
+
+
+@pytest.fixture
+def welcome(shop: Shop) -> Shop:
+    shop.write(FILE, WELCOME)
+    return shop
+
+
+def test_run_reads_texts_by_their_types_and_a_file_below_them(welcome: Shop) -> None:
+    welcome.write("inputs.json", '{"email": "bo@example.com", "points": 1}')
+    result = welcome.engine("run", FILE, "--inputs", "inputs.json", "--input", "points=5", "--json")
+    assert json.loads(result.stdout)["runs"][0]["output"] == {"email": "bo@example.com", "points": 5}
+
+
+def test_wrong_inputs_end_the_command_before_anything_runs(welcome: Shop) -> None:
+    result = welcome.engine("run", FILE, "--input", "points=five")
+    assert result.exit_code == 1
+    assert "error[bad-inputs]: 'welcome' cannot be started: email: is missing; points: wants a whole" in result.stderr
+    assert not (welcome.root / ".engine").exists()
+    assert welcome.engine("run", FILE, "--input", "points").exit_code == 2
+    welcome.write("inputs.json", "[1]")
+    assert (
+        "error[inputs-unreadable]: the inputs are no JSON object"
+        in welcome.engine("run", FILE, "--inputs", "inputs.json").stderr
+    )
+
+
+def test_start_by_name_runs_here_and_a_key_starts_once(welcome: Shop) -> None:
+    words = ("start", "welcome", "--input", "email=ana@example.com", "--key", "7", "--json")
+    first, again = (json.loads(welcome.engine(*words).stdout) for _ in range(2))
+    assert first["runs"][0]["output"] == {"email": "ana@example.com", "points": 10}
+    assert (first["started_before"], again["started_before"]) == (False, True)
+    assert again["runs"][0]["id"] == first["runs"][0]["id"]
+
+
+def test_start_of_what_cannot_be_started(welcome: Shop) -> None:
+    assert "error[unknown-scenario]" in welcome.engine("start", "welcom").stderr
+    result = welcome.engine("start", "order")
+    assert (result.exit_code, "error[not-startable]" in result.stderr) == (1, True)
