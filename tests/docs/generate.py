@@ -61,6 +61,7 @@ WORDS = {
     "no-scenario": "There is no scenario to serve.",
     "no-token": "A request to the API does not have its token.",
     "nothing-stored": "A connection is to be renewed, and none of its secrets is in the store.",
+    "replaced": "A run was cancelled because a newer one with the same key took its place (`mode: replace`).",
     "stopped": "A run came to its own `stop: failure`.",
     "unknown-connection": "A command names a connection that is not in `connections.yaml`.",
     "unknown-module": "A command names an app or module that is not installed.",
