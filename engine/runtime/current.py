@@ -66,7 +66,7 @@ async def current_version(
     [past] = await store.pasts([run])
     journal = Journal.of(past.records, past.effects, run.notes)
     try:
-        data = past_data(run, past)
+        data = past_data(run, past, plan)
     except EventGone as error:
         raise DoesNotFit(error.message, hint=hint) from None
     stops = _stops(run)

@@ -273,10 +273,10 @@ class _Sorter:
 
     def sort(self) -> list[_Fate]:
         plan, trigger = self._plan, self._plan.trigger
-        if isinstance(trigger, Polling):
-            return [self._item(trigger, number, item) for number, item in enumerate(self._incoming.body)]
         if self._incoming.method == START:
             return [self._one(0, self._by_hand())]
+        if isinstance(trigger, Polling):
+            return [self._item(trigger, number, item) for number, item in enumerate(self._incoming.body)]
         if self._incoming.method == SCHEDULE:
             return list(self._moments())
         try:

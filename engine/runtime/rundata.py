@@ -10,7 +10,7 @@ from engine.sdk import jsontext
 from engine.sdk.clock import iso
 from engine.sdk.errors import EngineError
 from engine.store.ids import show
-from engine.store.records import Past, Run
+from engine.store.records import Past, Receipt, Run
 
 #: the method of a receipt that somebody's start made; its body is the inputs
 START = "START"
@@ -39,7 +39,9 @@ def opening(plan: Scenario, event: Any, request: dict[str, Any]) -> dict[str, An
     by_hand = request["method"] == START
     found = {"trigger": None if by_hand else event, "request": request}
     if plan.inputs.fields:
-        found["inputs"] = event if by_hand else plan.inputs.defaults
+        # of a file that was edited since, inputs that it declares anew have their defaults
+        given = event if by_hand and isinstance(event, dict) else {}
+        found["inputs"] = {**plan.inputs.defaults, **given}
     return found
 
 
@@ -55,13 +57,18 @@ def is_json(content_type: str) -> bool:
     return kind == "application/json" or kind.endswith("+json")
 
 
-def past_data(run: Run, past: Past, plan: Scenario) -> dict[str, Any]:
-    """The names of a stored run. Raises ``EventGone``."""
+def past_event(run: Run, past: Past) -> tuple[Receipt, Any]:
+    """The receipt of a stored run, and the event that is its own. Raises ``EventGone``."""
     receipt, delivery = past.receipt, past.delivery
     if receipt is None or delivery is None:
         raise EventGone(f"the receipt of run {show(run.id)} is not in the store")
-    trigger = jsontext.loads(delivery.event if delivery.event is not None else receipt.body)
+    return receipt, jsontext.loads(delivery.event if delivery.event is not None else receipt.body)
+
+
+def past_data(run: Run, past: Past, plan: Scenario) -> dict[str, Any]:
+    """The names of a stored run. Raises ``EventGone``."""
+    receipt, event = past_event(run, past)
     request = request_name(
         receipt.method, jsontext.loads(receipt.headers), jsontext.loads(receipt.query), receipt.received_at
     )
-    return names(run, opening(plan, trigger, request))
+    return names(run, opening(plan, event, request))

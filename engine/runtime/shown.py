@@ -11,7 +11,7 @@ from typing import Any
 from engine.runtime.commands import choices, holds_of
 from engine.runtime.outcomes import HOLD_CODES
 from engine.runtime.redact import Redactor
-from engine.runtime.rundata import EventGone, past_data
+from engine.runtime.rundata import START, EventGone, past_event
 from engine.runtime.waiting import waits_for
 from engine.sdk import jsontext
 from engine.store.ids import show
@@ -88,11 +88,13 @@ def _attempt(row: Record | EffectRecord, redactor: Redactor) -> dict[str, Any]:
 
 
 def context(run: Run, past: Past, rows: Sequence[Record | EffectRecord], redactor: Redactor) -> dict[str, Any]:
-    """The data that the run's steps could see: its event, and the outputs of the steps that ended, the last ones."""
+    """What the run's steps could see: its event or its inputs, and the outputs of the last steps that ended."""
+    event, by_hand = None, False
     try:
-        data = past_data(run, past)
+        receipt, event = past_event(run, past)
+        by_hand = receipt.method == START
     except EventGone:
-        data = {}
+        pass  # pruned or erased; what is left is shown
     outputs: dict[str, Any] = {}
     for row in rows:
         if row.output is not None and (isinstance(row, EffectRecord) or row.kind == "call"):
@@ -101,7 +103,7 @@ def context(run: Run, past: Past, rows: Sequence[Record | EffectRecord], redacto
             outputs[path] = row.output
     kept = dict(list(outputs.items())[-STEPS:])
     return {
-        "trigger": bounded(redactor.json(data.get("trigger"))),
+        ("inputs" if by_hand else "trigger"): bounded(redactor.json(event)),
         "steps": {path: _value(text, redactor) for path, text in kept.items()},
         "left_out": len(outputs) - len(kept),
     }

@@ -7,10 +7,19 @@ from typing import Any
 
 import pytest
 
+from engine.runtime.catalog import Catalog
+from engine.runtime.commands import Choice, held_run
+from engine.runtime.current import current_version
+from engine.runtime.redact import Redactor
+from engine.runtime.shown import shown
 from engine.runtime.starts import BadKey, KeyReused, NotStartable, UnknownScenario
 from engine.scenario.inputs import BadInputs
+from engine.sdk import errors
 from engine.store.records import ReceiptFilter, RunFilter
 from engine.testing import CrashAt, Harness
+from tests.runtime import polls
+from tests.runtime.core import Script, resumed
+from tests.support.shop import registry
 
 SOURCE = """
 scenario: welcome
@@ -127,3 +136,43 @@ async def test_events_bring_defaults_and_a_start_passes_the_triggers_filter() ->
             harness.clock.jump(3600)
             accepted = await harness.tick()
         assert (await harness.result(accepted[0].runs[0])).output == 2
+
+
+async def test_a_polling_scenario_with_inputs_can_be_started_too() -> None:
+    source = """
+scenario: s
+inputs: {depth: {type: integer, default: 2}}
+trigger: {module: polled.by_time}
+steps:
+  - stop: success
+    output: ["${{ inputs.depth }}", "${{ trigger }}"]
+"""
+    async with Harness([source], registry=polls.registry()) as harness:
+        assert (await harness.begin(depth=5)).output == [5, None]
+
+
+async def test_a_held_start_shows_its_inputs_and_goes_on_under_the_corrected_file() -> None:
+    source = """
+scenario: s
+inputs: {amount: integer}
+steps:
+  - id: charge
+    module: shop.charge
+    with: {amount: "${{ inputs.amount }}"}
+    on_error: hold
+"""
+    charge = Script(errors.DataError("not like this", refused=True), {"id": 7})
+    async with Harness([source], registry=registry(), doubles={"shop.charge": charge}) as harness:
+        run = (await harness.begin(amount=5)).run
+        about = await shown(harness.store, run, Redactor())
+        assert about["context"]["inputs"] == {"amount": 5}
+        corrected = source.replace("integer}", "integer, unit: {type: string, default: EUR}}").replace(
+            ' }}"}', ' }}", unit: "${{ inputs.unit }}"}'
+        )
+        harness.plans[:] = [harness._load(corrected, 0)]
+        await harness.restart()
+        catalog = Catalog(harness.plans, registry(), harness.store, harness.clock)
+        held = await held_run(harness.store, run.id)
+        version = await current_version(harness.store, catalog, harness.clock, held, Choice.AGAIN)
+        assert (await resumed(harness, run.id, Choice.AGAIN, version=version)).state == "succeeded"
+        assert charge.configs == [{"amount": 5}, {"amount": 5, "unit": "EUR"}]
