@@ -200,9 +200,9 @@ class Harness:
             self.plans, self.store, self._runner, self.intake, self._new_pages(), self.clock, faults=self.faults
         )
         self.timekeeper = Timekeeper(self.plans, self.store, self._runner, self.intake, self.clock, faults=self.faults)
-        await self.timekeeper.prepare()
         self.starts = Starts(catalog, self.intake, self.store, self.clock)
         self.watch = self._new_watch()
+        await self.timekeeper.prepare()
 
     def _new_watch(self) -> Watch:
         assert self._runner is not None

@@ -410,6 +410,8 @@ async def live(harness: Harness, act: str, seconds: int) -> None:
         death.cancel()
         await asyncio.gather(looking, death, return_exceptions=True)
         await harness.restart()
+        # one that is taken over again and again is held as poison, which is not what this is about
+        await harness.rest()
     else:
         harness.clock.jump(seconds)
     await harness.tick()
