@@ -190,3 +190,37 @@ def test_every_state_can_be_asked_for_and_has_a_colour(shop: Shop) -> None:
     for state in State:
         assert shop.engine("runs", "--state", str(state)).exit_code == 0
         assert coloured(state) != str(state)
+
+
+def test_a_command_on_many_that_is_killed_is_given_again(shop: Shop, start: Callable[..., Program]) -> None:
+    """A real process over a real file: each run gets the word once, and nothing is sent twice."""
+    number = 300
+    module = shop.root / "modules" / "shop.py"
+    text = module.read_text().replace('calls("send")', 'calls("send:" + call.config["to"])')
+    several = 'return [Event(body=one, subject=one["email"]) for one in delivery.body["orders"]]'
+    module.write_text(text.replace('return [Event(body=delivery.body, subject=delivery.body.get("email"))]', several))
+    shop.write(SCENARIO, (shop.root / SCENARIO).read_text().replace("  with: {kind: order}\n", ""))
+    with_hold(shop)
+    orders = [{"mode": "refused", "email": f"{n}@example.com"} for n in range(number)]
+    shop.engine("run", SCENARIO, "--event", shop.event(orders=orders))
+    assert shop.json("runs")["counts"] == {"held": number}
+    shop.write("calls.txt", "")
+    mend(shop)
+    program = start("runs", "resume", "--held", "--send-again", "--yes")
+    assert program.process.stderr is not None
+    while b"so far" not in (line := program.process.stderr.readline()):
+        assert line, "it ended before it said how far it was"
+    program.end(signal.SIGKILL)
+    left = shop.json("runs")["counts"].get("held", 0)
+    assert left < number
+    document = shop.json("runs", "resume", "--held", "--send-again", "--yes")
+    assert len(document["done"]) + len(document["refused"]) == left
+    # what was under way when the process died is not known, and waits for a person; nothing is left without a word
+    runs = shop.json("runs", "--limit", str(number))["runs"]
+    assert {hold["code"] for run in runs for hold in run["holds"]} <= {"unknown"}
+    [file] = shop.root.rglob(STORE_FILE)
+    with closing(sqlite3.connect(file)) as db:
+        words = db.execute("select count(*) from journal where kind = 'settled' group by run_id").fetchall()
+    assert words == [(1,)] * number
+    sent = (shop.root / "calls.txt").read_text().split()
+    assert len(sent) == len(set(sent))

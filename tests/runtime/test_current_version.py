@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from engine.runtime.catalog import Catalog
-from engine.runtime.commands import Choice, held_run, retry
+from engine.runtime.commands import Choice, held_run, resume, retry
 from engine.runtime.current import DoesNotFit, current_version
 from engine.sdk import errors
 from engine.store.changes import AddRecord
-from engine.testing import Harness, RunResult
+from engine.testing import CrashAt, Harness, RunResult
 from tests.runtime.core import Script, resumed, shop
 from tests.support.shop import registry, scenario
 
@@ -234,3 +235,30 @@ async def test_without_another_file_there_is_nothing_to_change() -> None:
             await current_version(
                 harness.store, Catalog([], registry(), harness.store, harness.clock), harness.clock, run, Choice.AGAIN
             )
+
+
+@pytest.mark.parametrize("point", ["store.begin", "store.commit", "store.committed"])
+async def test_a_process_that_dies_over_the_word_has_changed_all_or_nothing(point: str) -> None:
+    harness, doubles = wrong(REFUSED, {"id": 7})
+    async with harness:
+        run_id = (await harness.run({"n": 1})).run.id
+        catalog = await corrected(harness, STEPS.replace("{amount: ", "{cents: "))
+        run = await held_run(harness.store, run_id)
+        version = await current_version(harness.store, catalog, harness.clock, run, Choice.AGAIN)
+        faults = CrashAt()
+        await harness.restart(faults)
+        faults.point, faults.nth, faults.hits = point, 1, {}
+        word = resume(harness.store, run_id, Choice.AGAIN, harness.clock.time(), version=version)
+        life, death = asyncio.ensure_future(word), asyncio.ensure_future(faults.death())
+        await asyncio.wait({life, death}, return_when=asyncio.FIRST_COMPLETED)
+        life.cancel()
+        death.cancel()
+        await asyncio.gather(life, death, return_exceptions=True)
+        assert faults.crashed
+        await harness.restart()
+        result = await harness.result(run_id)
+        if result.state == "held":
+            assert (result.run.version, [r for r in result.records if r.kind == "settled"]) == (run.version, [])
+            result = await resumed(harness, run_id, Choice.AGAIN, version=version)
+        assert (result.state, result.run.version) == ("succeeded", version)
+        assert doubles["shop.charge"].configs == [{"amount": 2}, {"cents": 2}]

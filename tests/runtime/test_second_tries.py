@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.runtime.commands import Choice
+from engine.scenario.schedules import SCHEDULES
 from engine.sdk import errors, jsontext
 from engine.store.records import EffectState
 from engine.testing import CrashAt, Harness, RunResult
@@ -64,6 +65,33 @@ async def test_one_that_succeeds_meanwhile_is_over() -> None:
         run_id = (await harness.run({"n": 1})).run.id
         assert (await after(harness, run_id, 60)).state == "succeeded"
         assert script.count == 2
+
+
+@pytest.mark.parametrize("default", [(), (7200.0,)])
+async def test_a_step_s_own_schedule_goes_before_the_project_s(default: tuple[float, ...]) -> None:
+    script = Script(REFUSED, REFUSED, {"id": 7})
+    steps = STEPS.replace("on_error: hold", "on_error: {hold: {retry: [30s, 5m]}}")
+    async with shop(steps, {"shop.charge": script}, held_retry=default) as harness:
+        result = await harness.run({"n": 1})
+        assert (result.run.due_at, result.holds[0]["of"]) == (harness.clock.time() + 30, 2)
+        result = await after(harness, result.run.id, 30)
+        assert (result.run.due_at, result.holds[0]["tries"]) == (harness.clock.time() + 300, 1)
+        assert (await after(harness, result.run.id, 300)).state == "succeeded"
+
+
+async def test_a_schedule_by_name_is_the_one_that_authors_know() -> None:
+    script = Script(REFUSED)
+    steps = STEPS.replace("on_error: hold", "on_error: {hold: {retry: integrator}}")
+    async with shop(steps, {"shop.charge": script}) as harness:
+        run_id, began = (await harness.run({"n": 1})).run.id, harness.clock.time()
+        at = []
+        for _ in SCHEDULES["integrator"]:
+            due = (await harness.look(run_id)).run.due_at
+            assert due is not None
+            at.append(round((due - began) / 60))
+            await harness.clock.advance(due - harness.clock.time())
+        assert at == [1, 11, 21, 51, 81, 111, 291, 471]
+        assert ((await harness.look(run_id)).run.due_at, script.count) == (None, 9)
 
 
 async def test_what_may_have_happened_is_never_tried_by_a_schedule() -> None:
