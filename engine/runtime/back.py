@@ -91,8 +91,8 @@ class Past:
                 self._again.add((path, attempt + 1))
             raise
 
-    async def sleep_until(self, due: float) -> None:
-        if due > self._effects.now():
+    async def pause(self, key: str, due: float) -> None:
+        if not self._effects.remembers(f"{key}@woke"):
             raise CutOff
 
     async def rest(self, path: str, due: Callable[[], float]) -> None:

@@ -66,7 +66,7 @@ class DurableEffects:
         observer: Observer | None = None,
         faults: Faults = NO_FAULTS,
         suspend: Callable[[float], None] = lambda _due: None,
-        approvals: Mapping[str, int] | None = None,
+        approvals: Mapping[str, str] | None = None,
         links: Links | None = None,
         sources: EventSources | None = None,
     ) -> None:
@@ -175,11 +175,7 @@ class DurableEffects:
             # a row of its own, because a branch at its side may go on long without writing one
             record = self.new_record(key, "sleep", {"due": due()})
             self._store.ride(AddRecord(record), owner=self._owner)
-        if self.decided(f"{path}@woke"):
-            # the clock may have been set back since
-            return
-        await self.sleep_until(_value(record.output)["due"])
-        self.decide(f"{path}@woke", lambda: True)
+        await self.pause(path, _value(record.output)["due"])
 
     def new_record(self, key: str, kind: str, output: Any) -> Record:
         """A journal row of a wait, with the decisions made before it; the caller stores it."""
@@ -209,6 +205,13 @@ class DurableEffects:
             yield
         finally:
             self._waits.remove(due)
+
+    async def pause(self, key: str, due: float) -> None:
+        woke = f"{key}@woke"
+        # the clock may have been set back since
+        if not self.decided(woke):
+            await self.sleep_until(due)
+            self.decide(woke, lambda: True)
 
     async def sleep_until(self, due: float) -> None:
         wait = due - self._clock.time()

@@ -129,8 +129,8 @@ class Effects(Protocol):
         """How a wait ended, as the journal has it; one that has not ended is waited for no more."""
         ...
 
-    async def sleep_until(self, due: float) -> None:
-        """Wait; the run may leave memory meanwhile."""
+    async def pause(self, key: str, due: float) -> None:
+        """Wait until a moment, and do not wait again for what has come; the run may leave memory meanwhile."""
         ...
 
     def timeout(self, seconds: float) -> Any:

@@ -19,6 +19,7 @@ from typing import Any
 from engine.runtime.back import ROLLBACK, Back, Done, roll_back
 from engine.runtime.effects import Effects
 from engine.runtime.handling import cleaned, handle
+from engine.runtime.journal import attempt_key
 from engine.runtime.loops import foreach
 from engine.runtime.outcomes import (
     CutOff,
@@ -248,7 +249,7 @@ class Interpreter:
                     wait = step.retry.wait(tries, self.effects.chance(f"{path}#{attempt}"), failure.retry_after)
                     due = self.effects.failed_at(path, attempt) + wait
                     self.effects.retrying(step, path, attempt, self._placed(failure, step), due)
-                    await self.effects.sleep_until(due)
+                    await self.effects.pause(attempt_key(path, attempt), due)
                     continue
                 verdict = self.effects.verdict(path, attempt)
             if verdict is None:

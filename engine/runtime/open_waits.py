@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from engine.runtime.effects import Ask, Reply
 from engine.runtime.event_sources import EventSources
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.outcomes import Failed, Outcome, Succeeded, Waiting
+from engine.scenario.approvals import ITEM
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.errors import StoreError
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 NEVER = math.inf
 #: random bytes of an approval's link: 192 bits
 TOKEN_BYTES = 24
+#: what the paths of an ``on_failure`` begin with, and those of a later one of the same run
+FAILED = "on_failure/"
+_FAILED_AGAIN = re.compile(r"on_failure\[.*?@\d+\]/")
 #: kind of the journal row of a wait that is open
 WAITING = "waiting"
 
@@ -62,7 +67,7 @@ class Links:
 class OpenWaits:
     """The waits of one run in memory.
 
-    :param approvals: the plan's steps that ask for approval, and how many loops each is in.
+    :param approvals: the paths of the plan's steps that ask for approval, by id.
     """
 
     def __init__(
@@ -72,7 +77,7 @@ class OpenWaits:
         store: Store,
         clock: Clock,
         faults: Faults,
-        approvals: Mapping[str, int],
+        approvals: Mapping[str, str],
         links: Links,
         sources: EventSources | None,
     ) -> None:
@@ -201,13 +206,19 @@ class OpenWaits:
 
     def link(self, path: str, step: str) -> str | None:
         """The link to the approval that a step asks for, as seen from another step; None: there is no such step."""
-        loops = self._approvals.get(step)
-        if loops is None:
+        pattern = self._approvals.get(step)
+        if pattern is None:
             return None
-        around = path.split("]/")[:-1]
-        if len(around) < loops:
-            return None
-        return self._link("".join(f"{loop}]/" for loop in around[:loops]) + step)[1]
+        if pattern.startswith(FAILED) and (again := _FAILED_AGAIN.match(path)):
+            pattern = again[0] + pattern.removeprefix(FAILED)
+        found, *inside = pattern.split(ITEM)
+        for part in inside:
+            # the item that the other step is at
+            end = path.find("]/", len(found)) + 2
+            if not path.startswith(f"{found}[") or end < 2:
+                return None
+            found = path[:end] + part
+        return self._link(found)[1]
 
     def _link(self, path: str) -> tuple[str, str]:
         """Token and address of an approval, decided once. The address rides along with what is recorded next."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.plugins import Registry
 from engine.scenario import types
+from engine.scenario.approvals import approval_paths
 from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError
 from engine.scenario.expect import read_expect
 from engine.scenario.expressions import Expression
@@ -185,7 +186,7 @@ class _Loader:
             rate=ordering.rate,
             priority=ordering.priority,
             events=tuple(self._steps.waits.events),
-            approvals=self._steps.waits.approvals,
+            approvals=approval_paths(steps, on_failure),
         )
 
     def _name(self) -> tuple[str, Place]:

@@ -394,7 +394,7 @@ class Scenario:
     :param priority: ``high``, ``normal`` or ``low``: its share of the room where runs of several scenarios wait.
     :param expect: None: silence is nothing to tell of.
     :param events: what its steps wait for that comes over webhooks.
-    :param approvals: the steps that ask for approval, and how many loops each is in.
+    :param approvals: the paths of the steps that ask for approval, by id; see ``approvals.approval_paths``.
     """
 
     name: str
@@ -421,4 +421,4 @@ class Scenario:
     priority: str = "normal"
     expect: Expect | None = None
     events: tuple[EventWait, ...] = ()
-    approvals: Mapping[str, int] = field(default_factory=dict)
+    approvals: Mapping[str, str] = field(default_factory=dict)

@@ -58,14 +58,14 @@ class Names:
     :param steps: schema of the output by step id; these names are known too.
     :param absent: why a name that exists in the scenario cannot be used here.
     :param guards: texts of the conditions that are true here.
-    :param approvals: the steps that ask for approval, and how many loops each is in.
+    :param approvals: ids of the steps that ask for approval.
     """
 
     known: Mapping[str, Schema]
     steps: Mapping[str, Schema] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
     guards: tuple[str, ...] = ()
-    approvals: Mapping[str, int] = field(default_factory=dict)
+    approvals: tuple[str, ...] = ()
 
     def lookup(self, name: str) -> Schema | None:
         if name == "steps":

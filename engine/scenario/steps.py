@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.scenario import types
+from engine.scenario.approvals import approvals_within
 from engine.scenario.config import check_config, config_validator
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import Expression, Template
@@ -111,8 +112,8 @@ class StepReader:
     ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
         """The scenario's own list of steps, and that of its ``on_failure``."""
         self._collect_ids(node, on_failure)
-        self.waits.approvals = {**dict(approvals_within(node)), **dict(approvals_within(on_failure))}
-        scope = _Scope(replace(names, approvals=self.waits.approvals), {}, defaults)
+        approvals = (*approvals_within(node), *approvals_within(on_failure))
+        scope = _Scope(replace(names, approvals=approvals), {}, defaults)
         steps = self._list(node, scope, "")
         self._undoing.finish()
         return steps, self._aside(on_failure, scope, "on_failure", error=True)
@@ -459,16 +460,3 @@ def steps_within(node: Node | None) -> Iterator[Mapping]:
                 yield item
                 for key in ("steps", "else", "on_error", "finally", "undo", "on_timeout"):
                     yield from steps_within(item.get(key))
-
-
-def approvals_within(node: Node | None, loops: int = 0) -> Iterator[tuple[str, int]]:
-    """Ids of the steps that ask for approval, and how many loops each is in."""
-    for step in node.items if isinstance(node, Sequence) else ():
-        if not isinstance(step, Mapping):
-            continue
-        waits, name = step.get("wait_for"), step.get("id")
-        if isinstance(waits, Mapping) and waits.get("approval") is not None and isinstance(name, Scalar):
-            yield name.text, loops
-        inside = loops + (step.get("foreach") is not None)
-        for _, value in step.entries:
-            yield from approvals_within(value, inside)

@@ -44,7 +44,6 @@ _KINDS = "one of `signal`, `approval`, `webhook`, `module`"
 class WaitReader:
     """Reads them and notes what is wrong with them.
 
-    :param approvals: the file's steps that ask for approval, and how many loops each is in.
     :param events: what the steps read so far wait for that comes over webhooks.
     """
 
@@ -54,7 +53,6 @@ class WaitReader:
         self._values = values
         self._policies = policies
         self._reader = Reader(report)
-        self.approvals: dict[str, int] = {}
         self.events: list[EventWait] = []
 
     def sleep(self, node: Mapping, common: dict[str, Any], names: Names) -> SleepStep | None:

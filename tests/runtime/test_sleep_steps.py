@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from engine.sdk import errors
+from engine.store.changes import MoveRun
 from engine.testing import CrashAt, Harness
 from tests.runtime.core import Script, shop
 
@@ -25,6 +28,7 @@ SIDE_BY_SIDE = """
       module: shop.charge
       with: {n: "${{ item }}"}
 """
+HOUR = 3600.0
 START = "2024-03-05T09:00:00Z"
 
 
@@ -126,3 +130,68 @@ async def test_a_crash_around_a_sleep_changes_nothing(point: str, nth: int) -> N
     assert (await harness.result(result.run.id)).state == "succeeded"
     assert script.count == 1
     await harness.stop()
+
+
+RETRY = """
+- id: got
+  module: shop.get
+  with: {}
+  retry: {attempts: 2, from: 1h, jitter: 0}
+- sleep: 3h
+- id: send
+  module: shop.charge
+  with: {}
+"""
+
+
+async def test_a_wait_for_the_next_try_is_not_waited_for_again_when_the_clock_is_set_back() -> None:
+    get = Script(errors.ConnectionError("down", refused=True), {})
+    async with shop(RETRY, {"shop.get": get, "shop.charge": Script({})}) as harness:
+        run_id = (await harness.run({})).run.id
+        await harness.clock.advance(HOUR)
+        result = await harness.result(run_id)
+        due = result.run.due_at
+        assert (result.state, get.count) == ("sleeping", 2)
+        # the run is walked again for whatever reason, when the clock is before the second try
+        harness.clock.jump(-HOUR - 60)
+        await harness.store.put(MoveRun(run_id, ("sleeping",), "queued", harness.clock.time()))
+        await harness.restart()
+        result = await harness.result(run_id)
+        assert (result.state, result.run.due_at, get.count) == ("sleeping", due, 2)
+
+
+UNDONE = """
+- id: paid
+  module: shop.pay
+  with: {}
+  retry: {attempts: 2, from: 1h, jitter: 0}
+  undo:
+    - id: back
+      module: shop.put
+      with: {}
+- id: wrong
+  module: shop.charge
+  with: {}
+  on_error: rollback
+"""
+
+
+async def test_what_a_second_try_did_is_undone_when_the_clock_was_set_back_since() -> None:
+    pay, put = Script(errors.ConnectionError("down", refused=True), {}), Script({})
+    async with shop(
+        UNDONE, {"shop.pay": pay, "shop.put": put, "shop.charge": wrong_and_back(lambda: harness)}
+    ) as harness:
+        run_id = (await harness.run({})).run.id
+        await harness.clock.advance(HOUR)
+        assert (await harness.result(run_id)).state == "failed"
+        assert (pay.count, put.count) == (2, 1)
+
+
+def wrong_and_back(harness: Callable[[], Harness]) -> Callable[[Any], Any]:
+    """Fails, after the clock was set back."""
+
+    def charge(_config: Any) -> Any:
+        harness().clock.jump(-HOUR - 60)
+        raise errors.DataError("no", refused=True)
+
+    return charge

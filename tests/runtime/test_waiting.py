@@ -13,7 +13,7 @@ from engine.sdk import errors, jsontext
 from engine.store.records import DeliveryState
 from engine.store.waits import WaitState
 from engine.testing import Harness
-from tests.runtime.core import Script, shop
+from tests.runtime.core import Script, shop, with_head
 
 SIGNAL = """
 - id: stock
@@ -320,6 +320,77 @@ async def test_links_inside_a_loop_lead_to_the_items_own_question() -> None:
         await harness.approve(run_id, step="all[1]/ok", yes=False)
         result = await harness.approve(run_id, step="all[0]/ok")
         assert result.output == [True, False]
+
+
+ASIDE = """
+- id: all
+  foreach: ${{ ['a', 'b'] }}
+  steps:
+    - id: pay
+      module: shop.pay
+      with: {item: "${{ item }}"}
+      on_error:
+        - id: mail
+          module: shop.charge
+          with: {link: "${{ approval_link('ok') }}"}
+        - id: ok
+          wait_for: {approval: "Pay ${{ item }} by hand?"}
+      finally:
+        - if: ${{ item == 'b' }}
+          steps:
+            - id: sure
+              wait_for: {approval: Sure?}
+"""
+
+
+async def test_links_lead_to_questions_of_handlers_and_of_cleaning_up() -> None:
+    mail, pay = Script({}), Script(errors.DataError("no", refused=True), {})
+    async with shop(ASIDE, {"shop.charge": mail, "shop.pay": pay}) as harness:
+        run_id = (await harness.run({})).run.id
+        [wait] = await harness.store.waits.of_run(run_id)
+        assert (wait.key, wait.state) == ("all[0]/pay!handler/ok#1", WaitState.OPEN)
+        assert mail.configs[0]["link"].endswith(wait.token or "?")
+        result = await harness.approve(run_id)
+        [wait] = [wait for wait in await harness.store.waits.of_run(run_id) if wait.state is WaitState.OPEN]
+        assert (result.state, wait.key) == ("waiting", "all[1]/pay!finally/sure#1")
+        assert (await harness.approve(run_id)).state == "succeeded"
+
+
+ABOUT_TO_UNDO = """
+- id: pay
+  module: shop.pay
+  with: {link: "${{ approval_link('sure') }}"}
+  undo:
+    - id: sure
+      wait_for: {approval: Take it back?, timeout: 1h}
+      on_timeout:
+        - set: {late: true}
+    - id: back
+      module: shop.put
+      with: {}
+- id: wrong
+  module: shop.charge
+  with: {link: "${{ approval_link('told') }}"}
+  on_error: rollback
+"""
+TOLD = """
+on_failure:
+  - id: told
+    wait_for: {approval: Have you seen it?}
+"""
+
+
+async def test_links_lead_to_questions_of_undoing_and_of_failing() -> None:
+    pay, wrong = Script({}), Script(errors.DataError("no", refused=True))
+    doubles = {"shop.pay": pay, "shop.charge": wrong, "shop.put": Script({})}
+    async with with_head(TOLD, ABOUT_TO_UNDO, doubles) as harness:
+        run_id = (await harness.run({})).run.id
+        links = {pay.configs[0]["link"]: "undo/pay/sure#1", wrong.configs[0]["link"]: "on_failure/told#1"}
+        for link, key in links.items():
+            [wait] = [wait for wait in await harness.store.waits.of_run(run_id) if wait.state is WaitState.OPEN]
+            assert (wait.key, link.endswith(wait.token or "?")) == (key, True)
+            result = await harness.approve(run_id)
+        assert result.state == "failed"
 
 
 # ---------------------------------------------------------------------- events
