@@ -13,7 +13,7 @@ from engine.scenario.durations import EXAMPLES, parse_duration
 from engine.scenario.expressions import Expression
 from engine.scenario.keys import Reader, check_keys
 from engine.scenario.nodes import Mapping, Node, Scalar
-from engine.scenario.plan import DebounceRule, DedupeRule, LaneRule, SleepStep, StartRate, Step
+from engine.scenario.plan import DebounceRule, DedupeRule, LaneRule, SleepStep, StartRate, Step, WaitStep
 from engine.scenario.policies import Policies
 from engine.scenario.references import Names
 from engine.scenario.report import Report
@@ -192,9 +192,11 @@ def warn_of_waits(lane: LaneRule | None, steps: Iterable[Step], report: Report) 
         seconds = 0.0
         if isinstance(step, SleepStep) and step.time.literal and not step.until:
             seconds = parse_duration(str(step.time.evaluate({}))) or 0.0
+        elif isinstance(step, WaitStep):
+            seconds = LONG_WAIT if step.limit is None else step.limit
         if seconds >= LONG_WAIT:
             message = "while this run waits, all later ones of its key wait too"
             hint = "that may be meant; else `order_by: {key: …, waiting: release}` lets them pass"
             report.add("key-waits", message, step.place, hint)
-        inner = getattr(step, "steps", ()) + getattr(step, "otherwise", ())
+        inner = getattr(step, "steps", ()) + getattr(step, "otherwise", ()) + (getattr(step, "on_timeout", None) or ())
         warn_of_waits(lane, inner, report)

@@ -120,3 +120,10 @@ def test_a_long_wait_under_a_key_is_pointed_out() -> None:
     _, found = load(keys, nested)
     assert [text[:14] for text in found] == ["3:42 key-waits"]
     assert load('order_by: {key: "${{ trigger.email }}", waiting: release}', nested)[1] == []
+
+
+@pytest.mark.parametrize(("wait", "told"), [("timeout: 1m", 0), ("timeout: 2h", 1), (None, 1)])
+def test_a_wait_for_an_answer_under_a_key_is_pointed_out(wait: str | None, told: int) -> None:
+    signal = "signal: paid" if wait is None else f"signal: paid, {wait}"
+    _, found = load("order_by: ${{ trigger.email }}", f"[{{id: paid, wait_for: {{{signal}}}}}]")
+    assert [text.partition(" ")[2][:9] for text in found] == ["key-waits"] * told
