@@ -20,6 +20,7 @@ from engine.runtime.callers import Attempt, Caller
 from engine.runtime.catalog import Catalog
 from engine.runtime.commands import Choice, CommandRefused, about_a_call, holds_of
 from engine.runtime.durable import DurableEffects
+from engine.runtime.effects import Ask, Reply
 from engine.runtime.interpreter import Interpreter
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.outcomes import UnknownOutcome
@@ -129,6 +130,11 @@ class Rehearsal(DurableEffects):
         #: grows with everything that is asked
         self.steps = 0
         self._stops = stops
+
+    async def wait(self, path: str, ask: Callable[[], Ask]) -> Reply:
+        self.steps += 1
+        reply = self.replied(path)
+        return await _never() if reply is None else reply
 
     async def call(self, step: ModuleStep, path: str, attempt: int, config: Any) -> Any:
         self.steps += 1

@@ -262,3 +262,43 @@ async def test_a_process_that_dies_over_the_word_has_changed_all_or_nothing(poin
             result = await resumed(harness, run_id, Choice.AGAIN, version=version)
         assert (result.state, result.run.version) == ("succeeded", version)
         assert doubles["shop.charge"].configs == [{"amount": 2}, {"cents": 2}]
+
+
+WAITED = """
+- id: seen
+  wait_for: {signal: seen}
+- id: each
+  foreach: ${{ [1, 2] }}
+  concurrency: 2
+  steps:
+    - if: ${{ item == 1 }}
+      steps:
+        - id: later
+          wait_for: {signal: later}
+    - id: send
+      module: shop.charge
+      with: {n: "${{ item + SUMMAND }}"}
+      on_error: hold
+- id: last
+  wait_for: {signal: last}
+"""
+
+
+async def test_waits_are_answered_as_before_and_those_that_are_open_stay_so() -> None:
+    doubles = {"shop.charge": Script(REFUSED, {})}
+    async with shop(WAITED.replace("SUMMAND", "seen"), doubles) as harness:
+        run_id = (await harness.run({"n": 1})).run.id
+        assert await harness.signal("seen", data=5) == 1
+        await harness.clock.settle()
+        await harness.clock.advance(10)
+        assert await harness.signal("later") == 1
+        result = await harness.result(run_id)
+        assert result.state == "held"
+        with pytest.raises(DoesNotFit, match="does not come by it"):
+            await go_on(
+                harness, "- id: first\n  wait_for: {signal: first}\n" + WAITED.replace("SUMMAND", "seen"), run_id
+            )
+        result = await go_on(harness, WAITED.replace("SUMMAND", "seen + 1"), run_id)
+        assert (result.state, doubles["shop.charge"].configs[-1]) == ("waiting", {"n": 8})
+        assert await harness.signal("last") == 1
+        assert (await harness.result(run_id)).state == "succeeded"
