@@ -82,9 +82,9 @@ class MemoryStore(AlertsInMemory):
         """Begin to write what waits."""
         self._alive()
         self._loop = asyncio.get_running_loop()
-        self._ids = IdSource(
-            max((*self._tables.receipts, *self._tables.runs, *self._tables.alerts.alerts), default=0), self._clock.time
-        )
+        tables = self._tables
+        known = (tables.receipts, tables.runs, tables.alerts.alerts, tables.waiting.signals)
+        self._ids = IdSource(max((number for rows in known for number in rows), default=0), self._clock.time)
         if self._waiting:
             self._busy = True
             self._loop.call_soon(self._commit)

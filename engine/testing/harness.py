@@ -372,7 +372,9 @@ class Harness:
 
         :param keep: seconds for which it waits for a run, where none waits for it.
         """
-        sent = await answers.send_signal(self.store, self.runner, name, key or "", data, self.clock.time(), keep=keep)
+        sent = await answers.send_signal(
+            self.store, self.runner, name, key or "", data, self.clock.time(), keep=keep, faults=self.faults
+        )
         return sent.reached
 
     async def approve(
@@ -384,7 +386,8 @@ class Harness:
         :raises AnswerRefused: the run asks nothing, or it is not clear which step is meant.
         """
         wait = await answers.asked(self.store, run_id, step)
-        await answers.approve(self.store, self.runner, wait, self.clock.time(), yes=yes, comment=comment, by=by)
+        now = self.clock.time()
+        await answers.approve(self.store, self.runner, wait, now, yes=yes, comment=comment, by=by, faults=self.faults)
         return await self.result(run_id)
 
     async def crash(self, faults: CrashAt, *events: Any) -> list[RunResult]:

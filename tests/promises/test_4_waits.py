@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from engine.runtime.answers import AnswerRefused
+from engine.sdk.faults import SimulatedCrash
 from engine.store.records import RunFilter
 from engine.store.waits import WaitState
 from engine.testing import CrashAt, Harness
@@ -30,6 +32,14 @@ STEPS = """
 - stop: success
   output: ${{ stock }}
 """
+APPROVAL = STEPS.replace("signal: stock", "approval: Is it here?").replace(
+    "${{ stock }}", "${{ stock.approved && `7` }}"
+)
+EVENT = STEPS.replace(
+    "{signal: stock, timeout: 1h}",
+    "{module: shop.watch, match: '${{ event.order == trigger.order }}', timeout: 1h}",
+).replace("${{ stock }}", "${{ stock.count }}")
+KINDS = {"signal": STEPS, "approval": APPROVAL, "event": EVENT}
 SLEEP = "- sleep: 1h\n- id: after\n  module: shop.charge\n  with: {n: 3}\n"
 #: where a process can die around a wait, an answer and a timeout
 POINTS = [
@@ -44,6 +54,14 @@ POINTS = [
     ("run.moved", 2),
     ("run.claiming", 1),
     ("run.taken", 1),
+]
+
+
+#: those of an answer, whatever it is
+ANSWERED = [
+    *[(point, 1) for point in ("wait.opening", "wait.opened", "wait.answering", "wait.answered", "run.claiming")],
+    *[(point, 2) for point in ("receipt.taken", "receipt.accepted", "run.moved", "run.taken")],
+    *[("store.commit", nth) for nth in (3, 4, 5, 6)],
 ]
 
 
@@ -67,22 +85,40 @@ async def waiting(new_harness: NewHarness, **options: Any) -> tuple[Harness, Ven
     return harness, vendor, run_id
 
 
-async def lived(new_harness: NewHarness, point: str, nth: int, answer: str) -> tuple[Harness, Vendor, bool]:
+async def answers(harness: Harness, kind: str) -> int:
+    """Answer what the run waits for; gives how many runs that has reached, as whoever answers is told."""
+    if kind == "signal":
+        return await harness.signal("stock", data=7)
+    if kind == "event":
+        event = {"order": 5, "count": 7}
+        accepted = await harness.send(event, to="nobody", webhook=f"scenario:{harness.plans[0].name}")
+        return sum(delivery.run_id is not None for delivery in accepted.deliveries)
+    [run] = await harness.store.runs(RunFilter())
+    try:
+        await harness.approve(run.id)
+    except AnswerRefused:
+        return 0
+    return 1
+
+
+async def lived(
+    new_harness: NewHarness, point: str, nth: int, answer: str, kind: str = "signal"
+) -> tuple[Harness, Vendor, bool]:
     """One run that dies somewhere, is answered or not, and is brought to its end by the next process.
 
-    :param answer: ``before``: the signal is sent in the life that dies; ``after``: in the next; ``never``.
-    :returns: also whether a signal has said that it reached the run.
+    :param answer: ``before``: in the life that dies; ``after``: in the next; ``never``.
+    :returns: also whether whoever answered was told that it reached the run.
     """
     vendor, faults, told = Vendor(), CrashAt(point, nth), 0
-    harness = new_harness(scenario(STEPS), doubles={"shop.charge": vendor.charge}, faults=faults)
+    harness = new_harness(scenario(KINDS[kind]), doubles={"shop.charge": vendor.charge}, faults=faults)
 
     async def live() -> None:
         nonlocal told
         await harness.start()
-        await harness.send({})
+        await harness.send({"order": 5})
         await settle(harness)
         if answer == "before":
-            told += await harness.signal("stock", data=7)
+            told += await answers(harness, kind)
             await settle(harness)
         if answer == "never":
             harness.clock.jump(HOUR)
@@ -91,8 +127,8 @@ async def lived(new_harness: NewHarness, point: str, nth: int, answer: str) -> t
     await until_death(live(), faults)
     await harness.restart()
     await settle(harness)
-    if answer != "never" and not told:
-        told += await harness.signal("stock", data=7)
+    if answer != "never" and not told and await harness.store.runs(RunFilter()):
+        told += await answers(harness, kind)
         await settle(harness)
     harness.clock.jump(2 * HOUR)
     await over(harness)
@@ -132,6 +168,34 @@ async def test_a_wait_ends_once_wherever_the_process_dies(
 ) -> None:
     harness, vendor, told = await lived(new_harness, point, nth, answer)
     await assert_ended_once(harness, vendor, told)
+    await harness.stop()
+
+
+@pytest.mark.parametrize("answer", ["before", "after"])
+@pytest.mark.parametrize("kind", ["approval", "event"])
+@pytest.mark.parametrize(("point", "nth"), ANSWERED)
+async def test_a_persons_word_and_an_event_end_a_wait_once_too(
+    new_harness: NewHarness, point: str, nth: int, kind: str, answer: str
+) -> None:
+    harness, vendor, told = await lived(new_harness, point, nth, answer, kind)
+    await assert_ended_once(harness, vendor, told)
+    await harness.stop()
+
+
+@pytest.mark.parametrize("point", ["wait.answering", "wait.answered"])
+@pytest.mark.parametrize("kind", ["signal", "approval"])
+async def test_who_answers_can_die_at_it(new_harness: NewHarness, point: str, kind: str) -> None:
+    faults = CrashAt(point)
+    harness = new_harness(scenario(KINDS[kind]), doubles={"shop.charge": Vendor().charge}, faults=faults)
+    await harness.start()
+    run_id = (await harness.run({"order": 5})).run.id
+    with pytest.raises(SimulatedCrash):
+        await answers(harness, kind)
+    assert faults.crashed
+    await harness.restart()
+    await settle(harness)
+    state = (await harness.look(run_id)).state
+    assert state == ("waiting" if point == "wait.answering" else "succeeded")
     await harness.stop()
 
 
@@ -180,6 +244,21 @@ async def two_answers(new_harness: NewHarness) -> tuple[Harness, list[int], Any]
 async def test_of_two_answers_one_counts_and_the_other_is_told_so(new_harness: NewHarness) -> None:
     harness, told, output = await two_answers(new_harness)
     assert (told, output) == ([1, 0], 7)
+    await harness.stop()
+
+
+async def test_two_signals_are_two_over_a_restart_in_the_same_moment(new_harness: NewHarness) -> None:
+    harness, _, _ = await waiting(new_harness)
+    assert await harness.signal("stock", data=7) == 1
+    await settle(harness)
+    await harness.restart()
+    assert await harness.signal("stock", data=8) == 0
+    run_id = (await harness.run({})).run.id
+    assert (await harness.look(run_id)).state == "waiting"
+    await harness.restart()
+    assert await harness.signal("stock", data=9) == 1
+    await settle(harness)
+    assert (await harness.look(run_id)).output == 9
     await harness.stop()
 
 

@@ -119,7 +119,7 @@ insert or replace into proofs(id, at) values(1, ?);
 -- name: largest_id
 -- The largest id in use.
 select max(coalesce((select max(id) from receipts), 0), coalesce((select max(id) from runs), 0),
-  coalesce((select max(id) from alerts), 0));
+  coalesce((select max(id) from alerts), 0), coalesce((select max(id) from signals), 0));
 
 -- name: run
 -- One run.
