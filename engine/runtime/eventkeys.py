@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from engine.runtime.rundata import START
+from engine.runtime.ticks import SCHEDULE
 from engine.scenario.expressions import Expression
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
@@ -39,7 +41,7 @@ def event_keys(
     """The keys as the scenario asks for them; a null key is none.
 
     :param scope: ``trigger`` and ``request``.
-    :param event_id: the sender's identity of the event.
+    :param event_id: the sender's identity of the event; of a start or a schedule's moment, the engine's.
     :param known_for: seconds for which that is known.
     :raises ExpressionError: a key cannot be computed.
     """
@@ -56,7 +58,8 @@ def _identity(
     plan: Scenario, scope: Mapping[str, Any], event_id: str | None, known_for: float
 ) -> tuple[str, float] | None:
     """By what the event is known again, and for how many seconds."""
-    if plan.dedupe is not None:
+    # a start's key and a schedule's moment are the engine's own promises: no author's key stands for them
+    if plan.dedupe is not None and scope["request"]["method"] not in (START, SCHEDULE):
         known_for = plan.dedupe.within
         if plan.dedupe.key is not None:
             event_id = _text(plan.dedupe.key, scope)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Callable
 
 import pytest
 
-from tests.cli.conftest import Shop
+from tests.cli.conftest import Program, Shop
 
 WELCOME = """
 scenario: welcome
@@ -57,3 +59,27 @@ def test_start_of_what_cannot_be_started(welcome: Shop) -> None:
     assert "error[unknown-scenario]" in welcome.engine("start", "welcom").stderr
     result = welcome.engine("start", "order")
     assert (result.exit_code, "error[not-startable]" in result.stderr) == (1, True)
+
+
+def test_a_start_is_handed_to_the_process_that_serves_and_its_key_outlives_a_kill(
+    welcome: Shop, start: Callable[..., Program]
+) -> None:
+    words = ("start", "welcome", "--input", "email=ana@example.com", "--key", "7", "--wait", "--json")
+    program = start("serve")
+    program.line("scenario:order")
+    first = welcome.engine(*words)
+    assert (first.exit_code, "handed to process" in first.stderr) == (0, True), first.output
+    program.end(signal.SIGKILL)
+
+    program = start("serve")
+    program.line("scenario:order")
+    again = welcome.engine(*words)
+    assert again.exit_code == 0, again.output
+    before, after = json.loads(first.stdout), json.loads(again.stdout)
+    assert before["runs"] == after["runs"]
+    assert before["runs"][0]["output"] == {"email": "ana@example.com", "points": 10}
+    assert (before["started_before"], after["started_before"]) == (False, True)
+    wrong = welcome.engine("start", "welcome", "--input", "email=bo@example.com", "--key", "7")
+    assert (wrong.exit_code, "error[key-reused]" in wrong.stderr) == (1, True)
+    assert "error[bad-inputs]" in welcome.engine("start", "welcome", "--input", "points=5").stderr
+    program.end(signal.SIGTERM)

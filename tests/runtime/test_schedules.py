@@ -160,6 +160,15 @@ async def test_a_look_when_nothing_is_due_writes_nothing(new_harness: Any) -> No
         assert harness.faults.hits == hits
 
 
+async def test_an_authors_dedupe_does_not_stand_for_the_moments(new_harness: Any) -> None:
+    harness = new_harness(scenario(dedupe="{key: '${{ request.method }}', within: 1m}"))
+    async with harness:
+        for step in (3600, 3600, -7200 - 2 * REWIND, 2 * REWIND + 3600, 3600, 3600):
+            harness.clock.jump(step)
+            await harness.tick()
+        assert await ticked(harness) == shown("10:00", "11:00", "12:00")
+
+
 # ---------------------------------------------------------------- days on which clocks are set
 
 

@@ -176,3 +176,13 @@ steps:
         version = await current_version(harness.store, catalog, harness.clock, held, Choice.AGAIN)
         assert (await resumed(harness, run.id, Choice.AGAIN, version=version)).state == "succeeded"
         assert charge.configs == [{"amount": 5}, {"amount": 5, "unit": "EUR"}]
+
+
+async def test_an_authors_dedupe_does_not_stand_for_the_key_of_a_start() -> None:
+    source = SOURCE.replace("subject:", "dedupe: {key: '${{ request.method }}', within: 1m}\nsubject:")
+    async with Harness([source]) as harness:
+        first = await harness.begin(key="7", email="ana@example.com")
+        second = await harness.begin(email="ana@example.com")
+        assert second.run.id != first.run.id
+        harness.clock.jump(3600)
+        assert (await harness.begin(key="7", email="ana@example.com")).run.id == first.run.id
