@@ -115,6 +115,9 @@ class DurableEffects:
         # what a transform gave is a decision
         return key in self._journal.effects or key in self._journal.records or path in self._journal.notes
 
+    def entered(self, loop: str) -> bool:
+        return self._journal.entered(loop)
+
     def hit(self, point: str) -> None:
         self._faults.hit(point)
 

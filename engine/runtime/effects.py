@@ -98,6 +98,13 @@ class Effects(Protocol):
         """Whether the journal has something of the attempt."""
         ...
 
+    def entered(self, loop: str) -> bool:
+        """Whether the journal had something of a loop's item.
+
+        :param loop: what the keys of its rows begin with.
+        """
+        ...
+
     def hit(self, point: str) -> None:
         """Pass a fault point."""
         ...

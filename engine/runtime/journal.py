@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from engine.runtime.outcomes import Verdict
 from engine.sdk import jsontext
 from engine.store.records import EffectRecord, Record
+
+#: where the path of a loop's item ends
+_ITEM = re.compile(r"\]/")
 
 
 def attempt_key(path: str, attempt: int) -> str:
@@ -56,6 +60,7 @@ class Journal:
     round: int = 0
     position: int = 0
     switched: int = 0
+    _entered: set[str] | None = None
 
     @classmethod
     def of(cls, records: Iterable[Record], effects: Iterable[EffectRecord], tail: bytes | None) -> Journal:
@@ -86,3 +91,13 @@ class Journal:
 
     def word(self, path: str, attempt: int) -> Word | None:
         return self.words.get(attempt_key(path, attempt)) if self.words else None
+
+    def entered(self, loop: str) -> bool:
+        """Whether there is a row of a loop's item.
+
+        :param loop: what the keys of its rows begin with. Rows that came since the first such question are not seen.
+        """
+        if self._entered is None:
+            keys = (*self.effects, *self.records)
+            self._entered = {key[: end.end()] for key in keys for end in _ITEM.finditer(key)}
+        return loop in self._entered

@@ -33,11 +33,9 @@ async def foreach(walk: Interpreter, step: ForeachStep, path: str, _loop: str, s
 
     async def work() -> None:
         for index in following:
-            if troubles and not walk.over:
-                return
-            if index % YIELD_EVERY == YIELD_EVERY - 1:
-                # items that wait for nothing would keep every other run waiting
-                await asyncio.sleep(0)
+            # one that had begun when another failed goes on to its end, in every life of the run
+            if troubles and not walk.over and not (workers > 1 and walk.effects.entered(loops[index])):
+                continue
             try:
                 await walk.steps(step.steps, loops[index], "", scopes[index])
                 if step.collect is not None:
@@ -45,6 +43,10 @@ async def foreach(walk: Interpreter, step: ForeachStep, path: str, _loop: str, s
                     collected[index] = step.collect.evaluate(scopes[index].names, context)
             except (StepFailed, MustHold, Stopped, ExpressionError, RollBack, CutOff) as trouble:
                 troubles[index] = trouble
+            if index % YIELD_EVERY == YIELD_EVERY - 1:
+                # items that wait for nothing would keep every other run waiting; not before the item, because those at
+                # its side would begin new ones before it is known to have failed
+                await asyncio.sleep(0)
 
     # a walk over the journal takes what was done side by side in the order of the items
     workers = 1 if walk.over else min(step.concurrency, len(items))

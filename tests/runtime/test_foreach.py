@@ -10,7 +10,7 @@ import pytest
 
 from engine.runtime.commands import Choice
 from engine.sdk import errors
-from engine.sdk.errors import DataError
+from engine.sdk.errors import DataError, RateLimitError
 from engine.testing import Harness
 from tests.runtime.core import resumed, shop
 from tests.support.shop import registry, scenario
@@ -218,3 +218,60 @@ async def test_finished_items_stay_finished_over_a_restart() -> None:
         result = await resumed(harness, result.run.id, Choice.AGAIN)
         assert result.output == [1, 2, 3]
         assert [call.config["n"] for call in harness.calls] == [1, 2, 2, 3]
+
+
+BESIDE = """
+- id: each
+  foreach: ${{ trigger.items }}
+  concurrency: 2
+  steps:
+    - id: one
+      module: shop.call
+      with: {method: "${{ item }}"}
+      retry: {from: 1h, to: 1h}
+"""
+
+
+async def test_a_write_beside_a_failed_item_is_not_forgotten_in_a_crash() -> None:
+    sent = asyncio.Event()
+
+    async def call(config: Mapping[str, Any]) -> Any:
+        if config["method"] == "GET":
+            await sent.wait()
+            raise DataError("no")
+        sent.set()
+        await asyncio.Event().wait()
+
+    harness = shop(BESIDE, {"shop.call": call})
+    await harness.start()
+    [run_id] = (await harness.send({"items": ["GET", "POST", "POST"]})).runs
+    await harness.clock.settle()
+    await harness.store.put()
+    await harness.restart()
+    result = await harness.result(run_id)
+    # as it would have been without the crash: a hold goes before a failure, and the third item is not begun
+    assert (result.state, [hold["step"] for hold in result.holds]) == ("held", ["each[1]/one"])
+    assert [effect.key for effect in result.effects] == ["each[1]/one#1"]
+    await harness.stop()
+
+
+async def test_an_item_that_waits_for_its_next_try_goes_on_after_another_has_failed() -> None:
+    tries, begun = 0, asyncio.Event()
+
+    async def call(config: Mapping[str, Any]) -> Any:
+        nonlocal tries
+        if config["method"] == "GET":
+            await begun.wait()
+            raise DataError("no")
+        begun.set()
+        tries += 1
+        if tries == 1:
+            raise RateLimitError("later")
+        return {}
+
+    async with shop(BESIDE, {"shop.call": call}) as harness:
+        [run_id] = (await harness.send({"items": ["GET", "POST"]})).runs
+        await harness.clock.settle()
+        assert (await harness.store.run(run_id)).state == "sleeping"  # type: ignore[union-attr]  # it is there
+        result = await harness.result(run_id, advance=3600)
+        assert (result.state, result.error["step"], tries) == ("failed", "each[0]/one", 2)
