@@ -47,6 +47,7 @@ from engine.testing.clock import VirtualClock
 from engine.testing.doubles import Double, DoubleCaller, Recorded
 from engine.testing.faults import CrashAt
 from engine.testing.pages import DoublePages
+from engine.testing.watching import Watching
 
 #: real seconds after which a test that waits for a run is told what the run waits for
 PATIENCE = 10.0
@@ -138,6 +139,8 @@ class Harness:
         self.registry = self.registry if self.registry is not None else plugins.load()
         self._caller = self.caller if self.caller is not None else DoubleCaller(self.doubles)
         self.plans = [self._load(source, number) for number, source in enumerate(self.sources)]
+        #: by effect key, all that the vendors received that may have changed something, over all restarts
+        self.arrived: dict[str, list[str]] = {}
         self.store: Store
         self._runner: Runner | None = None
         self._open: Store | None = None
@@ -184,7 +187,7 @@ class Harness:
         self._runner = Runner(
             self.store,
             catalog,
-            self._caller,
+            self._watched(),
             self.clock,
             faults=self.faults,
             max_running=self.max_running,
@@ -223,6 +226,9 @@ class Harness:
             faults=self.faults,
         )
 
+    def _watched(self) -> Caller:
+        return Watching(self._caller, self.arrived)
+
     def _new_pages(self) -> Pages:
         if self.pages is not None:
             return self.pages
@@ -242,10 +248,11 @@ class Harness:
         return store
 
     async def stop(self) -> None:
-        await self._let_go()
+        await self.leave()
         await self.store.close()
 
-    async def _let_go(self) -> None:
+    async def leave(self) -> None:
+        """Let go of all runs as a process that ends; the store stays open until ``stop`` or the next ``start``."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await self.watch.stop()
@@ -256,7 +263,7 @@ class Harness:
 
     async def restart(self, faults: Faults = NO_FAULTS) -> None:
         """What a new process finds after the old one died: what was durable, and nothing else."""
-        await self._let_go()
+        await self.leave()
         self.faults = faults
         await self.start()
 
@@ -331,7 +338,7 @@ class Harness:
         async with asyncio.timeout(PATIENCE):
             before: RunResult | None = None
             while True:
-                await self._written()
+                await self.written()
                 result = await self.look(run_id)
                 due = self.clock.next_timer
                 if result.state not in ("queued", "running", *_PATIENT):
@@ -346,7 +353,7 @@ class Harness:
                     return result
                 await asyncio.sleep(0)
 
-    async def _written(self) -> None:
+    async def written(self) -> None:
         """Return when everything that goes on without time has gone on, and the store has written what came of it."""
         await self.clock.settle()
         with suppress(StoreError):

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from engine.runtime.callers import Attempt, ModuleCaller
+from engine.runtime.callers import Attempt, Caller, ModuleCall, ModuleCaller
 from engine.runtime.connections import Connections
 from engine.runtime.secrets import KeyRing, SecretBox, Secrets
 from engine.runtime.simulation import Simulators
@@ -24,6 +24,7 @@ from engine.sdk.clock import Clock
 from engine.sdk.modules import Config, Happened, Json, ProbeResult
 from engine.store.memory import MemoryStore
 from engine.testing.harness import Harness
+from engine.testing.watching import MarkedHttp, unmarked
 
 #: real seconds for which a request that waits for nobody's clock may take, before virtual time goes on without it
 PATIENCE = 2.0
@@ -70,6 +71,10 @@ class SimulatedHarness(Harness):
             self._caller = _Counting(self._connections, self._traffic)
         await super().start()
 
+    def _watched(self) -> Caller:
+        # the simulators see what arrives
+        return self._caller
+
     async def stop(self) -> None:
         await super().stop()
         if self._connections is not None and self._simulators is not None:
@@ -77,11 +82,11 @@ class SimulatedHarness(Harness):
             await self._simulators.close()
             self._simulators = self._connections = None
 
-    async def _written(self) -> None:
-        await super()._written()
+    async def written(self) -> None:
+        await super().written()
         # HTTP takes real time, and the run must not lose virtual time to that
         await self._traffic.rest()
-        await super()._written()
+        await super().written()
 
     def _unreliable(self, app: App) -> App:
         make = app.simulator
@@ -89,7 +94,7 @@ class SimulatedHarness(Harness):
             return app
 
         def wrapped(clock: Clock) -> Simulator:
-            return _Unreliable(make(_Waiting(clock, self._traffic)), app.name, self._losses)
+            return _Unreliable(make(_Waiting(clock, self._traffic)), app.name, self._losses, self.arrived)
 
         return replace(app, simulator=wrapped)
 
@@ -140,6 +145,10 @@ class _Counting(ModuleCaller):
         with self._traffic.call():
             return await super().call(step, config, attempt)
 
+    def _open(self, step: ModuleStep, config: Config, attempt: Attempt) -> ModuleCall:
+        call = super()._open(step, config, attempt)
+        return call._replace(http=MarkedHttp(call.http, attempt.effect_key))
+
     async def probe(self, step: ModuleStep, config: Config, attempt: Attempt) -> Happened | ProbeResult:
         with self._traffic.call():
             return await super().probe(step, config, attempt)
@@ -170,6 +179,7 @@ class _Unreliable:
     simulator: Simulator
     app: str
     losses: Counter[str]
+    arrived: dict[str, list[str]]
 
     @property
     def behaviours(self) -> Any:
@@ -185,7 +195,7 @@ class _Unreliable:
         async def lose(request: web.Request, handler: Handler) -> web.StreamResponse:
             lost = self.losses[self.app] > 0
             self.losses[self.app] -= lost
-            answer = await handler(request)
+            answer = await handler(await unmarked(request, self.arrived))
             if lost and request.transport is not None:
                 request.transport.abort()
             return answer

@@ -1,0 +1,135 @@
+"""Every scenario fails at fault points that it passes, in every way; ``python -m tests.crash.points`` visits all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.runtime.durable import DurableEffects
+from engine.runtime.intake import Intake
+from engine.runtime.journal import Journal
+from engine.runtime.outcomes import Interrupted
+from engine.sdk.faults import POINTS
+from engine.store.changes import AddEffect
+from engine.testing.crash import Everywhere, FaultAt, Kind, Moment, Report, judge, live
+from tests.crash.lives import kill
+from tests.crash.plays import FILES, play
+from tests.crash.points import said, some
+
+#: of the moments at which the same point is passed again, each so manieth is visited here
+EVERY = 9
+
+
+def assert_whole(report: Report) -> None:
+    assert report.lives
+    assert not report.broken, [f"{life.moment}: {said(life)}" for life in report.broken[:5]]
+    # how many commits there are depends on what gathers for one; everything else is passed as often in each life
+    assert all(life.fired for life in report.lives if " store." not in life.moment)
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("name", sorted(FILES))
+async def test_a_scenario_survives_failing_anywhere(name: str, kind: Kind, tmp_path: Path) -> None:
+    assert_whole(await Everywhere(tmp_path, [kind], some(EVERY)).run(name, play(name)))
+
+
+async def test_a_scenario_survives_dying_again_while_it_recovers(tmp_path: Path) -> None:
+    first = Moment("effect.sent", 2)
+    without = await live(play("shop-order"), tmp_path / "without.db", [FaultAt()])
+    counting = FaultAt()
+    await live(play("shop-order"), tmp_path / "counting.db", [FaultAt(first), counting])
+    seconds = some(EVERY)(counting.moments(Kind.DEATH))
+    assert {"run.recovering", "run.recovered"} <= {second.point for second in seconds}
+    for number, second in enumerate(seconds):
+        life = await live(play("shop-order"), tmp_path / f"{number}.db", [FaultAt(first), FaultAt(second)])
+        judge(life, without)
+        assert not life.broken, f"{second}: {said(life)}"
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("point", ["receipt.accepted", "effect.intended", "effect.sent", "store.committed"])
+async def test_a_real_process_that_is_killed_there_is_survived(tmp_path: Path, point: str) -> None:
+    without = await live(play("shop-order"), tmp_path / "without.db", [FaultAt()])
+    life, _ = await kill("shop-order", tmp_path / "killed.db", Moment(point, 3 if point != "receipt.accepted" else 1))
+    judge(life, without)
+    assert life.fired, "nothing was killed"
+    assert not life.broken, said(life)
+
+
+async def test_the_scenarios_pass_the_points_that_a_life_has(tmp_path: Path) -> None:
+    passed: set[str] = set()
+    for name in ("shop-order", "polled", "social-mention"):
+        faults = FaultAt()
+        await live(play(name), tmp_path / f"{name}.db", [faults, FaultAt()])
+        passed |= {moment.point for moment in faults.moments(Kind.DEATH)}
+    assert {"poll.page", "poll.stored", "effect.settled", "turn.taken", "run.taken", "run.moved"} <= passed
+    assert passed <= POINTS.keys()
+
+
+# ---------------------------------------------------------------------- does it see what it is there to see?
+
+
+@contextmanager
+def forgetful() -> Iterator[None]:
+    """A run that is taken up does not know what it did before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "of", classmethod(lambda cls, *_rows: cls()))
+        yield
+
+
+@contextmanager
+def hasty() -> Iterator[None]:
+    """A write leaves before its intent is durable."""
+
+    async def intend(self: DurableEffects, intent: Any) -> None:
+        self._store.ride(AddEffect(intent), owner=self._owner)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DurableEffects, "_intend", intend)
+        yield
+
+
+@contextmanager
+def careless() -> Iterator[None]:
+    """The sender is answered before its receipt is durable."""
+
+    async def commit(self: Intake, changes: Any) -> bool:
+        self._store.ride(*changes)
+        return False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Intake, "_commit", commit)
+        yield
+
+
+@contextmanager
+def optimistic() -> Iterator[None]:
+    """The death of the process counts as proof that nothing was sent."""
+
+    async def unknown(self: DurableEffects, *_: Any) -> Any:
+        raise Interrupted("it is sent again", refused=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DurableEffects, "_unknown", unknown)
+        yield
+
+
+@pytest.mark.parametrize("mutant", [forgetful, hasty, careless, optimistic])
+async def test_it_sees_that_a_mechanism_is_switched_off(tmp_path: Path, mutant: Any) -> None:
+    own = play("shop-order")
+    counting = FaultAt()
+    without = await live(own, tmp_path / "without.db", [counting])
+    moments = counting.moments(Kind.DEATH)
+    taken = moments.index(Moment("receipt.taken", 1))
+    beginning = next(moment for moment in moments[taken:] if moment.point == "store.begin")
+    found: list[str] = []
+    with mutant():
+        for point, nth in (("effect.sent", 3), ("effect.sent", 4), beginning, ("run.ending", 1)):
+            life = await live(own, tmp_path / f"{point}-{nth}.db", [FaultAt(Moment(point, nth))])
+            judge(life, without)
+            found += [*life.lost, *life.doubled, *life.faults]
+    assert found
