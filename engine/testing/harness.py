@@ -349,7 +349,7 @@ class Harness:
                     continue
                 if due is not None and due <= target:
                     await self.clock.advance(max(0.0, due - self.clock.time()))
-                elif result.state in _PATIENT and (result.run.due_at or math.inf) > self.clock.time():
+                elif result.state in _PATIENT and (result.run.due_at or math.inf) > target:
                     return result
                 await asyncio.sleep(0)
 

@@ -14,7 +14,7 @@ from engine.runtime.intake import Intake
 from engine.runtime.journal import Journal
 from engine.runtime.outcomes import Interrupted
 from engine.sdk.faults import POINTS
-from engine.store.changes import AddEffect
+from engine.store.changes import AS_ASKED, AddEffect, Fate
 from engine.testing.crash import Everywhere, FaultAt, Kind, Moment, Report, judge, live
 from tests.crash.lives import kill
 from tests.crash.plays import FILES, play
@@ -66,7 +66,7 @@ async def test_the_scenarios_pass_the_points_that_a_life_has(tmp_path: Path) -> 
         faults = FaultAt()
         await live(play(name), tmp_path / f"{name}.db", [faults, FaultAt()])
         passed |= {moment.point for moment in faults.moments(Kind.DEATH)}
-    assert {"poll.page", "poll.stored", "effect.settled", "turn.taken", "run.taken", "run.moved"} <= passed
+    assert {"poll.page", "poll.stored", "effect.settled", "turn.taken", "run.moved"} <= passed
     assert passed <= POINTS.keys()
 
 
@@ -97,9 +97,9 @@ def hasty() -> Iterator[None]:
 def careless() -> Iterator[None]:
     """The sender is answered before its receipt is durable."""
 
-    async def commit(self: Intake, changes: Any) -> bool:
+    async def commit(self: Intake, changes: Any) -> Fate:
         self._store.ride(*changes)
-        return False
+        return AS_ASKED
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Intake, "_commit", commit)

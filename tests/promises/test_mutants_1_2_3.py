@@ -18,7 +18,7 @@ from engine.runtime.outcomes import Interrupted
 from engine.runtime.runner import Runner
 from engine.sdk.errors import TimeoutError  # noqa: A004 - the field's name
 from engine.sdk.modules import Action, ProbeResult
-from engine.store.changes import AddRecord, AddRun, MoveRun
+from engine.store.changes import AddRecord, AddRun, Fate, MoveRun
 from engine.store.memory import MemoryStore
 from engine.store.records import EffectState
 from engine.testing import DoubleCaller, Harness
@@ -37,10 +37,10 @@ LITTLE_PATIENCE = 60
 def runs_after_their_receipt() -> Iterator[None]:
     """The receipt is durable before the answer, its runs are written afterwards."""
 
-    async def commit(self: Intake, changes: Any) -> bool:
-        duplicates = await self._store.put(*(c for c in changes if not isinstance(c, AddRun)))
+    async def commit(self: Intake, changes: Any) -> Fate:
+        fate = await self._store.put(*(c for c in changes if not isinstance(c, AddRun)))
         self._store.ride(*(c for c in changes if isinstance(c, AddRun)))
-        return duplicates
+        return fate
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Intake, "_commit", commit)
@@ -64,8 +64,9 @@ def recovery_without_a_claim() -> Iterator[None]:
     """Recovery walks what it finds at once, in place of putting it back into the queue."""
 
     async def recover(self: Runner, *, died: bool = True) -> None:
-        for run in await self._store.orphans(self.epoch, self.simulated):
-            self.begin(run._replace(epoch=self.epoch), *await self._memory(run))
+        orphans = await self._store.orphans(self.epoch, self.simulated)
+        for run, past in zip(orphans, await self._store.pasts(orphans), strict=True):
+            await self._queue._take_up(run, past)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Runner, "_recover", recover)
