@@ -51,8 +51,10 @@ def assert_in_order(book: Book, events: int) -> None:
 
 async def settle(harness: Harness) -> None:
     """Let time pass until no run goes on by itself; runs that are blocked by nobody never come to an end."""
-    for _ in range(60):
+    for _ in range(PATIENCE):
         await harness.rest()
+        # a store in a file takes its time, and no run must lose virtual time to that
+        await harness.written()
         states = {run.state for run in await harness.store.runs(RunFilter(page=_ALL))}
         if states <= {"succeeded", "failed", "cancelled"} or states <= {"succeeded", "held", "blocked"}:
             return
@@ -60,6 +62,8 @@ async def settle(harness: Harness) -> None:
     raise AssertionError(f"runs do not come to an end: {states}")
 
 
+#: looks at the runs, ten virtual seconds apart, before a test gives up
+PATIENCE = 1_000
 _ALL = RunFilter().page.__class__(limit=10_000)
 
 
