@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 
 import pytest
 
@@ -12,18 +14,25 @@ from tests.docs.pages import ROOT
 
 FOLDER = ROOT / "docs" / "explanation" / "promises"
 PAGES = {int(path.name.partition("-")[0]): path for path in sorted(FOLDER.glob("[0-9]-*.md"))}
-_NAME = re.compile(r"`(\w+)`")
+#: a table of what is switched off, without its two head lines
+_TABLE = re.compile(r"^\|[^\n]*(?:switched off|disabled by)[^\n]*\n\|[-| ]+\|\n((?:\|[^\n]*\n)+)", re.MULTILINE)
 
 
 def mutants() -> dict[int, set[str]]:
-    """By promise, what is switched off: the last callable of each row of ``MUTANTS`` in each ``test_mutants*.py``."""
+    """By promise, the names of what ``MUTANTS`` in each ``test_mutants*.py`` switches off."""
     found: defaultdict[int, set[str]] = defaultdict(set)
     for path in sorted((ROOT / "tests" / "promises").glob("test_mutants*.py")):
-        module = importlib.import_module(f"tests.promises.{path.stem}")
-        for row in module.MUTANTS:
+        table = importlib.import_module(f"tests.promises.{path.stem}").MUTANTS
+        if isinstance(table, Mapping):
+            found[int(path.stem[-1])].update(table)
+            continue
+        for row in table:
             said = [re.match(r"\d", part) for part in (*row, path.stem[-1:]) if isinstance(part, str)]
             number = next(match for match in said if match)
-            found[int(number.group())].add([part for part in row if callable(part)][-1].__name__)
+            # what must then fail is told what to work with, what is switched off is not
+            found[int(number.group())].update(
+                part.__name__ for part in row if callable(part) and not inspect.signature(part).parameters
+            )
     return found
 
 
@@ -32,18 +41,11 @@ def test_a_page_names_the_mutants_of_its_promise_and_no_others(number: int) -> N
     text = PAGES[number].read_text("utf-8")
     assert "## What is promised" in text
     assert "## What is not promised" in text
-    assert named(text, mutants()[number]) == mutants()[number]
-
-
-def named(text: str, known: set[str]) -> set[str]:
-    """All names in those columns of the page's tables that name mutants."""
-    found: set[str] = set()
-    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
-        rows = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table.splitlines()]
-        for column in zip(*(row for row in rows if len(row) == len(rows[0])), strict=True):
-            names = {match.group(1) for cell in column if (match := _NAME.fullmatch(cell.strip(" |")))}
-            found |= names if names & known else set()
-    return found
+    known = mutants()[number]
+    rows = [row for table in _TABLE.findall(text) for row in table.splitlines()]
+    named = [{cell.strip() for cell in re.split(r"[|`]", row)} & known for row in rows]
+    assert [row for row, names in zip(rows, named, strict=True) if not names] == []
+    assert set().union(*named) == known
 
 
 def test_the_index_has_a_row_for_every_promise() -> None:
