@@ -44,7 +44,7 @@ class Told(Channels):
 
 async def looked(harness: Harness, seconds: float = 0.0) -> None:
     """Let time pass as for a process that serves, look, and let what is due be sent."""
-    await harness._written()
+    await harness.written()
     harness.clock.jump(seconds)
     await harness.clock.settle()
     await harness.watch.look()
