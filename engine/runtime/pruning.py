@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 
 from engine.runtime.settings import HistorySettings
 from engine.runtime.states import FINAL, State
@@ -140,16 +141,22 @@ class Pruner:
         :param older_than: seconds in place of what ``keep`` says, for runs and for deliveries that made none.
         :raises StoreError: the store cannot be read or written; what was removed stays removed.
         """
+        return (await self.part(float("inf"), older_than=older_than))[0]
+
+    async def part(self, seconds: float, *, older_than: float | None = None) -> tuple[Pruned, bool]:
+        """As ``look``, for about so long; also whether there may be more to remove."""
+        until = self._clock.time() + seconds
         total = Pruned()
-        async for step in self._steps(older_than):
-            self._faults.hit("history.step")
-            await self._store.put(step)
-            self._faults.hit("history.pruned")
-            for field in fields(Pruned):
-                name = field.name
-                setattr(total, name, getattr(total, name) + getattr(step.report, name))
-            self._pace(step)
-        return total
+        async with aclosing(self._steps(older_than)) as steps:
+            async for step in steps:
+                self._faults.hit("history.step")
+                await self._store.put(step)
+                self._faults.hit("history.pruned")
+                total.add(step.report)
+                self._pace(step)
+                if self._clock.time() > until:
+                    return total, True
+        return total, False
 
     async def due(self, *, older_than: float | None = None) -> Pruned:
         """How many runs and idle deliveries ``look`` would remove at most, without removing them."""
@@ -179,7 +186,7 @@ class Pruner:
             now - settings.effects_for,
         )
 
-    async def _steps(self, older_than: float | None) -> AsyncIterator[Prune]:
+    async def _steps(self, older_than: float | None) -> AsyncGenerator[Prune, None]:
         async for step in self._rows_over(older_than):
             yield step
         async for step in self._leavings():

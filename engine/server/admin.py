@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from engine.runtime.webhooks import ROTATION_GRACE
 from engine.scenario.waiting import SIGNAL_NAME
 from engine.sdk import jsontext
 from engine.sdk.errors import EngineError, StoreError
-from engine.server.asked import BadRequest, body_of, text
+from engine.server.asked import BadRequest, body_of, number, text
 from engine.server.redeliver import redeliver
 from engine.server.runs import Runs
 from engine.server.starting import start
@@ -31,6 +32,8 @@ from engine.store.ids import read, show
 ADMIN_FILE = "admin.json"
 _TOKEN_BYTES = 24
 
+#: seconds for which history is removed before the API answers
+PRUNE_PART = 5.0
 #: longest grace of a rotated URL: ten years of seconds
 _LONGEST_GRACE = 10 * 365 * 86_400.0
 #: longest time for which a signal waits for a run: likewise
@@ -63,6 +66,7 @@ class AdminServer:
             "/api/receipts/{id}/deliver": self._deliver,
             "/api/webhooks/{name}/rotate": self._rotate,
             "/api/scenarios/{name}/runs": self._start,
+            "/api/store/prune": self._prune,
         }
         for path, handler in routes.items():
             app.router.add_post(path, self._guarded(handler))
@@ -149,6 +153,14 @@ class AdminServer:
 
     async def _start(self, request: web.Request, body: Mapping[str, Any]) -> web.Response:
         return await start(self._host, request, body)
+
+    async def _prune(self, _request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A part of what is over goes; ``more`` says whether to ask again."""
+        older_than = number(body, "older_than")
+        if older_than is not None and not older_than >= 0:
+            raise BadRequest("'older_than' must be a number of seconds from 0")
+        removed, more = await self._host.pruner.part(PRUNE_PART, older_than=older_than)
+        return {"removed": asdict(removed), "more": more}
 
     async def _rotate(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         hook = await self._host.webhooks.rotate(request.match_info["name"], _grace(body))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from engine.store.alerts_rows import AlertChange
@@ -217,6 +217,11 @@ class Pruned:
     keys: int = 0
     versions: int = 0
     seconds: float = 0.0
+
+    def add(self, other: Pruned) -> None:
+        """Count another step's rows too."""
+        for each in fields(Pruned):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,6 +126,24 @@ def _check(db: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
+def compact(path: Path) -> None:
+    """Write the file anew without its free pages, and empty its log; needs room for a copy. Raises ``StoreError``.
+
+    No other connection may be open.
+    """
+    try:
+        db = connect(path, None, writer=True)
+        try:
+            # the copy may be larger than memory
+            db.execute("pragma temp_store = file")
+            db.execute("vacuum")
+            db.execute("pragma wal_checkpoint(truncate)")
+        finally:
+            db.close()
+    except (sqlite3.Error, OSError) as error:
+        raise explain(path, error) from error
+
+
 def migrate(db: sqlite3.Connection, path: Path) -> None:
     """Bring the schema to the newest version; each step is a transaction. Raises ``StoreError``, ``sqlite3.Error``."""
     version = _check(db, path)
