@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
     "alerts": Entry("engine.cli.alerts", "Show what operators were told of; send a test."),
     "status": Entry("engine.cli.status", "Say how the engine is; exit code 1 when something is wrong."),
     "store": Entry("engine.cli.store", "Show how large the store is, and what may go; prune or compact it."),
+    "erase": Entry("engine.cli.erase", "Erase a subject: blank what receipts, runs and writes hold about it."),
     "connections": Entry("engine.cli.connections", "List connections; add, test or remove one."),
     "signal": Entry("engine.cli.signal", "Send a signal to the runs that wait for it."),
     "approvals": Entry(

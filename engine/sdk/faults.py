@@ -52,6 +52,7 @@ POINTS: dict[str, str] = {
     "run.moved": "the end, sleep or hold of a run is durable; nobody has been told",
     "history.step": "a step of pruning was chosen; nothing of it is written",
     "history.pruned": "a step of pruning is durable; the next one is not chosen",
+    "erase.step": "a receipt of a subject is about to be blanked; those before it are, nothing of this one is written",
     "run.holding": "a run that cannot be walked is about to be held",
 }
 

@@ -16,14 +16,14 @@ from typing import Any
 
 from aiohttp import web
 
-from engine.runtime import answers
+from engine.runtime import answers, erasing
 from engine.runtime.health import health
 from engine.runtime.host import Host
 from engine.runtime.webhooks import ROTATION_GRACE
 from engine.scenario.waiting import SIGNAL_NAME
 from engine.sdk import jsontext
 from engine.sdk.errors import EngineError, StoreError
-from engine.server.asked import BadRequest, body_of, number, text
+from engine.server.asked import BadRequest, body_of, flag, number, text
 from engine.server.redeliver import redeliver
 from engine.server.runs import Runs
 from engine.server.starting import start
@@ -67,6 +67,7 @@ class AdminServer:
             "/api/webhooks/{name}/rotate": self._rotate,
             "/api/scenarios/{name}/runs": self._start,
             "/api/store/prune": self._prune,
+            "/api/erase": self._erase,
         }
         for path, handler in routes.items():
             app.router.add_post(path, self._guarded(handler))
@@ -161,6 +162,23 @@ class AdminServer:
             raise BadRequest("'older_than' must be a number of seconds from 0")
         removed, more = await self._host.pruner.part(PRUNE_PART, older_than=older_than)
         return {"removed": asdict(removed), "more": more}
+
+    async def _erase(self, _request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A part of what is about a subject is blanked; ``more`` says whether to ask again."""
+        subject, host = text(body, "subject"), self._host
+        if not subject:
+            raise BadRequest("'subject' must be text")
+        instead = erasing.token(host.data, subject)
+        part = await erasing.erase(
+            host.store,
+            subject,
+            instead,
+            host.clock.time(),
+            cancel=flag(body, "cancel"),
+            by=text(body, "by"),
+            faults=host.options.faults,
+        )
+        return {"receipts": part.receipts, "runs": part.runs, "more": part.more}
 
     async def _rotate(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         hook = await self._host.webhooks.rotate(request.match_info["name"], _grace(body))

@@ -12,6 +12,7 @@ from engine.sdk.clock import utc
 from engine.sdk.errors import EngineError, StoreError
 from engine.sdk.modules import Delivery
 from engine.server.bodies import decode
+from engine.store.erase import MARK
 from engine.store.ids import show
 from engine.store.records import SETTABLE, DeliveryState
 
@@ -31,6 +32,8 @@ async def redeliver(host: Host, receipt_id: int, scenario: str | None) -> Accept
     receipt = await host.store.receipt(receipt_id)
     if receipt is None:
         raise NotDeliverable(f"there is no receipt {show(receipt_id)}", hint="list them with `engine receipts`")
+    if (receipt.subject or "").startswith(MARK):
+        raise NotDeliverable(f"what receipt {show(receipt_id)} brought was erased")
     deliveries = await host.store.deliveries([receipt_id])
     waiting = {d.scenario for d in deliveries if d.state in SETTABLE}
     if scenario is None and (len(waiting) != 1 or "" in waiting):

@@ -35,6 +35,7 @@ from engine.store.changes import (
     SetVersion,
     StillHeld,
 )
+from engine.store.erase import Erase, FileErasing
 from engine.store.history import FilePruning
 from engine.store.ids import show
 from engine.store.lanes import Lanes
@@ -127,6 +128,7 @@ class Applier:
             PutPollItems: self._put_poll_items,
             DropPollItems: self._drop_poll_items,
             Prune: FilePruning(self._run, self._spill).apply,
+            Erase: FileErasing(self._run, self._spill).apply,
             **schedules.on_file(self._run),
         }
         self._waits = WaitWriter(self._run, self._queue_answered)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from engine.store.alerts_rows import AlertChange
+from engine.store.erase import Erase
 from engine.store.records import (
     Delivery,
     DeliveryState,
@@ -270,6 +271,7 @@ Change = (
     | DropPollItems
     | WaitChange
     | Prune
+    | Erase
     | ScheduleChange
 )
 

@@ -36,6 +36,7 @@ from engine.store.changes import (
     SetVersion,
     StillHeld,
 )
+from engine.store.erase import Erase, erase_tables
 from engine.store.history import prune_tables
 from engine.store.ids import show
 from engine.store.lanes import ACTIVE, BLOCKED, ENDED, RESTING, Lanes, Standing
@@ -117,6 +118,7 @@ class Transaction:
             PutPollItems: self._put_poll_items,
             DropPollItems: self._drop_poll_items,
             Prune: lambda step: prune_tables(self, step),
+            Erase: lambda step: erase_tables(self, step),
             **schedules.in_memory(tables, self._set, self._remove),
         }
         self._waits = MemoryWaitWriter(tables, self._set, self._remove, self._queue_answered)

@@ -56,6 +56,7 @@ def api(site: Site) -> Api:
         ("POST", "/api/receipts/0000000000001/deliver"),
         ("POST", "/api/webhooks/scenario:first/rotate"),
         ("POST", "/api/store/prune"),
+        ("POST", "/api/erase"),
     ],
 )
 async def test_everything_needs_the_token(api: Api, method: str, path: str, headers: dict[str, str]) -> None:
