@@ -21,10 +21,11 @@ from engine.scenario.plan import Scenario
 from engine.sdk.clock import Clock
 from engine.sdk.errors import LostOwnership, StoreError
 from engine.sdk.faults import Faults
-from engine.store.changes import MoveRun
+from engine.store.changes import Fate, MoveRun
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import Past, Run
+from engine.store.waits import TimeOutDue
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ class Queue:
         claimed = {run.id for run in chosen}
         rest = [run for run in due if run.id not in claimed]
         moves = (MoveRun(run.id, sources(Event.DUE), target(Event.DUE), now) for run in rest)
-        for run, fate in zip(rest, await _all(self._store.put(move) for move in moves), strict=True):
+        for run, fate in zip(rest, await self._move(rest, moves), strict=True):
             if fate is not None and run.id not in fate.blocked:
                 self._lines.wake((run.scenario,))
         return len(due)
@@ -194,7 +195,7 @@ class Queue:
             now = self._clock.time()
             moves = (MoveRun(run.id, sources(Event.CLAIM), State.RUNNING, now, epoch=self.epoch) for run in runs)
             # side by side, so that they share commits
-            fates = await _all(self._store.put(move) for move in moves)
+            fates = await self._move(runs, moves)
             mine = [
                 run for run, fate in zip(runs, fates, strict=True) if fate is not None and run.id not in fate.blocked
             ]
@@ -229,6 +230,20 @@ class Queue:
             await self._refuse(owned, error)
         else:
             self._begin(owned, plan, data, journal)
+
+    async def _move(self, runs: Sequence[Run], moves: Iterable[MoveRun]) -> list[Fate | None]:
+        """Move runs; in the same transaction, what they wait for is over where its time is."""
+        now = self._clock.time()
+        over = any(run.state == State.WAITING for run in runs)
+        if over:
+            self._faults.hit("wait.timing")
+        fates = await _all(
+            self._store.put(move, TimeOutDue(run.id, now)) if run.state == State.WAITING else self._store.put(move)
+            for run, move in zip(runs, moves, strict=True)
+        )
+        if over:
+            self._faults.hit("wait.timed-out")
+        return fates
 
     def _owned(self, run: Run) -> Run:
         return run._replace(state=State.RUNNING, epoch=self.epoch, due_at=None)

@@ -125,6 +125,13 @@ class TimeOutWait(NamedTuple):
     at: float
 
 
+class TimeOutDue(NamedTuple):
+    """Ends all waits of a run that are open when their time is over."""
+
+    run_id: int
+    at: float
+
+
 class CloseWaits(NamedTuple):
     """Closes what a run has still open; ``keys`` of None: all of it."""
 
@@ -154,7 +161,17 @@ class AddWaitSource(NamedTuple):
     source: WaitSource
 
 
-WaitChange = OpenWait | AnnounceWait | AnswerWait | TimeOutWait | CloseWaits | RecheckWaits | SendSignal | AddWaitSource
+WaitChange = (
+    OpenWait
+    | AnnounceWait
+    | AnswerWait
+    | TimeOutWait
+    | TimeOutDue
+    | CloseWaits
+    | RecheckWaits
+    | SendSignal
+    | AddWaitSource
+)
 
 
 class WaitReads(Protocol):

@@ -19,6 +19,7 @@ from engine.store.waits import (
     RecheckWaits,
     SendSignal,
     Signal,
+    TimeOutDue,
     TimeOutWait,
     Wait,
     WaitSource,
@@ -68,6 +69,7 @@ class MemoryWaitWriter:
             AnnounceWait: self._announce,
             AnswerWait: self._answer,
             TimeOutWait: self._time_out,
+            TimeOutDue: self._time_out_due,
             CloseWaits: self._close,
             RecheckWaits: self._recheck,
             SendSignal: self._send,
@@ -146,6 +148,11 @@ class MemoryWaitWriter:
     def _time_out(self, change: TimeOutWait) -> None:
         if self.is_open(change.run_id, change.key):
             self._end(self._tables.waits[change.run_id, change.key], WaitState.TIMED_OUT, change.at)
+
+    def _time_out_due(self, change: TimeOutDue) -> None:
+        for wait in [wait for wait in self._tables.waits.values() if wait.run_id == change.run_id]:
+            if wait.state is WaitState.OPEN and wait.due_at is not None and wait.due_at <= change.at:
+                self._end(wait, WaitState.TIMED_OUT, change.at)
 
     def _close(self, change: CloseWaits) -> None:
         for wait in sorted(self._tables.waits.values(), key=_in_order):

@@ -19,6 +19,7 @@ from engine.store.waits import (
     RecheckWaits,
     SendSignal,
     Signal,
+    TimeOutDue,
     TimeOutWait,
     Wait,
     WaitSource,
@@ -58,6 +59,7 @@ class WaitWriter:
             AnnounceWait: self._announce,
             AnswerWait: self._answer_change,
             TimeOutWait: self._time_out,
+            TimeOutDue: self._time_out_due,
             CloseWaits: self._close,
             RecheckWaits: self._recheck,
             SendSignal: self._send,
@@ -127,6 +129,12 @@ class WaitWriter:
     def _time_out(self, change: TimeOutWait) -> None:
         if self.is_open(change.run_id, change.key):
             self._end(change.run_id, change.key, WaitState.TIMED_OUT, change.at)
+
+    def _time_out_due(self, change: TimeOutDue) -> None:
+        rows = self._run(self._sql["waits_of_run"], (change.run_id,)).fetchall()
+        for wait in map(_wait, rows):
+            if wait.state is WaitState.OPEN and wait.due_at is not None and wait.due_at <= change.at:
+                self._end(wait.run_id, wait.key, WaitState.TIMED_OUT, change.at)
 
     def _close(self, change: CloseWaits) -> None:
         rows = self._run(self._sql["waits_of_run"], (change.run_id,)).fetchall()

@@ -17,8 +17,27 @@ from engine.store.waits_memory import MemoryWaitWriter
 from engine.store.waits_sql import WaitWriter
 from tests.promises import test_4_waits
 from tests.promises.shop_runs import NewHarness, settle
+from tests.support.shop import scenario
 
 WRITERS = (MemoryWaitWriter, WaitWriter)
+TWO = """
+- id: each
+  foreach: ${{ [1, 2] }}
+  concurrency: 2
+  collect: ${{ item == 1 && early || late }}
+  steps:
+    - if: ${{ item == 1 }}
+      steps:
+        - id: early
+          wait_for: {signal: a, timeout: 1h}
+          on_timeout: [{set: {over: true}}]
+      else:
+        - id: late
+          wait_for: {signal: b, timeout: 9h}
+          on_timeout: [{set: {over: true}}]
+- stop: success
+  output: ${{ each }}
+"""
 
 
 @contextmanager
@@ -49,6 +68,20 @@ def timeout_without_a_look() -> Any:
         self._end(change.run_id, change.key, WaitState.TIMED_OUT, change.at)
 
     return patched((MemoryWaitWriter, "_time_out", in_memory), (WaitWriter, "_time_out", in_file))
+
+
+def claim_without_a_look() -> Any:
+    """Who claims a run that is due ends its waits, whatever came before."""
+
+    def in_memory(self: Any, change: Any) -> None:
+        for run_id, key in [at for at in self._tables.waits if at[0] == change.run_id]:
+            self._end(self._tables.waits[run_id, key], WaitState.TIMED_OUT, change.at)
+
+    def in_file(self: Any, change: Any) -> None:
+        for (key,) in self._run("select key from waits where run_id = ?", (change.run_id,)).fetchall():
+            self._end(change.run_id, key, WaitState.TIMED_OUT, change.at)
+
+    return patched((MemoryWaitWriter, "_time_out_due", in_memory), (WaitWriter, "_time_out_due", in_file))
 
 
 def any_answer_counts() -> Any:
@@ -119,6 +152,26 @@ async def never_both(new_harness: NewHarness) -> None:
     assert wait.state is WaitState.ANSWERED
 
 
+async def each_its_own_time(new_harness: NewHarness) -> None:
+    """Of two waits at once one is over, and the other is not."""
+    harness = new_harness(scenario(TWO), doubles={})
+    await harness.start()
+    run_id = (await harness.run({})).run.id
+    harness.clock.jump(7200)
+    while (await harness.look(run_id)).state == "waiting" and len(await _open(harness, run_id)) > 1:
+        await harness.clock.advance(5)
+        await settle(harness)
+    told = await harness.signal("b", data=7)
+    await settle(harness)
+    result = await harness.look(run_id)
+    await harness.stop()
+    assert (told, result.state, result.output) == (1, "succeeded", [None, 7])
+
+
+async def _open(harness: Any, run_id: int) -> list[Any]:
+    return [wait for wait in await harness.store.waits.of_run(run_id) if wait.state is WaitState.OPEN]
+
+
 def _timed_out(run_id: int, harness: Any) -> Any:
     from engine.store.waits import TimeOutWait
 
@@ -130,6 +183,7 @@ MUTANTS: list[tuple[Callable[[], Any], Check]] = [
     (no_recheck, test_4_waits.assert_woken),
     (no_wake, goes_on_at_once),
     (timeout_without_a_look, never_both),
+    (claim_without_a_look, each_its_own_time),
     (any_answer_counts, one_answer),
     (due_decided_anew, test_4_waits.asleep),
     (wait_not_stored_first, goes_on_at_once),

@@ -18,6 +18,7 @@ from engine.store.waits import (
     RecheckWaits,
     SendSignal,
     Signal,
+    TimeOutDue,
     TimeOutWait,
     Wait,
     WaitSource,
@@ -200,3 +201,22 @@ async def test_a_refused_transaction_answers_nothing(store: AnyStore) -> None:
     with pytest.raises(LostOwnership):
         await store.put(answer(1001), answer(1002), MoveRun(1002, ("held",), "queued", NOW))
     assert (await state(store, 1001))[:2] == ("waiting", "open")
+
+
+async def test_who_claims_a_run_ends_those_of_its_waits_whose_time_is_over(store: AnyStore) -> None:
+    await waiting(store, 1001, due_at=NOW + 60)
+    claim = MoveRun(1001, ("waiting",), "running", NOW + 61, epoch=1)
+    await store.put(claim._replace(state="queued"), TimeOutDue(1001, NOW + 59))
+    assert (await state(store))[:2] == ("queued", "open")
+    await store.put(claim._replace(sources=("queued",)), TimeOutDue(1001, NOW + 61))
+    assert (await state(store))[:3] == ("running", "timed-out", "timed-out")
+    await store.put(answer())
+    assert (await state(store))[1] == "timed-out"
+
+
+async def test_an_answer_that_came_first_stays_one_when_the_run_is_claimed(store: AnyStore) -> None:
+    await waiting(store, 1001, due_at=NOW + 60)
+    await store.put(answer())
+    with pytest.raises(LostOwnership):
+        await store.put(MoveRun(1001, ("waiting",), "running", NOW + 61, epoch=1), TimeOutDue(1001, NOW + 61))
+    assert (await state(store))[:2] == ("queued", "answered")
