@@ -199,11 +199,15 @@ class Alerts:
     async def _round(self) -> float:
         """Send what is due, each channel by itself; gives the seconds to the next."""
         now = self._clock.time()
-        due: dict[str, list[Alert]] = {}
-        for alert in await self._store.due_alerts(now, AT_ONCE):
-            due.setdefault(alert.channel, []).append(alert)
-        for name, alerts in due.items():
-            if name not in self._sending:
+        far = now + max([LONGEST, *(channel.every for channel in self.channels.values())])
+        busy = set(self._sending)
+        # again without those that are busy by then: what waits for one of them may be more than is looked at at a time
+        while found := await self._store.due_alerts(now, AT_ONCE, busy, far):
+            due: dict[str, list[Alert]] = {}
+            for alert in found:
+                due.setdefault(alert.channel, []).append(alert)
+            busy |= due.keys()
+            for name, alerts in due.items():
                 task = self._sending[name] = asyncio.create_task(self._send_all(name, alerts))
                 task.add_done_callback(lambda done, name=name: self._sent(name, done))  # type: ignore[misc]  # mypy sees no default in a lambda
         if self._sending:

@@ -179,9 +179,12 @@ class Watch:
         else:
             errors = [(jsontext.loads(run.result) if run.result else {}).get("error") or {}]
         redactor = await self._redactor()
-        first = errors[0] if errors else {}
-        message = redactor.text(excerpt(first.get("message") or ""))
-        return {**about, "code": first.get("code"), "step": first.get("step") or None, "message": message}
+        # one that is tried again by itself is not what a person is called for
+        first = next((one for one in errors if not one.get("due_at")), errors[0] if errors else {})
+        # before it is cut: half a secret is not known for one
+        message = excerpt(redactor.text(str(first.get("message") or "")))
+        step = excerpt(redactor.text(first.get("step") or "")) or None
+        return {**about, "code": first.get("code"), "step": step, "message": message}
 
     # ------------------------------------------------------------------ the queue
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from engine.sdk import jsontext
 from engine.store.alerts_rows import (
     Alert,
     DropHeard,
@@ -45,7 +47,7 @@ def appliers(run: _Run, dropped: set[tuple[int, str, int]]) -> Mapping[type, Cal
         group = (alert.channel, alert.kind, alert.event, alert.scenario, alert.simulated)
         if run(sql["count_alert"], {**alert._asdict(), "every": change.every}).rowcount:
             return
-        (last,) = run(sql["last_try"], group).fetchone()
+        (last,) = run(sql["last_try"], (*group, alert.first_at)).fetchone()
         due = alert.first_at if last is None else max(alert.first_at, last + change.every)
         run(sql["add_alert"], alert._replace(due_at=due))
 
@@ -89,8 +91,9 @@ def _alert_of(db: sqlite3.Connection, name: str, values: tuple[Any, ...]) -> Ale
     return None if row is None else _alert(row)
 
 
-def _due(db: sqlite3.Connection, now: float, limit: int) -> Sequence[Alert]:
-    return [_alert(row) for row in db.execute(queries()["due_alerts"], (now, limit))]
+def _due(db: sqlite3.Connection, now: float, limit: int, busy: Iterable[str], far: float) -> Sequence[Alert]:
+    values = {"now": now, "limit": limit, "busy": jsontext.dumps(sorted(busy)).decode(), "far": far}
+    return [_alert(row) for row in db.execute(queries()["due_alerts"], values)]
 
 
 def _next(db: sqlite3.Connection) -> float | None:
@@ -137,8 +140,10 @@ class AlertsInFile:
     async def failed_alert(self) -> Alert | None:
         return await self._read(_alert_of, "failed_alert", ())
 
-    async def due_alerts(self, now: float, limit: int) -> Sequence[Alert]:
-        return await self._read(_due, now, limit)
+    async def due_alerts(
+        self, now: float, limit: int, busy: Iterable[str] = (), far: float = math.inf
+    ) -> Sequence[Alert]:
+        return await self._read(_due, now, limit, busy, far)
 
     async def next_alert(self) -> float | None:
         return await self._read(_next)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,6 +91,7 @@ class AlertChanges:
                 self._put(self._tables.alerts, alert.id, more)
             return
         tried = [alert.first_at if alert.tried_at is None else alert.tried_at for alert in same]
+        tried = [moment for moment in tried if moment <= new.first_at]
         due = max(new.first_at, max(tried) + change.every) if tried else new.first_at
         if new.id in self._tables.alerts:
             raise KeyError(f"a row {new.id} exists")
@@ -148,12 +150,21 @@ class AlertsInMemory:
     async def failed_alert(self) -> Alert | None:
         return next((alert for alert in self._newest() if alert.error is not None), None)
 
-    async def due_alerts(self, now: float, limit: int) -> Sequence[Alert]:
-        due = [alert for alert in self._newest() if alert.state == "waiting" and alert.due_at <= now]
+    async def due_alerts(
+        self, now: float, limit: int, busy: Iterable[str] = (), far: float = math.inf
+    ) -> Sequence[Alert]:
+        due = [one for one in self._in_turn() if (one.due_at <= now or one.due_at > far) and one.channel not in busy]
         return sorted(due, key=lambda alert: (alert.due_at, alert.id))[:limit]
 
     async def next_alert(self) -> float | None:
-        return min((alert.due_at for alert in self._newest() if alert.state == "waiting"), default=None)
+        return min((alert.due_at for alert in self._in_turn()), default=None)
+
+    def _in_turn(self) -> Iterable[Alert]:
+        oldest: dict[tuple[object, ...], Alert] = {}
+        for alert in self._newest():
+            if alert.state == "waiting":
+                oldest[alert.channel, alert.kind, alert.scenario, alert.simulated] = alert
+        return oldest.values()
 
     async def standings(self) -> Sequence[Standing]:
         return [standing for _, standing in sorted(self._alerts()[0].standings.items())]

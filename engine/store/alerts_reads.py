@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from engine.store.alerts_rows import Alert, Standing, Trouble, Waiting
@@ -23,8 +24,14 @@ class AlertReads(Protocol):
         """The newest message whose last try failed."""
         ...
 
-    async def due_alerts(self, now: float, limit: int) -> Sequence[Alert]:
-        """Messages that are to be sent, the earliest first."""
+    async def due_alerts(
+        self, now: float, limit: int, busy: Iterable[str] = (), far: float = math.inf
+    ) -> Sequence[Alert]:
+        """Messages that are to be sent, the earliest first; none while an older one of the same thing waits.
+
+        :param busy: channels whose messages are left out.
+        :param far: a message that is due after it is to be sent too: the clock was set back.
+        """
         ...
 
     async def next_alert(self) -> float | None:

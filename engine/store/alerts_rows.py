@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from engine.sdk import jsontext
+
 
 class Trouble(NamedTuple):
     """A run that failed or was held, and of which nobody was told yet."""
@@ -155,9 +157,12 @@ AlertChange = (
 )
 
 
-def is_trouble(state: str, due_at: float | None, sources: tuple[str, ...] = ()) -> bool:
+def is_trouble(state: str, due_at: float | None, sources: tuple[str, ...] = (), hold: bytes | None = None) -> bool:
     """Whether operators are to be told of a run that comes into this state.
 
-    A held run that goes on by itself at some moment is not; nor is one that a person has just given up.
+    A held run that goes on by itself at some moment is not, unless one of its branches does not; nor is one that a
+    person has just given up.
     """
-    return (state == "held" and due_at is None) or (state == "failed" and sources != ("held",))
+    if state == "held":
+        return due_at is None or (hold is not None and any(not one.get("due_at") for one in jsontext.loads(hold)))
+    return state == "failed" and sources != ("held",)

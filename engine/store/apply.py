@@ -311,7 +311,7 @@ class Applier:
             self._run(self._sql_move_run, self._spill(row, m.run_id, 4, 5))
         else:
             self._run(self._sql_move_run, row)
-        if is_trouble(m.state, m.due_at, m.sources):
+        if is_trouble(m.state, m.due_at, m.sources, m.hold):
             self._run(self._sql["add_trouble"], (m.state, m.at, m.run_id))
 
     def _add_record(self, change: AddRecord) -> None:

@@ -258,7 +258,7 @@ class Transaction:
             ended_at=move.at if move.ended else run.ended_at,
         )
         self._set(self._tables.runs, run.id, moved)
-        if is_trouble(move.state, move.due_at, move.sources):
+        if is_trouble(move.state, move.due_at, move.sources, move.hold):
             self._trouble(moved, move.at)
 
     def _trouble(self, run: Run, at: float) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from engine.runtime.alert_settings import AlertChannel
+from engine.runtime.channels import Message
 from engine.runtime.outcomes import Hold
+from engine.runtime.redact import Redactor
 from engine.runtime.runner import MAX_RECOVERIES
 from engine.runtime.settings import Limits
 from engine.sdk import jsontext
@@ -350,3 +353,48 @@ async def test_a_hold_that_goes_on_by_itself_is_not_told(new_harness: NewHarness
         await harness.store.put(AddRun(held._replace(id=harness.store.new_id())))
         await looked(harness)
         assert told.kinds == [("held", "raised", 1)]
+
+
+async def test_a_channel_that_hangs_holds_up_no_other_however_much_waits_for_it(
+    new_harness: NewHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.runtime.alerts.AT_ONCE", 2)
+    harness, told = watched(new_harness, channels=[channel("hangs"), channel("up")])
+    send, got = told.send, asyncio.Event()
+
+    async def sending(to: AlertChannel, message: Message) -> None:
+        if to.name == "hangs":
+            await asyncio.Event().wait()
+        await send(to, message)
+        got.set()
+
+    monkeypatch.setattr(told, "send", sending)
+    async with harness:
+        for kind in ("held", "silence", "stuck"):
+            [change, _] = harness.alerts.raised(kind, "test", {"count": 0, "within": "1d", "at_least": 1})
+            await harness.store.put(change)
+        await harness.run({"email": "bad"})
+        await harness.watch.look()
+        harness.alerts.start()
+        await asyncio.wait_for(got.wait(), 10)
+        await harness.alerts.stop()
+        assert [name for name, _ in told.messages] == ["up"]
+
+
+async def test_no_part_of_a_secret_is_told(new_harness: NewHarness) -> None:
+    secret = "s3cret word\n of two lines " + "x" * 300
+
+    def leak(config: Any) -> Any:
+        raise DataError(f"the vendor does not know {secret}")
+
+    harness, told = watched(new_harness, doubles={"shop.get": leak})
+    async with harness:
+
+        async def redactor() -> Redactor:
+            return Redactor([secret])
+
+        harness.watch._redactor = redactor
+        await harness.run({"email": "bad"})
+        await looked(harness)
+        assert told.texts[0].count("the vendor does not know •••") == 1
+        assert "s3cret" not in told.texts[0]

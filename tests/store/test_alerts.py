@@ -39,20 +39,21 @@ def told(alert: Alert) -> tuple[int, int, float, str, int]:
 
 
 @pytest.mark.parametrize(
-    ("state", "due_at", "sources", "noted"),
+    ("state", "due_at", "sources", "noted", "hold"),
     [
-        ("failed", None, ("running",), True),
-        ("held", None, ("running",), True),
-        ("held", NOW + 60, ("running",), False),  # it goes on by itself
-        ("failed", None, ("held",), False),  # a person gave it up
-        ("succeeded", None, ("running",), False),
+        ("failed", None, ("running",), True, None),
+        ("held", None, ("running",), True, b"[{}]"),
+        ("held", NOW + 60, ("running",), False, b'[{"due_at": 7}]'),  # it goes on by itself
+        ("held", NOW + 60, ("running",), True, b'[{"due_at": 7}, {}]'),  # one of its branches does not
+        ("failed", None, ("held",), False, None),  # a person gave it up
+        ("succeeded", None, ("running",), False, None),
     ],
 )
 async def test_the_move_that_ends_badly_is_noted_with_it(
-    store: AnyStore, state: str, due_at: float | None, sources: tuple[str, ...], noted: bool
+    store: AnyStore, state: str, due_at: float | None, sources: tuple[str, ...], noted: bool, hold: bytes | None
 ) -> None:
     await store.put(AddRun(run(1001, state=sources[0])))
-    await store.put(MoveRun(1001, sources, state, NOW + 5, due_at=due_at))
+    await store.put(MoveRun(1001, sources, state, NOW + 5, due_at=due_at, hold=hold))
     expected = [Trouble(0, 1001, "welcome", state, NOW + 5)] if noted else []
     assert [t._replace(number=0) for t in await store.troubles(False, 10) if t.at == NOW + 5] == expected
 
@@ -88,6 +89,42 @@ async def test_what_comes_before_a_message_is_tried_is_counted_in_it(store: AnyS
         (3, 2, NOW + 10 + EVERY, "waiting", 0),
         (1, 4, NOW, "waiting", 1),
     ]
+
+
+async def test_a_message_waits_for_the_older_one_of_the_same_thing(store: AnyStore) -> None:
+    await store.put(RaiseAlert(alert(1, kind="silence"), EVERY))
+    await store.put(TryAlert(1, NOW), SettleAlert(1, "waiting", NOW, NOW + 30, "down"))
+    # all day long, and then it is well again
+    for number in range(2, 90):
+        await store.put(RaiseAlert(alert(number, NOW + number * EVERY, kind="silence"), EVERY))
+    await store.put(RaiseAlert(alert(90, NOW + 90 * EVERY, kind="silence", event="recovered"), EVERY))
+    await store.put(RaiseAlert(alert(91, NOW + 90 * EVERY, scenario="other"), EVERY))
+    assert [a.id for a in await store.due_alerts(NOW + 91 * EVERY, 10)] == [1, 91]
+    assert await store.next_alert() == NOW + 30
+    await store.put(SettleAlert(1, "delivered", NOW + 91 * EVERY))
+    assert [(a.id, a.times) for a in await store.due_alerts(NOW + 91 * EVERY, 10)] == [(2, 88), (91, 1)]
+    await store.put(SettleAlert(2, "delivered", NOW + 91 * EVERY))
+    assert [a.id for a in await store.due_alerts(NOW + 91 * EVERY, 10)] == [90, 91]
+
+
+async def test_busy_channels_are_left_out(store: AnyStore) -> None:
+    await store.put(RaiseAlert(alert(1), EVERY), RaiseAlert(alert(2, channel="a,b"), EVERY))
+    assert [a.id for a in await store.due_alerts(NOW, 1, ["ops"])] == [2]
+    assert [a.id for a in await store.due_alerts(NOW, 1, ["a,b", "b"])] == [1]
+
+
+async def test_a_clock_that_is_set_back_delays_no_message(store: AnyStore) -> None:
+    day = 86_400.0
+    await store.put(RaiseAlert(alert(1, NOW + day), EVERY))
+    await store.put(TryAlert(1, NOW + day), SettleAlert(1, "waiting", NOW + day, NOW + day + 30, "down"))
+    assert [a.id for a in await store.due_alerts(NOW, 10, (), NOW + EVERY)] == [1]
+    await store.put(SettleAlert(1, "delivered", NOW))
+    await store.put(RaiseAlert(alert(2, NOW), EVERY))
+    assert [told(a) for a in await store.due_alerts(NOW, 10)] == [(2, 1, NOW, "waiting", 0)]
+    # and it does not let a storm through
+    await store.put(TryAlert(2, NOW), SettleAlert(2, "delivered", NOW))
+    await store.put(RaiseAlert(alert(3, NOW + 10), EVERY))
+    assert await store.due_alerts(NOW + 10, 10) == []
 
 
 async def test_messages_of_other_groups_are_counted_apart(store: AnyStore) -> None:

@@ -15,9 +15,9 @@ where channel = :channel and kind = :kind and event = :event and scenario = :sce
   and state = :state and attempts = 0 and (state = 'waiting' or first_at + :every > :first_at);
 
 -- name: last_try
--- When a channel was last told of something.
+-- When a channel was last told of something; a moment to come is one of a clock that was set back since.
 select max(coalesce(tried_at, first_at)) from alerts
-where channel = ? and kind = ? and event = ? and scenario = ? and simulated = ?;
+where channel = ? and kind = ? and event = ? and scenario = ? and simulated = ? and coalesce(tried_at, first_at) <= ?;
 
 -- name: add_alert
 -- Adds a message.
@@ -66,10 +66,17 @@ select id, channel, kind, event, scenario, simulated, times, first_at, last_at, 
 from alerts where id < ? order by id desc limit ?;
 
 -- name: due_alerts
--- Messages that are to be sent now, the earliest first.
+-- Messages to be sent now, the earliest first, none before an older one of the same thing; what is too far off is due too.
 select id, channel, kind, event, scenario, simulated, times, first_at, last_at, detail, state, attempts, due_at,
   tried_at, ended_at, error
-from alerts where state = 'waiting' and due_at <= ? order by due_at, id limit ?;
+from alerts as one
+where state = 'waiting' and (due_at <= :now or due_at > :far) and channel not in (select value from json_each(:busy))
+  and not exists (
+    select 1 from alerts as older
+    where older.channel = one.channel and older.kind = one.kind and older.event in ('raised', 'recovered')
+      and older.scenario = one.scenario and older.simulated = one.simulated and older.id < one.id
+      and older.state = 'waiting')
+order by due_at, id limit :limit;
 
 -- name: alert
 -- One message.
@@ -79,7 +86,12 @@ from alerts where id = ?;
 
 -- name: next_alert
 -- When the next message is to be sent.
-select min(due_at) from alerts where state = 'waiting';
+select min(due_at) from alerts as one
+where state = 'waiting' and not exists (
+    select 1 from alerts as older
+    where older.channel = one.channel and older.kind = one.kind and older.event in ('raised', 'recovered')
+      and older.scenario = one.scenario and older.simulated = one.simulated and older.id < one.id
+      and older.state = 'waiting');
 
 -- name: failed_alert
 -- The newest message that did not get through at its last try.
