@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from engine.runtime.rundata import START
 from engine.runtime.ticks import SCHEDULE
-from engine.scenario.expressions import Expression
+from engine.scenario.expressions import Expression, ExpressionError
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
 from engine.store.records import Gather, Identity, Lane
@@ -49,9 +49,32 @@ def event_keys(
         return NO_KEYS
     # what is simulated is no duplicate of what is real, and waits for nothing real
     kind = "simulated:" if simulated else ""
-    known = _identity(plan, scope, event_id, known_for)
-    identity = None if known is None else Identity(f"{kind}{known[0]}", now, now + known[1])
+    identity = _known(plan, scope, event_id, now, known_for, kind)
     return Keys(identity, _lane(plan, scope, kind), _gather(plan, scope, now, kind))
+
+
+def identity_alone(
+    plan: Scenario,
+    scope: Mapping[str, Any],
+    event_id: str | None,
+    now: float,
+    *,
+    simulated: bool,
+    known_for: float = IDENTITY_KEPT,
+) -> Keys:
+    """Of an event whose run is held because something about it cannot be computed: by what it is known again, if that
+    can be. The arguments are those of ``event_keys``."""
+    try:
+        return Keys(_known(plan, scope, event_id, now, known_for, "simulated:" if simulated else ""))
+    except ExpressionError:
+        return NO_KEYS
+
+
+def _known(
+    plan: Scenario, scope: Mapping[str, Any], event_id: str | None, now: float, known_for: float, kind: str
+) -> Identity | None:
+    known = _identity(plan, scope, event_id, known_for)
+    return None if known is None else Identity(f"{kind}{known[0]}", now, now + known[1])
 
 
 def _identity(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.runtime.event_waits import Answers
-from engine.runtime.eventkeys import IDENTITY_KEPT, NO_KEYS, Keys, event_keys
+from engine.runtime.eventkeys import IDENTITY_KEPT, NO_KEYS, Keys, event_keys, identity_alone
 from engine.runtime.outcomes import Held, Hold
 from engine.runtime.rundata import START, START_KEY, is_json, names, opening, request_name
 from engine.runtime.runner import Runner
@@ -220,6 +220,10 @@ class Intake:
         """The keys of an event. Raises ``ExpressionError``."""
         return event_keys(plan, scope, event_id, now, simulated=self._runner.simulated, known_for=self._known_for)
 
+    def known(self, plan: Scenario, scope: dict[str, Any], event_id: str | None, now: float) -> Keys:
+        """As ``keys``, but the identity alone, and none where it cannot be computed."""
+        return identity_alone(plan, scope, event_id, now, simulated=self._runner.simulated, known_for=self._known_for)
+
     def new_run(
         self, plan: Scenario, receipt_id: int, number: int, now: float, subject: str | None, *, held: bool
     ) -> Run:
@@ -362,6 +366,8 @@ class _Sorter:
             trouble = Hold("trigger", f"the trigger's filter raised {type(error).__name__}: {error}", "trigger")
         run = self._intake.new_run(plan, self._receipt_id, number, self._now, subject, held=trouble is not None)
         if trouble is not None:
+            # it is one event still, and no second run of it may come to be
+            keys = self._intake.known(plan, scope, event.id, self._now)
             run = run._replace(hold=jsontext.dumps(Held((trouble,)).to_json()))
         delivery = self._delivery(number, DeliveryState.RUN, event, run_id=run.id, keys=keys)
         start = _Start(run, plan, names(run, scope), len(self._incoming.raw), keys)

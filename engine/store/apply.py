@@ -43,7 +43,7 @@ from engine.store.lanes_sql import SqlLaneRows
 from engine.store.large import LARGE, Spill
 from engine.store.records import SETTABLE, Delivery, DeliveryState, EffectState, Identity
 from engine.store.sql import queries
-from engine.store.waits import AnswerWait
+from engine.store.waits import AnswerWait, CloseWaits
 from engine.store.waits_sql import WaitWriter
 
 #: the state in which a run has an owner
@@ -104,7 +104,6 @@ class Applier:
         #: the states that runs had before the transaction moves them
         self._before: dict[int, str] = {}
         self._lane_rows = SqlLaneRows(self._cursor)
-        self._lanes = Lanes(self._lane_rows, self._move_other)
         self._plain = True
         self._data_version = -1
         self._do: dict[type, Callable[[Any], object]] = {
@@ -133,6 +132,7 @@ class Applier:
         }
         self._waits = WaitWriter(self._run, self._queue_answered)
         self._do.update(self._waits.handlers)
+        self._lanes = Lanes(self._lane_rows, self._move_other, self._do[CloseWaits])
         # looked up once: these are the hot ones
         self._sql_add_receipt = self._sql["add_receipt"]
         self._sql_add_delivery = self._sql["add_delivery"]

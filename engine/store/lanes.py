@@ -16,7 +16,8 @@ from typing import NamedTuple, Protocol
 from engine.sdk import jsontext
 from engine.store.changes import AddRun, MoveRun
 from engine.store.ids import show
-from engine.store.records import Run
+from engine.store.records import Lane, Run
+from engine.store.waits import CloseWaits
 
 BLOCKED = "blocked"
 GATHERING = "gathering"
@@ -90,11 +91,15 @@ class Lanes:
     """Carries the rules out, inside one transaction after another.
 
     :param move: applies the move of another run.
+    :param close: closes what a run waits for that will not go on.
     """
 
-    def __init__(self, rows: LaneRows, move: Callable[[MoveRun, str], None]) -> None:
+    def __init__(
+        self, rows: LaneRows, move: Callable[[MoveRun, str], None], close: Callable[[CloseWaits], None]
+    ) -> None:
         self._rows = rows
         self._move = move
+        self._close = close
         #: of the transaction that is being applied
         self.blocked: list[int] = []
         self.released: list[str] = []
@@ -128,7 +133,7 @@ class Lanes:
                 standing = BLOCKED
                 self.blocked.append(run.id)
                 run = run._replace(state=BLOCKED, started_at=None)
-        self._rows.enter(Standing(run.id, lane.key, lane.most, lane.holds, lane.busy == "replace", standing))
+        self._rows.enter(_row(run.id, lane, standing))
         return run
 
     def _gathers(self, change: AddRun) -> bool:
@@ -141,12 +146,18 @@ class Lanes:
             return False
         other, until = found
         self._rows.gather(other, run, min(run.due_at or until, until))
+        # it waits for whom its newest event says
+        self._rows.leave(other)
+        if change.lane is not None:
+            self._rows.enter(_row(other, change.lane, AWAY))
         self._rows.redirect(run, "run", other, f"run {show(other)} gathers the events of this key")
         self.redirected = True
         return True
 
     def _cancel(self, run_id: int, state: str, by: int, at: float) -> None:
         self._move(MoveRun(run_id, (state,), "cancelled", at, result=_replaced(by), ended=True), state)
+        # or an answer would go to nobody
+        self._close(CloseWaits(run_id, at))
 
     def moving(self, move: MoveRun, before: str) -> MoveRun:
         """The move of a run as its lane lets it happen. What follows for others is done.
@@ -160,6 +171,7 @@ class Lanes:
             return move
         if move.state in RESTING[:2] and (newer := self._rows.replacement(row.lane, row.run_id)) is not None:
             move = move._replace(state="cancelled", due_at=None, result=_replaced(newer), ended=True)
+            self._close(CloseWaits(row.run_id, move.at))
         wanted = _standing(move.state, holds=row.holds)
         if wanted == ACTIVE != row.standing and self._rows.taken(row.lane, row.most) >= row.most:
             wanted = BLOCKED
@@ -177,6 +189,10 @@ class Lanes:
         while (first := self._rows.first(lane, BLOCKED)) and self._rows.taken(lane, first.most) < first.most:
             self._rows.stand(first.run_id, ACTIVE)
             self.released.append(self._rows.release(first.run_id))
+
+
+def _row(run_id: int, lane: Lane, standing: str) -> Standing:
+    return Standing(run_id, lane.key, lane.most, lane.holds, lane.busy == "replace", standing)
 
 
 def _standing(state: str, *, holds: bool) -> str | None:

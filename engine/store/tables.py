@@ -56,7 +56,7 @@ from engine.store.records import (
     Webhook,
 )
 from engine.store.schedules import Schedule
-from engine.store.waits import AnswerWait
+from engine.store.waits import AnswerWait, CloseWaits
 from engine.store.waits_memory import MemoryWaitWriter, WaitTables
 
 _OPEN = (EffectState.INTENDED, EffectState.UNKNOWN)
@@ -123,7 +123,8 @@ class Transaction:
         }
         self._waits = MemoryWaitWriter(tables, self._set, self._remove, self._queue_answered)
         self._do.update(self._waits.handlers)
-        self._lanes = Lanes(_LaneRows(tables, self._set, self._remove), lambda move, _: self._move_run(move))
+        lane_rows = _LaneRows(tables, self._set, self._remove)
+        self._lanes = Lanes(lane_rows, lambda move, _: self._move_run(move), self._do[CloseWaits])
 
     def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> Fate:
         """Apply the changes.
