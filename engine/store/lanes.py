@@ -95,7 +95,7 @@ class Lanes:
     """
 
     def __init__(
-        self, rows: LaneRows, move: Callable[[MoveRun, str], None], close: Callable[[CloseWaits], None]
+        self, rows: LaneRows, move: Callable[[MoveRun, str], None], close: Callable[[CloseWaits], object]
     ) -> None:
         self._rows = rows
         self._move = move
