@@ -125,12 +125,14 @@ class Intake:
             incoming.raw,
             next((fate.subject for fate in fates if fate.subject), None),
         )
+        self._faults.hit("receipt.taken")
+        # nothing may fail between this and the commit, or the room would be kept for ever
+        fates = [self._admitted(fate, now) for fate in fates]
         changes: list[Change] = [AddReceipt(receipt)]
         for fate in fates:
             changes.append(AddDelivery(fate.delivery, fate.identity))
             if fate.start is not None:
                 changes += _added(fate.start)
-        self._faults.hit("receipt.taken")
         return await self._stored(receipt_id, fates, [*changes, *also], answers)
 
     async def _stored(
@@ -140,6 +142,7 @@ class Intake:
         starts = [fate.start for fate in fates if fate.start is not None]
         deliveries = [fate.delivery for fate in fates]
         answered: Sequence[Delivery] = ()
+        begun: set[int] = set()
         try:
             if answers is not None and answers.found:
                 fate, answered = await answers.commit(self._commit, changes, deliveries)
@@ -150,8 +153,8 @@ class Intake:
                 deliveries = await self._decided(receipt_id, deliveries)
             self._faults.hit("receipt.accepted")
             made = {d.run_id for d in deliveries if d.run_id is not None and d.state is DeliveryState.RUN}
-            blocked = frozenset(fate.blocked)
-            self._begin([start for start in starts if start.run.id in made and start.run.id not in blocked])
+            begun = made.difference(fate.blocked)
+            self._begin([start for start in starts if start.run.id in begun])
             if answered:
                 self._runner.answered(fate.released)
             elif fate.released:
@@ -159,7 +162,7 @@ class Intake:
         finally:
             for start in starts:
                 if start.run.state == State.RUNNING:
-                    self._runner.came(start.plan)
+                    self._runner.came(start.plan, begun=start.run.id in begun)
         return Accepted(receipt_id, (*deliveries, *answered), tuple(sorted(made)))
 
     async def _decided(self, receipt_id: int, planned: list[Delivery]) -> list[Delivery]:
@@ -176,16 +179,17 @@ class Intake:
         """By command: give a parked or rejected receipt to a scenario as if it came now; its time stays."""
         request = request_name(incoming.method, incoming.headers, incoming.query, receipt.received_at)
         known = {(d.scenario, d.number): d.state for d in await self._store.deliveries([receipt.id])}
-        sorter = _Sorter(self, plan, receipt.id, self._clock.time(), request, incoming, by_command=True)
+        now = self._clock.time()
+        sorter = _Sorter(self, plan, receipt.id, now, request, incoming, by_command=True)
         changes: list[Change] = []
         fates: list[_Fate] = []
-        for fate in sorter.sort():
-            delivery = fate.delivery
+        for sorted_fate in sorter.sort():
+            delivery = sorted_fate.delivery
             state = known.get((delivery.scenario, delivery.number))
             if receipt.method == POLL and state is not None and state not in SETTABLE:
                 # the items of a poll have fates of their own; those that are settled stay so
-                self._spare(fate)
                 continue
+            fate = self._admitted(sorted_fate, now)
             fates.append(fate)
             kind = AddDelivery if state is None else SetDelivery
             changes.append(kind(delivery, fate.identity))
@@ -193,10 +197,14 @@ class Intake:
                 changes += _added(fate.start)
         return await self._stored(receipt.id, fates, changes)
 
-    def _spare(self, fate: _Fate) -> None:
-        """Give back the room that was kept for a run which is not made."""
-        if fate.start is not None and fate.start.run.state == State.RUNNING:
-            self._runner.came(fate.start.plan)
+    def _admitted(self, fate: _Fate, now: float) -> _Fate:
+        """The fate of an event whose run begins at once, where there is room: it is kept until the runner is told that
+        the run came."""
+        start = fate.start
+        if start is None or start.run.state != State.QUEUED or not self._runner.admits(start.plan):
+            return fate
+        run = start.run._replace(state=State.RUNNING, started_at=now)
+        return replace(fate, start=replace(start, run=run))
 
     async def _commit(self, changes: Sequence[Change]) -> Fate:
         try:
@@ -227,7 +235,7 @@ class Intake:
     def new_run(
         self, plan: Scenario, receipt_id: int, number: int, now: float, subject: str | None, *, held: bool
     ) -> Run:
-        """A run of an event. Where it may run at once, room is kept for it until the runner is told that it came."""
+        """A run of an event, as it is stored where there is no room for it."""
         run_id = self._store.new_id()
         due = None
         if held:
@@ -235,7 +243,7 @@ class Intake:
         elif plan.debounce is not None:
             state, due = State.GATHERING, now + plan.debounce.quiet
         else:
-            state = State.RUNNING if self._runner.admits(plan) else State.QUEUED
+            state = State.QUEUED
         return Run(
             run_id,
             plan.name,
@@ -248,7 +256,6 @@ class Intake:
             now,
             self._runner.simulated,
             subject,
-            now if state is State.RUNNING else None,
             due_at=due,
         )
 

@@ -45,23 +45,38 @@ class Line:
         self._rate = rate.runs if rate is not None else 0
         self._per = rate.seconds if rate is not None else 0.0
         #: when the latest runs began, oldest first
-        self._given: deque[float] = deque([now] * min(begun, self._rate), self._rate)
+        self._given: deque[float] = deque([now] * min(begun, self._rate))
 
     def free(self, now: float) -> int | None:
         """How many runs may enter; None: no limit of its own."""
-        found: int | None = None
-        if self.limit is not None:
-            found = max(0, self.limit - self.running - self.coming)
-        if self._rate:
-            spare = self._rate - sum(moment > now - self._per for moment in self._given)
-            found = spare if found is None else min(found, spare)
-        return found
+        places = self.places()
+        if not self._rate:
+            return places
+        spare = max(0, self._rate - self._begun(now))
+        return spare if places is None else min(places, spare)
+
+    def places(self) -> int | None:
+        """How many runs that have begun before may enter; None: no limit of its own."""
+        return None if self.limit is None else max(0, self.limit - self.running - self.coming)
+
+    def _begun(self, now: float) -> int:
+        """How many runs began in the time that the rate counts by."""
+        given = self._given
+        ahead = 0
+        while given and given[-1] > now:
+            given.pop()
+            ahead += 1
+        # the clock was set back: nobody waits for the moments that it showed before
+        given.extend([now] * ahead)
+        while given and given[0] + self._per <= now:
+            given.popleft()
+        return len(given)
 
     def opens(self, now: float) -> float | None:
         """When the next run may enter, as far as that is a matter of time."""
         if self.free(now) != 0:
             return now
-        if self.limit is not None and self.running + self.coming >= self.limit:
+        if self.places() == 0:
             return None
         return self._given[0] + self._per
 
@@ -69,6 +84,11 @@ class Line:
         """A run begins for the first time."""
         if self._rate:
             self._given.append(now)
+
+    def begins_not(self) -> None:
+        """A run that was said to begin found no place, or was somebody's already."""
+        if self._given:
+            self._given.pop()
 
 
 class Lines:
@@ -83,8 +103,8 @@ class Lines:
         self._waiting: dict[str, Line] = {}
         self.running = 0
         self._coming = 0
-        #: what the line that was served last had had
-        self._had = 0.0
+        #: what the line that was served last had had; and the one before the shares that are given now
+        self._had = self._had_before = 0.0
 
     def open(self, name: str, plan: Scenario | None, begun: int, now: float) -> None:
         """A scenario was loaded."""
@@ -113,9 +133,11 @@ class Lines:
         """
         if self.room <= 0:
             return False
-        if self._waiting and (name in self._waiting or any(self._eligible(now))):
+        line = self._line(name)
+        if self._waiting and ((new and name in self._waiting) or any(self._eligible(now))):
             return False
-        if self._line(name).free(now) == 0:
+        # a rate is about those that begin; the others pass them by
+        if (line.free(now) if new else line.places()) == 0:
             return False
         self.comes(name, now, new=new)
         return True
@@ -142,6 +164,7 @@ class Lines:
         heap = [entry for entry in heap if entry[3] != 0]
         heapq.heapify(heap)
         found: dict[str, int] = {}
+        self._had_before = self._had
         for _ in range(self.room):
             if not heap:
                 break
@@ -165,6 +188,9 @@ class Lines:
                 line.had -= missing / line.weight
                 if not line.unread:
                     del self._waiting[name]
+        # whoever comes next is behind what was had, not behind what was only offered
+        served = (self._line(name).had - 1 / self._line(name).weight for name in shares if found[name])
+        self._had = max((self._had_before, *served))
 
     def opens(self, now: float) -> float | None:
         """When the next line may go on, as far as that is a matter of time."""
@@ -181,10 +207,16 @@ class Lines:
         if new:
             line.begins(now)
 
-    def came(self, name: str) -> None:
-        """A run that room was kept for is in memory, or will not come."""
+    def came(self, name: str, *, begun: bool) -> None:
+        """A run that room was kept for is in memory, or will not come.
+
+        :param begun: False where it was new, and did not begin.
+        """
+        line = self._line(name)
         self._coming -= 1
-        self._line(name).coming -= 1
+        line.coming -= 1
+        if not begun:
+            line.begins_not()
 
     def enters(self, name: str) -> None:
         """A run is in memory."""

@@ -159,8 +159,7 @@ class Queue:
         due = await self._store.due_runs(TIMED, self._simulated, now, min(self._lines.room, BATCH))
         if not due:
             return 0
-        idle = self._lines.idle
-        chosen = [run for run in due if idle and self._lines.admits(run.scenario, now, new=is_new(run))]
+        chosen = [run for run in due if self._lines.admits(run.scenario, now, new=is_new(run))]
         await self._claim(chosen)
         claimed = {run.id for run in chosen}
         rest = [run for run in due if run.id not in claimed]
@@ -190,6 +189,7 @@ class Queue:
             return
         ids = {run.id for run in runs}
         self.loading |= ids
+        begun: set[int] = set()
         try:
             self._faults.hit("run.claiming")
             now = self._clock.time()
@@ -199,6 +199,7 @@ class Queue:
             mine = [
                 run for run, fate in zip(runs, fates, strict=True) if fate is not None and run.id not in fate.blocked
             ]
+            begun = {run.id for run in mine}
             self._faults.hit("run.taken")
             known = {run.id: self._at_hand.pop(run.id, None) for run in mine}
             # one that never ran has nothing to remember
@@ -212,7 +213,7 @@ class Queue:
         finally:
             self.loading -= ids
             for run in runs:
-                self._lines.came(run.scenario)
+                self._lines.came(run.scenario, begun=run.id in begun or not is_new(run))
 
     async def _take_up(self, run: Run, past: Past) -> None:
         owned = self._owned(run)

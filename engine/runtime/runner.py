@@ -154,9 +154,9 @@ class Runner:
             return False
         return self._lines.admits(plan.name, self._clock.time(), new=True)
 
-    def came(self, plan: Scenario) -> None:
+    def came(self, plan: Scenario, *, begun: bool) -> None:
         """A run that room was kept for has begun, or will not begin."""
-        self._lines.came(plan.name)
+        self._lines.came(plan.name, begun=begun)
 
     @property
     def mending(self) -> bool:

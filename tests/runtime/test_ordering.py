@@ -14,6 +14,7 @@ from engine.store.ids import show
 from engine.store.records import DeliveryState, RunFilter
 from engine.testing import Harness
 from tests.promises.shop_runs import NewHarness
+from tests.store.rows import run as make_run
 from tests.support.shop import registry, scenario
 
 WAITING = """
@@ -349,3 +350,91 @@ async def test_all_runs_are_done_in_the_end_whatever_their_keys(new_harness: New
             own = [n for n in dict.fromkeys(gate.order) if n % 7 == key]
             assert own == sorted(own)
         assert len(await harness.store.runs(RunFilter(states=("blocked", "queued")))) == 0
+
+
+def line_of(head: str) -> tuple[Lines, str]:
+    plan = Harness([f"scenario: test\n{head}\nsteps: []\n"], registry=registry()).plans[0]
+    lines = Lines(100)
+    lines.open(plan.name, plan, 0, 1000.0)
+    return lines, plan.name
+
+
+def test_a_clock_that_is_set_back_makes_no_rate_wait_for_what_it_showed_before() -> None:
+    lines, name = line_of("rate: 2/10s")
+    assert [lines.admits(name, 90_000.0, new=True) for _ in range(3)] == [True, True, False]
+    assert not lines.admits(name, 1000.0, new=True)
+    assert lines.admits(name, 1010.0, new=True)
+
+
+def test_a_rates_next_moment_is_one_at_which_somebody_may_enter() -> None:
+    lines, name = line_of("rate: 1/100ms")
+    now = 1_700_000_000.3
+    for _ in range(90):
+        assert lines.admits(name, now, new=True)
+        lines.wake((name,))
+        now = lines.opens(now) or 0.0
+        assert lines.shares(now) == {name: 1}
+        lines.read({name: 1}, [])
+
+
+def test_a_run_that_did_not_begin_is_no_part_of_the_rate() -> None:
+    lines, name = line_of("rate: 1/10s")
+    assert lines.admits(name, 1000.0, new=True)
+    lines.came(name, begun=False)
+    assert lines.admits(name, 1000.0, new=True)
+    lines.came(name, begun=True)
+    assert not lines.admits(name, 1000.0, new=True)
+
+
+def test_what_was_offered_and_not_taken_makes_nobody_wait() -> None:
+    lines = Lines(200)
+    for _ in range(3):
+        lines.wake(("low",))
+        shares = lines.shares(0.0)
+        # one run comes, and while it is looked for another is put into the queue
+        lines.wake(("low",))
+        lines.read(shares, [make_run(1, scenario="low")])
+    lines.wake(("low", "other"))
+    assert lines.shares(0.0)["other"] in range(95, 105)
+
+
+async def test_a_rate_does_not_delay_what_has_begun(new_harness: NewHarness) -> None:
+    gate = Gate()
+    gate.open.set()
+    async with gated(new_harness, gate, WAITING, "rate: 1/1h\n") as harness:
+        first, second = await send(harness, 0, 1)
+        await still(harness)
+        assert await states(harness, [first, second]) == ["sleeping", "queued"]
+        await harness.clock.advance(61)
+        await still(harness)
+        assert await states(harness, [first, second]) == ["succeeded", "queued"]
+
+
+async def test_runs_that_wait_for_their_key_are_counted_when_they_begin(new_harness: NewHarness) -> None:
+    gate = Gate()
+    head = "order_by: ${{ trigger.email }}\nrate: 2/1h\n"
+    async with gated(new_harness, gate, PUT, head) as harness:
+        runs = await send(harness, 0, 1, email="a")
+        await still(harness)
+        assert await states(harness, runs) == ["running", "blocked"]
+        gate.open.set()
+        await still(harness)
+        assert await states(harness, runs) == ["succeeded", "succeeded"]
+
+
+async def test_a_delivery_that_cannot_be_sorted_keeps_no_room(
+    new_harness: NewHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    gate.open.set()
+    async with gated(new_harness, gate, PUT, "", max_running=1) as harness:
+
+        def mistake(*_args: Any, **_more: Any) -> Any:
+            raise RuntimeError("a mistake")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("engine.runtime.intake.names", mistake)
+            with pytest.raises(RuntimeError):
+                await harness.send({"n": 0})
+        [run] = await send(harness, 1)
+        assert (await harness.result(run)).state == "succeeded"
