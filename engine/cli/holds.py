@@ -48,7 +48,7 @@ def explain(
     for hold in holds:
         where = f"at {bold(hold['step'])} " if hold["step"] else ""
         yield f"{indent}held {where}as '{hold['code']}': {redactor.text(str(hold['message']))}"
-        if place := (hold.get("error") or {}).get("place"):
+        if place := (hold.get("error") or {}).get("place") or hold.get("place"):
             yield f"{indent}  in {place}"
         if hold.get("due_at"):
             yield f"{indent}  tried again by itself {moment(hold['due_at'])}, try {hold['tries'] + 1} of {hold['of']}"

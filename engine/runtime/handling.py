@@ -71,8 +71,9 @@ def _give_up(walk: Interpreter, step: Step, path: str, how: OnError, failure: St
         # a walk over the journal begins nothing
         raise CutOff
     if how is OnError.HOLD:
-        message = str(failure.error.get("message"))
-        raise MustHold(Hold("failed", message, failure.step, failure.attempt, failure.error, step.schedule))
+        message, place = str(failure.error.get("message")), failure.error.get("place") or str(step.place)
+        hold = Hold("failed", message, failure.step, failure.attempt, failure.error, step.schedule, place)
+        raise MustHold(hold)
     walk.effects.decide(ROLLBACK, lambda: {"step": path, "error": failure.error})
     walk.closing = True
     walk.effects.hurry(on=True)

@@ -233,13 +233,13 @@ class Interpreter:
                 tries -= 1
                 continue
             except Diverged as other:
-                raise MustHold(Hold("diverged", str(other), path, attempt)) from None
+                raise MustHold(Hold("diverged", str(other), path, attempt, place=str(step.place))) from None
             except UnknownOutcome as unknown:
                 verdict = self.effects.verdict(path, attempt)
                 if verdict is None and not step.on_error.goes_on:
-                    raise MustHold(
-                        Hold("unknown", unknown.cause.message, path, attempt, unknown.cause.to_json())
-                    ) from None
+                    error = unknown.cause.to_json()
+                    hold = Hold("unknown", unknown.cause.message, path, attempt, error, place=str(step.place))
+                    raise MustHold(hold) from None
                 cause: EngineError = unknown.cause
             except ModuleError as failure:
                 cause = failure

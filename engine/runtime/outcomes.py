@@ -65,6 +65,7 @@ class Hold:
     :param step: the step's path.
     :param attempt: number of the attempt that it is about.
     :param retry: seconds until the run is tried again without a person, one for each time.
+    :param place: file and line of the step.
     """
 
     code: str
@@ -73,6 +74,7 @@ class Hold:
     attempt: int = 0
     error: dict[str, Any] | None = None
     retry: tuple[float, ...] = ()
+    place: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         hold = {
@@ -82,7 +84,8 @@ class Hold:
             "attempt": self.attempt,
             "error": self.error,
         }
-        return {**hold, "retry": list(self.retry)} if self.retry else hold
+        more = {"retry": list(self.retry) or None, "place": self.place}
+        return hold | {name: value for name, value in more.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

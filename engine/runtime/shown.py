@@ -61,7 +61,7 @@ def _hold(hold: Mapping[str, Any], rows: Sequence[Record | EffectRecord], redact
     return {
         **shown_hold,
         "meaning": HOLD_CODES.get(hold["code"]),
-        "place": error.get("place"),
+        "place": error.get("place") or hold.get("place"),
         "request": _value(last.request, redactor) if last is not None else None,
         "answer": redactor.json({name: error.get(name) for name in ("status", "detail")}) if error else None,
         "attempts": [_attempt(row, redactor) for row in attempts],

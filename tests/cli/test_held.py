@@ -62,6 +62,8 @@ def test_what_the_step_could_see_is_shown_with_the_choices(shop: Shop) -> None:
     assert "ana@example.com" in seen
     assert '"name":"Ana"' in seen
     assert "'unknown': no answer came" in rest
+    assert "in scenarios/order.yaml:13:5" in rest
+    assert shop.json("runs", "show", run_id)["holds"][0]["place"].endswith("order.yaml:13:5")
     for choice in ("--happened", "--send-again", "--skip", "--give-up"):
         assert choice in rest
 
