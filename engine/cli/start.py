@@ -10,7 +10,7 @@ import click
 
 from engine.cli.acting import go_on
 from engine.cli.aio import run_async
-from engine.cli.console import coloured, print_json
+from engine.cli.console import coloured, note, print_json
 from engine.cli.failures import Finished
 from engine.cli.given import given, input_options
 from engine.cli.options import Duration, data_option, json_option, simulate_option, verbose_option
@@ -87,4 +87,6 @@ async def _here(workspace: Workspace, name: str, values: dict[str, Json], key: s
     ended = await go_on(workspace, f"engine start {name}", simulate, work)
     if workspace.session.as_json:
         print_json({**started[0], "runs": [ended.reports.to_json(run) for run in ended.runs]})
+    elif started and started[0]["started_before"]:
+        note("it was started before under this key; nothing was started now")
     return ended.fine

@@ -53,6 +53,7 @@ def test_start_by_name_runs_here_and_a_key_starts_once(welcome: Shop) -> None:
     assert first["runs"][0]["output"] == {"email": "ana@example.com", "points": 10}
     assert (first["started_before"], again["started_before"]) == (False, True)
     assert again["runs"][0]["id"] == first["runs"][0]["id"]
+    assert "started before under this key" in welcome.engine(*words[:-1]).stderr
 
 
 def test_start_of_what_cannot_be_started(welcome: Shop) -> None:

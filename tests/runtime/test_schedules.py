@@ -19,6 +19,7 @@ from engine.sdk.errors import StoreError
 from engine.store.records import DeliveryState, Page, ReceiptFilter
 from engine.testing import CrashAt, Harness, VirtualClock
 from tests.runtime.polls import _files
+from tests.runtime.told import Told, channel, looked
 
 BERLIN = "Europe/Berlin"
 #: a Tuesday
@@ -161,7 +162,7 @@ async def test_a_look_when_nothing_is_due_writes_nothing(new_harness: Any) -> No
 
 
 async def test_an_authors_dedupe_does_not_stand_for_the_moments(new_harness: Any) -> None:
-    harness = new_harness(scenario(dedupe="{key: '${{ request.method }}', within: 1m}"))
+    harness = new_harness(scenario(dedupe="{key: '${{ request.method }}', within: 1d}"))
     async with harness:
         for step in (3600, 3600, -7200 - 2 * REWIND, 2 * REWIND + 3600, 3600, 3600):
             harness.clock.jump(step)
@@ -194,6 +195,27 @@ async def test_spring_and_autumn(day: str, schedule: str, expected: list[str]) -
             await harness.tick()
         found = [event[8:] for event in await ticked(harness)]
         assert found[: len(expected)] == expected
+
+
+# ---------------------------------------------------------------- silence
+
+
+@pytest.mark.parametrize("of", ["runs", "successes"])
+async def test_a_schedule_is_silent_only_where_its_runs_are_missing(new_harness: Any, of: str) -> None:
+    told = Told()
+    daily = scenario('cron: "0 6 * * *"', expect=f"{{within: 25h, of: {of}}}")
+    harness = new_harness(daily, channels=[channel()], sender=told)
+    harness.sources.append(scenario('cron: "0 6 1 * *"').replace("scenario: s", "scenario: monthly"))
+    harness.plans.append(harness._load(harness.sources[-1], 1))
+    async with harness:
+        for _ in range(5 * 24):
+            await looked(harness, 3600)
+            await harness.tick()
+        await harness.rest()
+        assert told.kinds == []
+        for _ in range(30):
+            await looked(harness, 3600)
+        assert told.kinds == [("silence", "raised", 1)]
 
 
 # ---------------------------------------------------------------- missed moments
