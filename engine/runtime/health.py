@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.runtime.settings import Limits
 from engine.runtime.silence import KIND as SILENCE
-from engine.runtime.states import State
+from engine.runtime.states import TIMED, State
 from engine.store.ids import show
 from engine.store.interface import Store
 
@@ -21,8 +21,7 @@ async def health(store: Store, limits: Limits, now: float, *, simulated: bool = 
     """
     waiting = [
         await store.oldest_queued(simulated),
-        await store.overdue(State.QUEUED, simulated, now),
-        await store.overdue(State.SLEEPING, simulated, now),
+        *[await store.overdue(state, simulated, now) for state in (State.QUEUED, *TIMED)],
     ]
     oldest = min((run for run in waiting if run is not None), key=lambda run: run.since, default=None)
     age = None if oldest is None else max(0.0, now - oldest.since)

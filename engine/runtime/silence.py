@@ -41,7 +41,9 @@ class Silence:
             return []
         now = self._clock.time()
         standings = {(s.kind, s.scenario): s for s in await self._store.standings() if s.simulated == self._simulated}
-        changes = self._note(standings.get((LOOKED, "")), now)
+        looked = standings.get((LOOKED, ""))
+        back = looked is not None and looked.since > now + NOTE_EVERY
+        changes = self._note(looked, now)
         for kind, scenario in standings:
             if kind == KIND and scenario not in self._expected:
                 changes.append(DropStanding(KIND, scenario, self._simulated))
@@ -51,6 +53,11 @@ class Silence:
             if standing is None:
                 # it has a whole window before it can be silent
                 changes.append(PutStanding(Standing(KIND, scenario, self._simulated, now)))
+            elif back:
+                # what was heard at moments to come would hide a silence until then: a window anew
+                raised = None if standing.raised_at is None else now
+                changes.append(DropHeard(scenario, self._simulated, float("inf")))
+                changes.append(PutStanding(standing._replace(since=now, raised_at=raised)))
             else:
                 changes += await self._compare(scenario, expect, standing, now)
         return changes

@@ -19,7 +19,7 @@ from engine.runtime.redact import Redactor
 from engine.runtime.runner import Runner
 from engine.runtime.settings import Limits
 from engine.runtime.silence import Silence
-from engine.runtime.states import State
+from engine.runtime.states import TIMED, State
 from engine.scenario.durations import show_duration
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
@@ -213,8 +213,7 @@ class Watch:
         now, simulated = self._clock.time(), self._runner.simulated
         found = [
             await self._store.oldest_queued(simulated),
-            await self._store.overdue(State.QUEUED, simulated, now),
-            await self._store.overdue(State.SLEEPING, simulated, now),
+            *[await self._store.overdue(state, simulated, now) for state in (State.QUEUED, *TIMED)],
         ]
         head = await self._store.oldest_in(State.QUEUED, simulated)
         if head is not None and head.since:

@@ -9,6 +9,7 @@ import pytest
 
 from engine.runtime.alert_settings import AlertChannel
 from engine.runtime.channels import Message
+from engine.runtime.health import health
 from engine.runtime.outcomes import Hold
 from engine.runtime.redact import Redactor
 from engine.runtime.runner import MAX_RECOVERIES
@@ -167,6 +168,22 @@ async def test_time_in_which_the_engine_was_down_is_silence_and_the_alert_says_s
     await harness.stop()
 
 
+async def test_a_clock_that_is_set_back_hides_no_silence(new_harness: NewHarness) -> None:
+    harness, told = watched(new_harness, EXPECTING)
+    async with harness:
+        harness.clock.jump(30 * DAY)
+        await looked(harness)
+        await harness.send({"email": "ana"})
+        await settle(harness)
+        await looked(harness, 60)
+        harness.clock.jump(-30 * DAY)
+        await looked(harness)
+        await looked(harness, DAY - 60)
+        assert told.kinds == [], "it has its whole window anew"
+        await looked(harness, 120)
+        assert told.kinds == [("silence", "raised", 1)]
+
+
 async def test_a_scenario_that_expects_nothing_is_not_watched(new_harness: NewHarness) -> None:
     harness, told = watched(new_harness)
     async with harness:
@@ -200,6 +217,19 @@ async def test_a_run_that_waits_too_long_for_its_turn_is_told_and_so_is_the_end(
         await settle(harness)
         await looked(harness, 10)
         assert told.kinds[1:] == [("queue_age", "recovered", 1)]
+
+
+@pytest.mark.parametrize("state", ["sleeping", "waiting", "gathering"])
+async def test_a_run_whose_moment_has_passed_is_told_of(new_harness: NewHarness, state: str) -> None:
+    harness, _ = watched(new_harness)
+    async with harness:
+        # nobody here has its scenario
+        run_id, now = harness.store.new_id(), harness.clock.time()
+        await harness.store.put(AddRun(row(run_id, scenario="gone", state=state, due_at=now)))
+        waiting = await harness.watch.longest_waiting()
+        assert waiting is not None
+        assert (waiting.run_id, waiting.since) == (run_id, now)
+        assert (await health(harness.store, Limits(), now + 400))["queue_age"] == 400
 
 
 # ---------------------------------------------------------------- owners
