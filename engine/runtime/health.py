@@ -7,6 +7,7 @@ from typing import Any
 from engine.runtime.settings import Limits
 from engine.runtime.silence import KIND as SILENCE
 from engine.runtime.states import TIMED, State
+from engine.store.alerts_rows import Waiting
 from engine.store.ids import show
 from engine.store.interface import Store
 
@@ -14,16 +15,18 @@ from engine.store.interface import Store
 FRESH = 86_400.0
 
 
+async def late(store: Store, simulated: bool, now: float) -> list[Waiting]:
+    """Of each way to wait for a turn, the run that does so longest: never claimed yet, or its moment has passed."""
+    found = [await store.overdue(state, simulated, now) for state in (State.QUEUED, *TIMED)]
+    return [run for run in (await store.oldest_queued(simulated), *found) if run is not None]
+
+
 async def health(store: Store, limits: Limits, now: float, *, simulated: bool = False) -> dict[str, Any]:
     """What the store tells of the engine's health; ``wrong`` lists what needs somebody.
 
     :param simulated: which kind of runs it is about.
     """
-    waiting = [
-        await store.oldest_queued(simulated),
-        *[await store.overdue(state, simulated, now) for state in (State.QUEUED, *TIMED)],
-    ]
-    oldest = min((run for run in waiting if run is not None), key=lambda run: run.since, default=None)
+    oldest = min(await late(store, simulated, now), key=lambda run: run.since, default=None)
     age = None if oldest is None else max(0.0, now - oldest.since)
     running = await store.oldest_in(State.RUNNING, simulated)
     counts = await store.open_counts(simulated)

@@ -1,4 +1,5 @@
-"""Runs that the store has as running and nobody walks, and runs that somebody walks without getting anywhere."""
+"""Runs that the store has as running and nobody walks, that somebody walks without getting anywhere, and that wait for
+nothing."""
 
 from __future__ import annotations
 
@@ -6,10 +7,11 @@ import logging
 
 from engine.runtime.alerts import Alerts
 from engine.runtime.runner import Runner
+from engine.runtime.states import Event, sources, target
 from engine.scenario.durations import show_duration
 from engine.sdk.clock import Clock
 from engine.sdk.errors import LostOwnership
-from engine.store.changes import Owner
+from engine.store.changes import MoveRun, Owner
 from engine.store.ids import show
 from engine.store.interface import Store
 
@@ -18,6 +20,9 @@ log = logging.getLogger(__name__)
 #: looks in a row, and seconds, for which a run must be without an owner: one that is just being loaded is not
 LOOKS = 3
 SECONDS = 20.0
+#: seconds between two questions for runs that wait for nothing, and those that are woken at a time
+STRANDED_EVERY = 60.0
+AT_ONCE = 100
 
 
 class Owners:
@@ -34,6 +39,7 @@ class Owners:
         self._stuck_after = stuck_after
         #: ownerless runs: in which session, since when, and at how many looks
         self._seen: dict[int, tuple[int, float, int]] = {}
+        self._asked_at = 0.0
 
     async def look(self) -> None:
         """Raises ``StoreError``."""
@@ -56,6 +62,22 @@ class Owners:
                 self._seen[run_id] = (epoch, since, looks + 1)
             else:
                 await self._take_up(run_id)
+        if not 0 <= now - self._asked_at < STRANDED_EVERY:
+            self._asked_at = now
+            await self._wake_stranded(now)
+
+    async def _wake_stranded(self, now: float) -> None:
+        """Let runs look again at what they wait for, when nothing would ever wake them."""
+        for run_id, scenario, _ in await self._store.stranded(self._runner.simulated, AT_ONCE):
+            message = "it waited for nothing that could come, and was put back into the queue"
+            told = self._alerts.raised("stuck", scenario, {"run": show(run_id), "message": message})
+            try:
+                await self._store.put(MoveRun(run_id, sources(Event.ANSWER), target(Event.ANSWER), now), *told)
+            except LostOwnership:
+                continue
+            log.error("run %s waited for nothing", show(run_id), extra={"action": "run_stranded"})
+            self._alerts.wake()
+            self._runner.wake((scenario,))
 
     async def _take_up(self, run_id: int) -> None:
         run = await self._store.run(run_id)

@@ -13,13 +13,14 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from engine.runtime.alerts import RECOVERED, Alerts, excerpt
+from engine.runtime.health import late
 from engine.runtime.outage import Outage
 from engine.runtime.owners import Owners
 from engine.runtime.redact import Redactor
 from engine.runtime.runner import Runner
 from engine.runtime.settings import Limits
 from engine.runtime.silence import Silence
-from engine.runtime.states import TIMED, State
+from engine.runtime.states import State
 from engine.scenario.durations import show_duration
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
@@ -211,17 +212,14 @@ class Watch:
     async def longest_waiting(self) -> Waiting | None:
         """The run that has waited longest for its turn."""
         now, simulated = self._clock.time(), self._runner.simulated
-        found = [
-            await self._store.oldest_queued(simulated),
-            *[await self._store.overdue(state, simulated, now) for state in (State.QUEUED, *TIMED)],
-        ]
+        found = await late(self._store, simulated, now)
         head = await self._store.oldest_in(State.QUEUED, simulated)
         if head is not None and head.since:
             # it ran before, and came back into the queue at a moment that no row tells
             if self._head[0] != head.run_id:
                 self._head = (head.run_id, now)
             found.append(head._replace(since=self._head[1]))
-        return min((run for run in found if run is not None), key=lambda run: run.since, default=None)
+        return min(found, key=lambda run: run.since, default=None)
 
 
 async def timer_only() -> None:

@@ -114,6 +114,10 @@ def _waiting(db: sqlite3.Connection, name: str, values: tuple[Any, ...]) -> Wait
     return None if row is None else Waiting(*row)
 
 
+def _stranded(db: sqlite3.Connection, simulated: bool, limit: int) -> Sequence[Waiting]:
+    return [Waiting(*row) for row in db.execute(queries()["stranded_runs"], (simulated, limit))]
+
+
 def _running(db: sqlite3.Connection, simulated: bool) -> Mapping[int, int]:
     return dict(db.execute(queries()["running_runs"], (simulated,)).fetchall())
 
@@ -162,6 +166,9 @@ class AlertsInFile:
 
     async def overdue(self, state: str, simulated: bool, before: float) -> Waiting | None:
         return await self._read(_waiting, "overdue_runs", (state, simulated, before))
+
+    async def stranded(self, simulated: bool, limit: int) -> Sequence[Waiting]:
+        return await self._read(_stranded, simulated, limit)
 
     async def open_counts(self, simulated: bool) -> Mapping[str, int]:
         return await self._read(_open_counts, simulated)

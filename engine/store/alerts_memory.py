@@ -25,6 +25,7 @@ from engine.store.alerts_rows import (
     Waiting,
 )
 from engine.store.records import Run
+from engine.store.waits_memory import MemoryWaits
 
 
 @dataclass(slots=True)
@@ -134,6 +135,8 @@ class AlertChanges:
 class AlertsInMemory:
     """The questions about alerts to the double; see ``AlertReads``."""
 
+    waits: MemoryWaits
+
     def _alerts(self) -> tuple[AlertTables, Iterable[Run]]:
         raise NotImplementedError
 
@@ -187,6 +190,11 @@ class AlertsInMemory:
         found = [(run.due_at, run.id, run.scenario) for run in self._in(state, simulated) if run.due_at is not None]
         due, run_id, scenario = min(found, default=(before + 1, 0, ""))
         return Waiting(run_id, scenario, due) if due <= before else None
+
+    async def stranded(self, simulated: bool, limit: int) -> Sequence[Waiting]:
+        found = [run for run in self._in("waiting", simulated) if run.due_at is None]
+        lost = [run for run in found if all(wait.state != "open" for wait in await self.waits.of_run(run.id))]
+        return [Waiting(run.id, run.scenario, run.started_at or 0.0) for run in lost][:limit]
 
     async def open_counts(self, simulated: bool) -> Mapping[str, int]:
         open_ = ("queued", "gathering", "blocked", "running", "sleeping", "waiting", "held")

@@ -58,6 +58,10 @@ class AlertReads(Protocol):
         """The run in a state whose ``due_at`` passed first, not after ``before``."""
         ...
 
+    async def stranded(self, simulated: bool, limit: int) -> Sequence[Waiting]:
+        """Waiting runs that no open wait and no moment will wake."""
+        ...
+
     async def open_counts(self, simulated: bool) -> Mapping[str, int]:
         """Number of runs of this kind in each state that is not an end."""
         ...

@@ -9,7 +9,6 @@ import pytest
 
 from engine.runtime.alert_settings import AlertChannel
 from engine.runtime.channels import Message
-from engine.runtime.health import health
 from engine.runtime.outcomes import Hold
 from engine.runtime.redact import Redactor
 from engine.runtime.runner import MAX_RECOVERIES
@@ -219,19 +218,6 @@ async def test_a_run_that_waits_too_long_for_its_turn_is_told_and_so_is_the_end(
         assert told.kinds[1:] == [("queue_age", "recovered", 1)]
 
 
-@pytest.mark.parametrize("state", ["sleeping", "waiting", "gathering"])
-async def test_a_run_whose_moment_has_passed_is_told_of(new_harness: NewHarness, state: str) -> None:
-    harness, _ = watched(new_harness)
-    async with harness:
-        # nobody here has its scenario
-        run_id, now = harness.store.new_id(), harness.clock.time()
-        await harness.store.put(AddRun(row(run_id, scenario="gone", state=state, due_at=now)))
-        waiting = await harness.watch.longest_waiting()
-        assert waiting is not None
-        assert (waiting.run_id, waiting.since) == (run_id, now)
-        assert (await health(harness.store, Limits(), now + 400))["queue_age"] == 400
-
-
 # ---------------------------------------------------------------- owners
 
 
@@ -254,6 +240,19 @@ async def ownerless(new_harness: NewHarness) -> Told:
 
 async def test_a_run_without_an_owner_is_taken_up_and_told(new_harness: NewHarness) -> None:
     await ownerless(new_harness)
+
+
+async def test_a_run_that_waits_for_nothing_is_woken_and_told(new_harness: NewHarness) -> None:
+    harness, told = watched(new_harness)
+    async with harness:
+        [run_id] = (await harness.send({"email": "ana"})).runs
+        await settle(harness)
+        done = (await harness.look(run_id)).run
+        lost = done._replace(id=harness.store.new_id(), state="waiting", ended_at=None)
+        await harness.store.put(AddRun(lost))
+        await looked(harness, 61)
+        assert (await harness.result(lost.id)).state == "succeeded"
+        assert told.kinds == [("stuck", "raised", 1)]
 
 
 async def test_a_run_that_has_an_owner_is_left_alone(new_harness: NewHarness) -> None:

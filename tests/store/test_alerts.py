@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from engine.runtime.health import health, late
+from engine.runtime.settings import Limits
 from engine.store.alerts_rows import (
     Alert,
     DropHeard,
@@ -224,3 +226,10 @@ async def test_who_waits_longest(store: AnyStore) -> None:
     assert await store.overdue("sleeping", False, NOW + 6) is None
     assert await store.running(False) == {1007: 3}
     assert await store.open_counts(False) == {"queued": 4, "sleeping": 1, "running": 1}
+
+
+@pytest.mark.parametrize("state", ["queued", "sleeping", "waiting", "gathering"])
+async def test_a_run_whose_moment_has_passed_waits_for_its_turn(store: AnyStore, state: str) -> None:
+    await store.put(AddRun(run(1001, state=state, due_at=NOW)))
+    assert await late(store, False, NOW + 400) == [Waiting(1001, "welcome", NOW)]
+    assert (await health(store, Limits(), NOW + 400))["queue_age"] == 400

@@ -220,3 +220,12 @@ async def test_an_answer_that_came_first_stays_one_when_the_run_is_claimed(store
     with pytest.raises(LostOwnership):
         await store.put(MoveRun(1001, ("waiting",), "running", NOW + 61, epoch=1), TimeOutDue(1001, NOW + 61))
     assert (await state(store))[:2] == ("queued", "answered")
+
+
+async def test_who_waits_for_nothing(store: AnyStore) -> None:
+    for number, due in ((1001, None), (1002, None), (1003, NOW + 9), (1004, None)):
+        await store.put(AddRun(run(number, state="waiting", due_at=due)))
+    await store.put(OpenWait(wait(1001)))
+    await store.put(OpenWait(wait(1004)), CloseWaits(1004, NOW))
+    assert [one.run_id for one in await store.stranded(False, 10)] == [1002, 1004]
+    assert await store.stranded(True, 10) == []

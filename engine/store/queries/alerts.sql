@@ -121,6 +121,12 @@ where state = ? and simulated = ? and due_at is null order by id limit 1;
 -- The run whose moment passed first, of those in one state.
 select id, scenario, due_at from runs where state = ? and simulated = ? and due_at <= ? order by due_at limit 1;
 
+-- name: stranded_runs
+-- Waiting runs that no open wait and no moment will wake.
+select id, scenario, coalesce(started_at, 0.0) from runs
+where state = 'waiting' and simulated = ? and due_at is null
+  and not exists (select 1 from waits where waits.run_id = runs.id and waits.state = 'open') limit ?;
+
 -- name: open_counts
 -- Number of runs of one kind in each state that is not an end.
 select state, count(*) from runs
