@@ -25,7 +25,7 @@ from engine.store.sqlite import SqliteStore
 from engine.testing.harness import Harness, RunResult
 
 #: states that a run does not stay in
-PASSING = ("queued", "running", "sleeping", "waiting", "rolling_back")
+PASSING = ("queued", "gathering", "blocked", "running", "sleeping", "waiting", "rolling_back")
 #: turns of the clock without any change of the books after which a life goes on to its restart
 STUCK_AFTER = 6
 #: real seconds that one life may take
