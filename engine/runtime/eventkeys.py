@@ -109,5 +109,8 @@ def _text(key: Expression, scope: Mapping[str, Any]) -> str | None:
     value = key.evaluate(scope)
     if value is None:
         return None
+    if isinstance(value, dict | list):
+        # senders write the same object with its fields in another order
+        return jsontext.fingerprint(value)
     text = value if isinstance(value, str) else jsontext.dumps(value).decode()
     return text if len(text) <= _LONGEST else jsontext.fingerprint(text)

@@ -43,6 +43,14 @@ async def test_an_event_whose_subject_fails_is_known_again_by_the_authors_key(ne
         assert states == [DeliveryState.RUN, DeliveryState.DUPLICATE]
 
 
+async def test_an_object_is_the_same_key_whatever_the_order_of_its_fields(new_harness: NewHarness) -> None:
+    head = 'dedupe: {key: "${{ trigger.who }}", within: 1h}\n'
+    async with new_harness(scenario(PUT, head=head), doubles={"shop.put": answer}) as harness:
+        people = ({"id": 1, "shop": 2}, {"shop": 2, "id": 1}, {"shop": 1, "id": 2})
+        states = [(await harness.send({"n": 0, "who": who})).deliveries[0].state for who in people]
+        assert states == [DeliveryState.RUN, DeliveryState.DUPLICATE, DeliveryState.RUN]
+
+
 async def test_a_duplicate_is_not_gathered(new_harness: NewHarness) -> None:
     seen: list[Any] = []
     head = 'debounce: {key: "${{ trigger.email }}", for: 30s}\n'
