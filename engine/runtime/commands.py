@@ -158,7 +158,7 @@ async def try_again(store: Store, run: Run, word: Word, now: float) -> State:
     if result.get("rolled_back"):
         raise CommandRefused(
             f"run {show(run.id)} was rolled back: what it had done is undone",
-            hint="deliver its event again: `engine receipts deliver`",
+            hint="its event must come anew: let the vendor send it again, or give it to `engine run`",
         )
     hold = Hold("failed", "", error["step"], error.get("attempt", 0)).to_json()
     changes = await _verdicts(store, run, [hold], word, now)

@@ -97,8 +97,10 @@ async def test_what_ended_is_undone_in_reverse_in_the_scope_that_it_ended_in() -
         assert ledger.told == BOOKED + UNDONE
         assert (result.state, result.error["step"], result._result()["rolled_back"]) == ("failed", "charge", True)
         assert "undo/seats[1]/seat/seat_off#1" in [effect.key for effect in result.effects]
-        with pytest.raises(CommandRefused, match="rolled back"):
+        with pytest.raises(CommandRefused, match="rolled back") as refused:
             await retry(harness.store, result.run.id, harness.clock.time())
+        # a receipt that became a run cannot be delivered again, and would come to the keys of what is undone
+        assert refused.value.hint == "its event must come anew: let the vendor send it again, or give it to `engine run`"
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3, 5, 8])
