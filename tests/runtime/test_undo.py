@@ -100,7 +100,7 @@ async def test_what_ended_is_undone_in_reverse_in_the_scope_that_it_ended_in() -
         with pytest.raises(CommandRefused, match="rolled back") as refused:
             await retry(harness.store, result.run.id, harness.clock.time())
         # a receipt that became a run cannot be delivered again, and would come to the keys of what is undone
-        assert refused.value.hint == "its event must come anew: let the vendor send it again, or give it to `engine run`"
+        assert "must come anew" in str(refused.value.hint)
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3, 5, 8])
