@@ -61,11 +61,19 @@ async def redeliver(host: Host, receipt_id: int, scenario: str | None) -> Accept
     body = decode(receipt.body, headers.get("content-type", ""), query)
     incoming = Delivery(receipt.method, headers, query, receipt.body, body, utc(receipt.received_at))
     try:
-        return await host.intake.deliver(receipt, plan, incoming)
+        accepted = await host.intake.deliver(receipt, plan, incoming)
     except StoreError as error:
         if host.store.broken:
             raise
         raise NotDeliverable(
             f"receipt {show(receipt_id)} cannot be delivered to '{name}': {error.message}",
-            hint="the same event may have come again and run; see `engine receipts`",
+            hint="somebody else may have delivered it; see `engine receipts`",
         ) from None
+    again = [d.reason for d in accepted.deliveries if d.state is DeliveryState.DUPLICATE]
+    if again and not accepted.runs:
+        raise NotDeliverable(
+            f"receipt {show(receipt_id)} cannot be delivered to '{name}': "
+            f"the same event has come with receipt {again[0]}",
+            hint=f"it is a duplicate of that one now; see `engine receipts show {again[0]}`",
+        )
+    return accepted

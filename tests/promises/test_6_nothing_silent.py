@@ -319,19 +319,25 @@ async def test_a_write_that_never_ends_is_unknown_and_held(new_harness: NewHarne
 
 async def poisoned(new_harness: NewHarness) -> Told:
     """A run whose process dies each time it is claimed, with another run beside it."""
-    harness, told = watched(new_harness)
+
+    async def get(config: Any) -> Any:
+        if config["email"] == "deadly":
+            await asyncio.Event().wait()
+        return {}
+
+    harness, told = watched(new_harness, doubles={"shop.get": get})
     await harness.start()
-    deadly = row(harness.store.new_id(), scenario="test", version=harness.plans[0].version, state="running", epoch=0)
-    await harness.store.put(AddRun(deadly._replace(epoch=harness.runner.epoch)))
+    [deadly] = (await harness.send({"email": "deadly"})).runs
     for died in range(1, MAX_RECOVERIES + 3):
-        if (await harness.look(deadly.id)).state == "held":
+        # it is claimed, and its process dies in the middle of its first step
+        await harness.written()
+        if (await harness.look(deadly)).state == "held":
             break
-        # it was claimed and the process died: the store has it as running, in the session of the dead
-        await harness.store.put()
         await harness.restart()
-        stored = (await harness.look(deadly.id)).run
+        stored = (await harness.look(deadly)).run
         assert stored.recoveries == min(died, MAX_RECOVERIES) or stored.state == "held"
-    assert [hold["code"] for hold in (await harness.look(deadly.id)).holds] == ["poison"]
+    assert [hold["code"] for hold in (await harness.look(deadly)).holds] == ["poison"]
+    assert (await harness.run({"email": "ana"})).state == "succeeded"
     await looked(harness)
     assert ("stuck", "raised", 1) in told.kinds
     await harness.stop()

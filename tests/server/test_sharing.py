@@ -120,7 +120,7 @@ async def test_an_event_that_ran_in_the_meantime_is_not_run_again_by_command(new
         parked = await site.post({"event_id": "e1"})
     async with new_site() as site:
         await site.post({"event_id": "e1"})
-        with pytest.raises(NotDeliverable, match="cannot be delivered to 'first'"):
+        with pytest.raises(NotDeliverable, match="the same event has come with receipt"):
             await deliver(site, parked)
         assert len(await site.rest()) == 1
         assert len(site.desk.notes) == 1
