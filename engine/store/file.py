@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.sdk.errors import StoreError
+from engine.store.lock import holder
 from engine.store.sql import migrations, statements
 from engine.store.trouble import explain
 
@@ -145,8 +146,18 @@ def compact(path: Path) -> None:
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema to the newest version; each step is a transaction. Raises ``StoreError``, ``sqlite3.Error``."""
+    """Bring the schema to the newest version; each step is a transaction. Raises ``StoreError``, ``sqlite3.Error``.
+
+    Not under the feet of an engine that executes the store: it may be of the version that wrote the file, and would not
+    write what the new schema rests on.
+    """
     version = _check(db, path)
+    if 0 < version < migrations()[-1][0] and (about := holder(path.parent)) and about.get("pid") != os.getpid():
+        raise StoreError(
+            f"the file has an earlier schema, and process {about.get('pid')} ({about.get('command')}) executes it",
+            place=str(path),
+            hint="stop that process; the next one that opens the file brings it to the new schema",
+        )
     for number, script in migrations():
         if number > version:
             _step(db, number, script)

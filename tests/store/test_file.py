@@ -6,6 +6,8 @@ import asyncio
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ import pytest
 from engine.sdk.errors import LostOwnership, StoreError
 from engine.store import file, sql
 from engine.store.changes import AddReceipt, AddRun, MoveRun, Owner
+from engine.store.lock import ExecutorLock
 from engine.store.records import ReceiptFilter
 from engine.store.sqlite import SqliteStore
-from tests.store.rows import NOW, FailAt, receipt, run
+from tests.store.rows import NOW, FailAt, StillClock, receipt, run
+from tests.store.test_lock import HOLD
 
 OpenFile = Callable[..., SqliteStore]
 
@@ -50,6 +54,24 @@ async def test_a_file_of_every_earlier_version_is_brought_up_to_date(
     fresh = open_file(tmp_path / "fresh.db")
     await fresh.open()
     assert schema(tmp_path / "old.db") == schema(tmp_path / "fresh.db")
+
+
+async def test_no_file_is_changed_under_an_engine_of_an_earlier_version(tmp_path: Path, open_file: OpenFile) -> None:
+    db = sqlite3.connect(tmp_path / "old.db")
+    db.executescript(dump_of_version(2))
+    db.close()
+    process = subprocess.Popen(  # noqa: ASYNC220 - it lives beside the test
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(StoreError, match=rf"process {process.pid} \(engine serve\) executes it"):
+            await open_file(tmp_path / "old.db").open()
+        process.kill()
+    # the next one brings it up to date, its own lock in hand
+    with ExecutorLock(tmp_path, clock=StillClock(), command="engine serve"):
+        await open_file(tmp_path / "old.db").open()
 
 
 def schema(path: Path) -> list[object]:
