@@ -23,6 +23,7 @@ from engine.sdk.errors import LostOwnership, StoreError
 from engine.sdk.faults import Faults, SimulatedCrash
 from engine.store.apply import Applier
 from engine.store.changes import AS_ASKED, Change, Fate, Owner
+from engine.store.moved import Files
 from engine.store.thread import Thread
 from engine.store.trouble import explain, is_of_values, refuse
 
@@ -63,6 +64,7 @@ class Writer:
         # the thread's own
         self._db: sqlite3.Connection | None = None
         self._applier: Applier | None = None
+        self._files = Files(path)
 
     # --------------------------------------------------------- the event loop's side
 
@@ -212,6 +214,7 @@ class Writer:
                     outcome = self._commit_each(db, applier, batch)
                     break
             self._faults.hit("store.commit")
+            self._files.check()
             db.execute("commit")
         except BaseException:
             applier.let_go.update(before)
@@ -244,7 +247,13 @@ class Writer:
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
-            self._db = self._connect()
+            db = self._connect()
+            try:
+                self._files.opened()
+            except BaseException:
+                db.close()
+                raise
+            self._db = db
             let_go = self._applier.let_go if self._applier is not None else set()
             self._applier = Applier(self._db)
             self._applier.let_go = let_go
