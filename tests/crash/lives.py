@@ -165,10 +165,11 @@ async def kill(name: str, path: Path, moment: Moment | None) -> tuple[Life, list
         try:
             results = await look(harness)
             deliveries = Counter(dict(await harness.store.delivery_counts()))
+            fates = await harness.store.deliveries(acknowledged)
         finally:
             await harness.store.close()
         said = f"SIGKILL at {moment}"
-        life = Life(said, Kind.DEATH, code != 0, acknowledged, results, {}, deliveries, ())
+        life = Life(said, Kind.DEATH, code != 0, acknowledged, results, {}, deliveries, (), fates)
         life.take(watching.arrived)
         return life, moments
 

@@ -26,9 +26,11 @@ def registry() -> plugins.Registry:
 
 
 def play(name: str, make: Callable[..., Harness] = SimulatedHarness) -> Play:
-    """The play of a scenario: the event beside it is delivered; without one its polling trigger is swept."""
+    """The play of a scenario: what is beside it, an event or a list of them; or else its polling trigger is swept."""
     file = FILES[name]
     source = file.read_text("utf-8")
     event = file.parent / "event.json"
+    several = file.parent / "events.json"
     events = [json.loads(event.read_text("utf-8"))] if event.exists() else []
+    events += json.loads(several.read_text("utf-8")) if several.exists() else []
     return Play(lambda: make([source], registry=registry()), events, polls=not events)
