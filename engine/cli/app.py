@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Entry] = {
     "run": Entry("engine.cli.run", "Run one scenario, and show each step as it happens."),
     "serve": Entry("engine.cli.serve", "Serve all scenarios of a project."),
     "check": Entry("engine.cli.check", "Find every mistake in scenarios and settings."),
+    "test": Entry("engine.cli.test", "Kill scenarios at each point, offline, and see what is lost or doubled."),
     "modules": Entry("engine.cli.modules", "Show what is installed: apps, modules, their options."),
     "start": Entry("engine.cli.start", "Start a scenario by hand."),
     "schedules": Entry("engine.cli.schedules", "Show what the clock starts: last and next."),

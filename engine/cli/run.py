@@ -111,7 +111,7 @@ def run(
         start = starts.delivery(plan, given(plan, inputs, inputs_file), workspace.clock.time())
     elif event is not None and plan.inputs.fields:
         plan.inputs.complete(plan.name, {})
-    body = start.raw if start is not None else _event(event) if event is not None else None
+    body = start.raw if start is not None else read_event(event) if event is not None else None
     polls = isinstance(plan.trigger, Polling)
     if body is None and dry_run and not polls:
         raise wrong_usage("--dry-run needs an event: add --event FILE")
@@ -126,7 +126,8 @@ def run(
     raise Finished(good)
 
 
-def _event(path: Path) -> bytes:
+def read_event(path: Path) -> bytes:
+    """The JSON in a file, or on stdin where it is ``-``. Raises ``EventUnreadable``."""
     raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     name = "<stdin>" if str(path) == "-" else str(path)
     try:

@@ -55,6 +55,12 @@ class Moment(NamedTuple):
         return f"{self.point}:{self.nth}"
 
 
+class FailsAnyway(EngineError):
+    """A scenario's run does not come to rest, or its books do not add up, though nothing was made to fail."""
+
+    code = "fails-anyway"
+
+
 class InjectedFault(Exception):
     """What is raised at a fault point for ``Kind.EXCEPTION``."""
 
@@ -123,13 +129,17 @@ class Play:
 
     :param new: makes the harness; ``faults`` and ``new_store`` are set afterwards.
     :param events: are delivered one after another; one that was not acknowledged is not sent again.
+    :param starts: inputs with which the first of the scenarios is started by hand, after the events.
     :param polls: sweep the polling triggers, and expect the events from there.
+    :param ticks: the next moment of the schedules comes.
     :param prods: what people and other systems do: approvals, signals, decisions about what is held.
     """
 
     new: Callable[[], Harness]
     events: Sequence[Any] = ()
+    starts: Sequence[Mapping[str, Any]] = ()
     polls: bool = False
+    ticks: bool = False
     prods: Sequence[Prod] = ()
 
 
@@ -165,6 +175,11 @@ class Life:
     @property
     def broken(self) -> bool:
         return bool(self.faults or self.lost or self.doubled)
+
+    @property
+    def said(self) -> str:
+        """What is wrong, in a line."""
+        return "; ".join([*(f"lost: {x}" for x in self.lost), *(f"doubled: {x}" for x in self.doubled), *self.faults])
 
 
 def in_file(harness: Harness, path: Path) -> None:
@@ -225,8 +240,12 @@ async def one_life(harness: Harness, play: Play, acknowledged: list[int], *, fir
         await harness.start()
     for event in play.events if first else ():
         await _apart(_send(harness, event, acknowledged))
+    for inputs in play.starts if first else ():
+        await _apart(_start(harness, inputs, acknowledged))
     if play.polls:
         await _apart(_poll(harness, acknowledged))
+    if play.ticks:
+        await _apart(_tick(harness, acknowledged, first=first))
     await come_to_rest(harness, play.prods)
 
 
@@ -236,6 +255,18 @@ async def _send(harness: Harness, event: Any, acknowledged: list[int]) -> None:
 
 async def _poll(harness: Harness, acknowledged: list[int]) -> None:
     acknowledged += [accepted.receipt_id for accepted in await harness.poll()]
+
+
+async def _start(harness: Harness, inputs: Mapping[str, Any], acknowledged: list[int]) -> None:
+    accepted, _ = await harness.starts.start(harness.plans[0].name, inputs)
+    acknowledged.append(accepted.receipt_id)
+
+
+async def _tick(harness: Harness, acknowledged: list[int], *, first: bool) -> None:
+    coming = [at for plan in harness.timekeeper.plans for at in harness.timekeeper.coming(plan.name, 1)]
+    if first and coming:
+        harness.clock.jump(max(0.0, min(coming) - harness.clock.time()))
+    acknowledged += [accepted.receipt_id for accepted in await harness.tick()]
 
 
 async def _apart(work: Awaitable[None]) -> None:
@@ -453,7 +484,7 @@ class Everywhere:
         without = await live(play, self._file(), [counting])
         judge(without, without)
         if without.broken:
-            raise AssertionError(f"{name} fails without a fault: {without.lost + without.doubled + without.faults}")
+            raise FailsAnyway(f"'{name}' fails without a fault: {without.said}")
         report = Report(name)
         for kind in self.kinds:
             for number, moment in enumerate(self.choose(counting.moments(kind))):

@@ -24,7 +24,7 @@ from engine.sdk.clock import Clock
 from engine.sdk.modules import Config, Happened, Json, ProbeResult
 from engine.store.memory import MemoryStore
 from engine.testing.harness import Harness
-from engine.testing.watching import MarkedHttp, unmarked
+from engine.testing.watching import MarkedHttp, Watching, unmarked
 
 #: real seconds for which a request that waits for nobody's clock may take, before virtual time goes on without it
 PATIENCE = 2.0
@@ -72,8 +72,7 @@ class SimulatedHarness(Harness):
         await super().start()
 
     def _watched(self) -> Caller:
-        # the simulators see what arrives
-        return self._caller
+        return self._caller if self._simulators is None else _Unseen(self._caller, self.arrived, self._simulators)
 
     async def stop(self) -> None:
         await super().stop()
@@ -152,6 +151,19 @@ class _Counting(ModuleCaller):
     async def probe(self, step: ModuleStep, config: Config, attempt: Attempt) -> Happened | ProbeResult:
         with self._traffic.call():
             return await super().probe(step, config, attempt)
+
+
+class _Unseen(Watching):
+    """Keeps the writes of apps without a simulator; the others' simulators see what arrives."""
+
+    def __init__(self, caller: Caller, arrived: dict[str, list[str]], simulators: Simulators) -> None:
+        super().__init__(caller, arrived)
+        self._simulators = simulators
+
+    async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
+        if step.module_name.partition(".")[0] in self._simulators.running:
+            return await self._caller.call(step, config, attempt)
+        return await super().call(step, config, attempt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from engine import plugins
 from engine.runtime.project import Project
 from engine.testing import Harness, SimulatedHarness
+from engine.testing.beside import events_beside, play_of, several
 from engine.testing.crash import Play
 
 TOP = Path(__file__).parents[2]
@@ -26,11 +28,14 @@ def registry() -> plugins.Registry:
 
 
 def play(name: str, make: Callable[..., Harness] = SimulatedHarness) -> Play:
-    """The play of a scenario: what is beside it, an event or a list of them; or else its polling trigger is swept."""
+    """The play of a scenario, by what is beside it."""
     file = FILES[name]
     source = file.read_text("utf-8")
-    event = file.parent / "event.json"
-    several = file.parent / "events.json"
-    events = [json.loads(event.read_text("utf-8"))] if event.exists() else []
-    events += json.loads(several.read_text("utf-8")) if several.exists() else []
-    return Play(lambda: make([source], registry=registry()), events, polls=not events)
+    events: list[Any] = []
+    for path in events_beside(file):
+        found = json.loads(path.read_text("utf-8"))
+        events += found if several(path) else [found]
+    [plan] = make([source], registry=registry()).plans
+    own = play_of(plan, events, lambda: make([source], registry=registry()))
+    assert own is not None
+    return own

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
-from engine.testing.crash import HEADERS, Choose, Everywhere, Kind, Life, Moment, Report
+from engine.testing.crash import HEADERS, Choose, Everywhere, Kind, Moment, Report
 from tests.crash import lives
 from tests.crash.plays import FILES, play
 
@@ -75,13 +75,8 @@ def main(names: Sequence[str], kind: str, processes: bool, every: int, twice: in
     click.echo(tabulate([report.row() for report in reports], HEADERS, tablefmt="simple"))
     broken = [(report.name, life) for report in reports for life in report.broken]
     for name, life in broken[:20]:
-        click.echo(f"{name}, {life.moment}: {said(life)}", err=True)
+        click.echo(f"{name}, {life.moment}: {life.said}", err=True)
     sys.exit(bool(broken))
-
-
-def said(life: Life) -> str:
-    """What is wrong with a life, in a line."""
-    return "; ".join([*(f"lost: {x}" for x in life.lost), *(f"doubled: {x}" for x in life.doubled), *life.faults])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from engine.store.changes import AS_ASKED, AddEffect, Fate
 from engine.testing.crash import Everywhere, FaultAt, Kind, Moment, Report, judge, live
 from tests.crash.lives import kill
 from tests.crash.plays import FILES, play
-from tests.crash.points import said, some
+from tests.crash.points import some
 
 #: of the moments at which the same point is passed again, each so manieth is visited here
 EVERY = 25
@@ -28,7 +28,7 @@ THIN = 3
 
 def assert_whole(report: Report) -> None:
     assert report.lives
-    assert not report.broken, [f"{life.moment}: {said(life)}" for life in report.broken[:5]]
+    assert not report.broken, [f"{life.moment}: {life.said}" for life in report.broken[:5]]
     # how many commits there are depends on what gathers for one; everything else is passed as often in each life
     assert all(life.fired for life in report.lives if " store." not in life.moment)
 
@@ -51,7 +51,7 @@ async def test_a_scenario_survives_dying_again_while_it_recovers(tmp_path: Path)
     for number, second in enumerate(seconds):
         life = await live(play("shop-order"), tmp_path / f"{number}.db", [FaultAt(first), FaultAt(second)])
         judge(life, without)
-        assert not life.broken, f"{second}: {said(life)}"
+        assert not life.broken, f"{second}: {life.said}"
 
 
 @pytest.mark.crash
@@ -61,7 +61,7 @@ async def test_a_real_process_that_is_killed_there_is_survived(tmp_path: Path, p
     life, _ = await kill("shop-order", tmp_path / "killed.db", Moment(point, 3 if point != "receipt.accepted" else 1))
     judge(life, without)
     assert life.fired, "nothing was killed"
-    assert not life.broken, said(life)
+    assert not life.broken, life.said
 
 
 async def test_the_scenarios_pass_the_points_that_a_life_has(tmp_path: Path) -> None:
