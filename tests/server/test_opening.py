@@ -147,7 +147,8 @@ async def test_the_measure_sees_a_body_that_is_kept(new_site: NewSite) -> None:
 
 async def test_a_slow_sender_does_not_keep_others_waiting(site: Site) -> None:
     head = f"POST {site.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n1".encode()
-    # others may look at something as often
+    # what else waits as long has begun to when something was taken
+    assert (await site.post({"n": "first"})).status == 202
     before = site.waiting(engine.server.hooks.BODY_WITHIN)
     slow = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(50)]
     for _, writer in slow:
