@@ -142,7 +142,6 @@ async def test_429_waits_as_long_as_the_vendor_asks(shop: Shop, vendor: Vendor, 
     assert vendor.requests.count(method) == 1
     if method == "POST":
         assert [effect.state for effect in result.effects] == ["refused"]
-    await goes_on(shop)
     sent = vendor.requests.count(method)
     assert result.run.due_at is not None
     await shop.clock.advance(result.run.due_at - shop.clock.time() - 1)
@@ -151,6 +150,7 @@ async def test_429_waits_as_long_as_the_vendor_asks(shop: Shop, vendor: Vendor, 
     result = await shop.result(run_id)
     assert result.state == "succeeded"
     assert vendor.requests.count(method) == sent + 1
+    await goes_on(shop)
 
 
 async def test_429_each_time_fails_the_run_in_the_end(shop: Shop, vendor: Vendor) -> None:
