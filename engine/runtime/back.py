@@ -28,6 +28,7 @@ from engine.runtime.outcomes import (
     StepFailed,
     Stopped,
 )
+from engine.runtime.payload import About
 from engine.runtime.scope import Scope
 from engine.scenario.expressions import ExpressionError
 from engine.scenario.plan import ModuleStep, Step
@@ -80,6 +81,16 @@ class Past:
         if not self._effects.remembers(key):
             raise CutOff
         return self._effects.decide(key, compute)
+
+    def keep(self, key: str, compute: Callable[[], Any], about: About) -> Any:
+        if not self._effects.remembers(key):
+            raise CutOff
+        return self._effects.keep(key, compute, about)
+
+    def gathers(self, key: str, size: int) -> None:
+        # the items come in another order than they did, so that only what was decided counts
+        if self._effects.remembers(key):
+            self._effects.gathers(key, size)
 
     async def call(self, step: ModuleStep, path: str, attempt: int, config: Any) -> Any:
         if not (self._effects.begun(path, attempt) or (path, attempt) in self._again):

@@ -90,10 +90,14 @@ class ModuleCall(NamedTuple):
 
 
 class ModuleCaller:
-    """Calls the modules themselves, over real connections or those of simulators."""
+    """Calls the modules themselves, over real connections or those of simulators.
 
-    def __init__(self, connections: Connections) -> None:
+    :param most: bytes that a search may gather page by page; None: no limit.
+    """
+
+    def __init__(self, connections: Connections, most: int | None = None) -> None:
         self.connections = connections
+        self._most = most
         self._declared: dict[str, DeclaredRequest] = {}
 
     def effect(self, step: ModuleStep, config: Config) -> Effect:
@@ -122,7 +126,7 @@ class ModuleCaller:
         module = step.module
         call = self._open(step, config, attempt)
         if isinstance(module, Search):
-            return await self._guard(step, search(module, call))
+            return await self._guard(step, search(module, call, self._most))
         assert isinstance(module, Action)
         writes = module.effect_of(config).writes
         if module.request is not None:
@@ -194,15 +198,17 @@ def effect_of(module: Module, config: Config) -> Effect:
     return Effect.NONE if isinstance(module, Transform) else Effect.READ
 
 
-async def search(module: Search, call: ModuleCall) -> list[Json]:
+async def search(module: Search, call: ModuleCall, most: int | None = None) -> list[Json]:
     """All items of a search, page by page, up to the config's ``limit``.
 
-    :raises DataError: there are too many, or the pages come to no end.
+    :param most: bytes that may be gathered before the last page; the caller sees to the whole.
+    :raises DataError: there are too many, they are too large, or the pages come to no end.
     """
     limit = call.config.get("limit")
     items: list[Json] = []
     cursor: Json = None
     passed: set[str] = set()
+    size = 0
     while True:
         passed.add(jsontext.fingerprint(cursor))
         page = await module.page(call, cursor)
@@ -212,6 +218,11 @@ async def search(module: Search, call: ModuleCall) -> list[Json]:
             return items[:limit]
         if cursor is None:
             return items
+        if most is not None and (size := size + jsontext.size(page.items)) > most:
+            raise DataError(
+                f"the pages of {module.name} have more than {most} bytes (`limits.output`)",
+                hint="narrow it, say how many you want (`limit`), or raise `limits.output` in engine.yaml",
+            )
         # pages may bring nothing, so that it is not enough to count what they bring
         if jsontext.fingerprint(cursor) in passed or len(passed) >= SEARCH_LIMIT:
             raise DataError(f"the pages of {module.name} lead in a circle, or to no end: after the cursor {before!r}")

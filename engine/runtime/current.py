@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, cast
@@ -25,6 +26,7 @@ from engine.runtime.interpreter import Interpreter
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.outcomes import UnknownOutcome
 from engine.runtime.rundata import EventGone, past_data
+from engine.runtime.settings import Limits
 from engine.runtime.states import State
 from engine.scenario.plan import ModuleStep, Scenario
 from engine.sdk import jsontext
@@ -35,6 +37,8 @@ from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import EffectRecord, Record, Run
 
+#: a rehearsal asks whether the file fits, not how large it gets
+_UNLIMITED = Limits(output=sys.maxsize, run=sys.maxsize)
 #: turns of the event loop without a step after which the rehearsal has come as far as it can
 STILL = 50
 #: misfits that a message names
@@ -123,7 +127,8 @@ class Rehearsal(DurableEffects):
     """
 
     def __init__(self, run: Run, journal: Journal, clock: Clock, stops: set[tuple[str, int]]) -> None:
-        super().__init__(run, journal, cast("Store", _NoStore()), cast("Caller", _NoCaller()), _NoClock(clock))
+        store, caller = cast("Store", _NoStore()), cast("Caller", _NoCaller())
+        super().__init__(run, journal, store, caller, _NoClock(clock), limits=_UNLIMITED)
         self.reached: set[str] = set()
         self.paths: set[str] = set()
         self.misfits: list[str] = []

@@ -24,6 +24,8 @@ from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.observers import Observer
 from engine.runtime.open_waits import Links, OpenWaits
 from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdict
+from engine.runtime.payload import DEFAULT_LIMITS, LARGEST_ERROR, SMALL, About, Sizes, ValueTooLarge
+from engine.runtime.settings import Limits
 from engine.scenario.plan import ModuleStep, Step
 from engine.sdk import errors, jsontext
 from engine.sdk.clock import Clock, iso, utc
@@ -69,8 +71,11 @@ class DurableEffects:
         approvals: Mapping[str, str] | None = None,
         links: Links | None = None,
         sources: EventSources | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.run = run
+        self.sizes = Sizes(limits, journal)
+        self._limits = limits
         self._shown_id = show(run.id)
         self._journal = journal
         self._store = store
@@ -131,6 +136,16 @@ class DurableEffects:
         value = notes[key] = self._pending[key] = compute()
         return value
 
+    def keep(self, key: str, compute: Callable[[], Any], about: About) -> Any:
+        return self.decide(key, lambda: self.sizes.value(compute(), about))
+
+    def gathers(self, key: str, size: int) -> None:
+        if size <= SMALL:
+            return
+        limit = self._limits.output
+        if not (self.decided(key) if self.remembers(key) else self.decide(key, lambda: size <= limit)):
+            raise ValueTooLarge("the list that `collect` makes", size, limit)
+
     def context(self, path: str) -> StepContext:
         return StepContext(self, path)
 
@@ -157,6 +172,7 @@ class DurableEffects:
         if not self._pending:
             return None
         notes, self._pending = self._pending, {}
+        self.sizes.unwritten = 0
         return jsontext.dumps(notes)
 
     def last_notes(self) -> bytes | None:
@@ -186,6 +202,7 @@ class DurableEffects:
         self.progress_at = self._clock.time()
         now, position = self._clock.time(), self._journal.position
         record = Record(self.run.id, key, position, kind, now, output=jsontext.dumps(output), notes=self.take_notes())
+        self.sizes.wrote(record.output, record.notes)
         self._journal.records[key] = record
         return record
 
@@ -261,9 +278,10 @@ class DurableEffects:
             if record.kind == "failed":
                 raise _restored(record.error)
             return _value(record.output)
+        self.sizes.room(path, str(step.place))
         try:
             if isinstance(step.module, Transform):
-                return self.decide(path, lambda: self._transform(step, config))
+                return self.decide(path, lambda: self._transform(step, path, config))
             self._validate(step, config)
             effect = self._caller.effect(step, config)
             if not effect.writes:
@@ -271,11 +289,12 @@ class DurableEffects:
             request = self._request(step, path, attempt, config)
         except ModuleError as error:
             raise self._fail(step, key, fingerprint, error) from error
+        self.sizes.room(path, str(step.place), len(request))
         # before the intent: a process that dies while a write waits for its turn leaves nothing unknown behind
         await self._turn(step, config)
         return await self._write(step, path, attempt, request, effect, fingerprint)
 
-    def _transform(self, step: ModuleStep, config: Config) -> Any:
+    def _transform(self, step: ModuleStep, path: str, config: Config) -> Any:
         self._validate(step, config)
         assert isinstance(step.module, Transform)
         try:
@@ -284,7 +303,11 @@ class DurableEffects:
             raise
         except Exception as error:
             raise plugin_fault(step, error) from error
-        return jsontext.loads(_encoded(step, output))
+        place = str(step.place)
+        text = self.sizes.output(step.module_name, _encoded(step, output), place)
+        self.sizes.room(path, place, len(text))
+        self.sizes.unwritten += len(text)
+        return jsontext.loads(text)
 
     def _validate(self, step: ModuleStep, config: Config) -> None:
         if not step.fixed and (fault := step.validate(config)):
@@ -345,6 +368,8 @@ class DurableEffects:
         await self._turn(step, config)
         output = _encoded(step, await self._try(step, config, self._attempt(path, attempt)))
         self._faults.hit("call.after")
+        place = str(step.place)
+        self.sizes.room(path, place, len(self.sizes.output(step.module_name, output, place)))
         self._record(step, key, "call", fingerprint, output=output)
         return _value(output)
 
@@ -377,6 +402,7 @@ class DurableEffects:
             error,
             self.take_notes(),
         )
+        self.sizes.wrote(output, error, record.notes)
         self._journal.records[key] = record
         self._store.ride(AddRecord(record), owner=self._owner)
 
@@ -424,6 +450,7 @@ class DurableEffects:
             self._settle(intent, EffectState.REFUSED, "engine", error=unsent, owner=self._owner)
             raise
         self._journal.effects[intent.key] = intent
+        self.sizes.wrote(request, intent.notes)
         self._faults.hit("effect.intended")
         info = self._attempt(path, attempt)
         try:
@@ -438,7 +465,7 @@ class DurableEffects:
             settled = self._settle(intent, state, "vendor", error=error)
             return await self._known(step, path, settled)
         self._faults.hit("effect.sent")
-        text = _kept(output, info)
+        text = self.sizes.accepted(output, info)
         self._settle(intent, EffectState.DONE, "vendor", output=text)
         return _value(text)
 
@@ -464,6 +491,7 @@ class DurableEffects:
             # the row keeps what its intent carried
             kept = jsontext.loads(effect.notes) if effect.notes else {}
             notes, self._pending = jsontext.dumps({**kept, **self._pending}), {}
+            self.sizes.unwritten = 0
         settled = SettleEffect(
             effect.run_id,
             effect.key,
@@ -477,6 +505,8 @@ class DurableEffects:
         result = self._journal.effects[effect.key] = effect._replace(
             state=state, settled_at=settled.at, settled_by=by, output=output, error=settled.error, notes=notes
         )
+        self._journal.size -= len(effect.notes or b"")
+        self.sizes.wrote(output, settled.error, notes)
         self.unconfirmed.append(settled)
         # an answer comes without an owner: what is known of an effect counts even if the run has gone to somebody else
         self._store.ride(settled, owner=owner)
@@ -526,7 +556,7 @@ class DurableEffects:
             answer = ProbeResult.UNKNOWN
         self._faults.hit("probe.after")
         if isinstance(answer, Happened):
-            text = _kept(answer.output, info)
+            text = self.sizes.accepted(answer.output, info)
             self._settle(effect, EffectState.DONE, "probe", output=text)
             return _value(text)
         if answer is ProbeResult.ABSENT:
@@ -591,24 +621,16 @@ def _encoded(step: ModuleStep, output: Any) -> bytes:
         raise DataError(f"the output of {step.module_name} is not JSON: {error}", place=str(step.place)) from None
 
 
-def _kept(output: Any, attempt: Attempt) -> bytes:
-    """The output of a write that was applied, whatever it is."""
-    try:
-        return jsontext.dumps(output)
-    except TypeError as error:
-        attempt.warn(f"the vendor said yes, but the module's output is not JSON ({error}); it is null here")
-        return b"null"
-
-
 def _error_text(error: ModuleError) -> bytes:
     """An error as a row holds it, under the nearest type that can be restored."""
     data = error.to_json()
     data["type"] = next(t.__name__ for t in type(error).__mro__ if _ERRORS.get(t.__name__) is t)
     try:
-        return jsontext.dumps(data)
+        text = jsontext.dumps(data)
     except TypeError:
         # the detail is the plugin's, and may be anything
-        return jsontext.dumps({**data, "detail": repr(data["detail"])})
+        text = jsontext.dumps({**data, "detail": repr(data["detail"])})
+    return text if len(text) <= LARGEST_ERROR else jsontext.dumps({**data, "detail": None})
 
 
 def _restored(text: bytes | None) -> ModuleError:

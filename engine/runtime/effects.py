@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine.runtime.outcomes import Verdict
+from engine.runtime.payload import About
 from engine.scenario.expressions import Context
 from engine.scenario.plan import ModuleStep, Step
 from engine.store.waits import WaitSource
@@ -26,6 +27,7 @@ class Ask:
     :param limit: seconds after which it waits no longer; None: for ever.
     :param detail: what is asked, or how an event is tested.
     :param source: what is read of events.
+    :param place: of the step.
     """
 
     kind: str
@@ -34,6 +36,7 @@ class Ask:
     limit: float | None = None
     detail: Mapping[str, Any] | None = None
     source: WaitSource | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,22 @@ class Effects(Protocol):
 
     def decide(self, key: str, compute: Callable[[], Any]) -> Any:
         """The recorded decision or pure output under the key; where there is none, compute and remember it."""
+        ...
+
+    def keep(self, key: str, compute: Callable[[], Any], about: About) -> Any:
+        """As ``decide``, for a value that may be large.
+
+        :raises ValueTooLarge: it is larger than a value may be.
+        :raises MustHold: the run's journal has no room for it.
+        """
+        ...
+
+    def gathers(self, key: str, size: int) -> None:
+        """Tell how large the list has become that a loop collects; whether that is too large is decided once.
+
+        :param key: of the loop's item.
+        :raises ValueTooLarge: it is.
+        """
         ...
 
     def decided(self, key: str) -> Any:

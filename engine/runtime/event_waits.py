@@ -46,7 +46,7 @@ class Answers:
     """The open waits that want an event of a delivery."""
 
     def __init__(
-        self, store: Store, runner: Runner, name: str, incoming: Incoming, receipt_id: int, now: float
+        self, store: Store, runner: Runner, name: str, incoming: Incoming, receipt_id: int, now: float, most: int
     ) -> None:
         self._store = store
         self._runner = runner
@@ -54,16 +54,18 @@ class Answers:
         self._incoming = incoming
         self._receipt_id = receipt_id
         self._now = now
+        self._most = most
         self.found: Sequence[Wanted] = ()
 
     @classmethod
     async def of(
-        cls, store: Store, runner: Runner, name: str, incoming: Incoming, receipt_id: int, now: float
+        cls, store: Store, runner: Runner, name: str, incoming: Incoming, receipt_id: int, now: float, most: int
     ) -> Answers:
         """
         :param name: of the webhook that the delivery came to.
+        :param most: bytes of an event as JSON; a larger one answers nothing.
         """
-        answers = cls(store, runner, name, incoming, receipt_id, now)
+        answers = cls(store, runner, name, incoming, receipt_id, now, most)
         await answers.look()
         return answers
 
@@ -74,7 +76,16 @@ class Answers:
             for event in _events(self._runner, source, self._incoming):
                 for wait in await _open(self._store, source, event, self._runner.simulated):
                     if (wait.run_id, wait.key) not in found and _fits(wait, event):
-                        found[wait.run_id, wait.key] = Wanted(wait, jsontext.dumps(event))
+                        text = jsontext.dumps(event)
+                        if event is self._incoming.body or len(text) <= self._most:
+                            found[wait.run_id, wait.key] = Wanted(wait, text)
+                        else:
+                            log.warning(
+                                "run %s goes on waiting: the event of receipt %s is larger than `limits.body`",
+                                show(wait.run_id),
+                                show(self._receipt_id),
+                                extra={"action": "event_too_large"},
+                            )
         self.found = list(found.values())
 
     async def commit(

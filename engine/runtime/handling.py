@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.runtime.back import ROLLBACK
 from engine.runtime.outcomes import CutOff, Failed, Hold, MustHold, RollBack, StepFailed, Stopped, Succeeded
+from engine.runtime.payload import About
 from engine.runtime.scope import Scope
 from engine.scenario.expressions import OMIT, ExpressionError
 from engine.scenario.plan import OnError, Step
@@ -47,7 +48,8 @@ def _substitute(walk: Interpreter, step: Step, path: str, scope: Scope, failure:
     with scope.failing(failure.error):
         compute = partial(step.substitute.evaluate, scope.names, context)
         try:
-            return walk.effects.decide(f"{path}!resume", lambda: None if (value := compute()) is OMIT else value)
+            about = About("the output given in place of the step's", path, str(step.place))
+            return walk.effects.keep(f"{path}!resume", lambda: None if (value := compute()) is OMIT else value, about)
         except ExpressionError as error:
             walk.effects.finished(step, path, "failed", failure.error)
             raise StepFailed(path, {**walk.told(error, step), "handling": failure.error}) from None

@@ -137,7 +137,7 @@ class Host:
             entries, self.registry, self.secrets, clock, http=self.project.settings.http, overrides=overrides
         )
         self._stack.push_async_callback(self.connections.close)
-        caller: Caller = ModuleCaller(self.connections)
+        caller: Caller = ModuleCaller(self.connections, self.project.settings.limits.output)
         if options.dry_run is not None:
             caller = DryRunCaller(caller, options.dry_run)
         self.catalog = Catalog(self._scenarios, self.registry, self.store, clock)
@@ -153,9 +153,11 @@ class Host:
             faults=options.faults,
             max_running=self.project.settings.limits.concurrency,
             held_retry=self.project.settings.held.retry,
+            limits=self.project.settings.limits,
         )
+        limits = self.project.settings.limits
         known_for = self.project.settings.history.dedupe_for
-        self.intake = Intake(self.store, self.runner, clock, options.faults, known_for=known_for)
+        self.intake = Intake(self.store, self.runner, clock, options.faults, known_for=known_for, most=limits.body)
         pages = ModulePages(self.connections, clock)
         self.poller = Poller(self._scenarios, self.store, self.runner, self.intake, pages, clock, faults=options.faults)
         self.pruner = Pruner(

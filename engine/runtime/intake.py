@@ -10,6 +10,7 @@ from typing import Any
 from engine.runtime.event_waits import Answers
 from engine.runtime.eventkeys import IDENTITY_KEPT, NO_KEYS, Keys, event_keys, identity_alone
 from engine.runtime.outcomes import Held, Hold
+from engine.runtime.payload import DEFAULT_LIMITS, shown
 from engine.runtime.rundata import START, START_KEY, is_json, names, opening, request_name
 from engine.runtime.runner import Runner
 from engine.runtime.states import State
@@ -70,6 +71,7 @@ class _Fate:
 class Intake:
     """Takes deliveries.
 
+    :param most: bytes of an event as JSON.
     :param known_for: seconds for which an event is known again by its sender's identity.
     """
 
@@ -81,7 +83,9 @@ class Intake:
         faults: Faults = NO_FAULTS,
         *,
         known_for: float = IDENTITY_KEPT,
+        most: int = DEFAULT_LIMITS.body,
     ) -> None:
+        self.most = most
         self._known_for = known_for
         self._store = store
         self._runner = runner
@@ -109,7 +113,7 @@ class Intake:
         request = request_name(incoming.method, incoming.headers, incoming.query, now)
         fates: list[_Fate] = []
         # before room is kept for new runs
-        answers = await Answers.of(self._store, self._runner, source, incoming, receipt_id, now)
+        answers = await Answers.of(self._store, self._runner, source, incoming, receipt_id, now, self.most)
         for plan in listeners:
             fates += _Sorter(self, plan, receipt_id, now, request, incoming).sort()
         if not listeners and not answers.found:
@@ -178,7 +182,9 @@ class Intake:
     async def deliver(self, receipt: Receipt, plan: Scenario, incoming: Incoming) -> Accepted:
         """By command: give a parked or rejected receipt to a scenario as if it came now; its time stays."""
         request = request_name(incoming.method, incoming.headers, incoming.query, receipt.received_at)
-        known = {(d.scenario, d.number): d.state for d in await self._store.deliveries([receipt.id])}
+        deliveries = await self._store.deliveries([receipt.id])
+        known = {(d.scenario, d.number): d.state for d in deliveries}
+        apart = receipt.method == POLL or in_parts(deliveries, plan.name)
         now = self._clock.time()
         sorter = _Sorter(self, plan, receipt.id, now, request, incoming, by_command=True)
         changes: list[Change] = []
@@ -186,8 +192,8 @@ class Intake:
         for sorted_fate in sorter.sort():
             delivery = sorted_fate.delivery
             state = known.get((delivery.scenario, delivery.number))
-            if receipt.method == POLL and state is not None and state not in SETTABLE:
-                # the items of a poll have fates of their own; those that are settled stay so
+            if apart and state is not None and state not in SETTABLE:
+                # they have fates of their own; those that are settled stay so
                 continue
             fate = self._admitted(sorted_fate, now)
             fates.append(fate)
@@ -260,6 +266,15 @@ class Intake:
         )
 
 
+def in_parts(deliveries: Sequence[Delivery], scenario: str) -> bool:
+    """Whether a scenario has some events of a delivery, and others were rejected."""
+    # those with a reason were gathered, or answer what another run waits for
+    own = [
+        d for d in deliveries if d.scenario == scenario and not (d.state is DeliveryState.RUN and d.reason is not None)
+    ]
+    return len(own) > 1 and any(d.state is DeliveryState.REJECTED for d in own)
+
+
 class _Sorter:
     """Finds the fate of each event of a delivery for one scenario."""
 
@@ -302,31 +317,42 @@ class _Sorter:
             return [_Fate(self._delivery(0, DeliveryState.FILTERED, reason="the delivery holds no event"))]
         if not plan.active and not self._by_command:
             parked = self._delivery(0, DeliveryState.PARKED, reason=f"scenario '{plan.name}' is inactive")
-            return [_Fate(parked, subject=events[0].subject)]
-        return [self._one(number, event) for number, event in enumerate(events)]
+            return [_Fate(parked, subject=events[0][0].subject)]
+        return [self._sized(number, event, size) for number, (event, size) in enumerate(events)]
 
-    def _events(self) -> list[Event]:
-        """The delivery's events as the app gives them. Raises whatever the app's code raises."""
+    def _sized(self, number: int, event: Event, size: int) -> _Fate:
+        """The fate of an event of so many bytes; one that is too large stops no other."""
+        if size <= self._intake.most:
+            return self._one(number, event, size)
+        reason = (
+            f"the event would be {shown(size)} as JSON, more than `limits.body` ({shown(self._intake.most)}); "
+            "raise the limit in engine.yaml, restart the engine, and deliver the receipt again"
+        )
+        return _Fate(self._delivery(number, DeliveryState.REJECTED, reason=reason))
+
+    def _events(self) -> list[tuple[Event, int]]:
+        """The delivery's events as the app gives them, and the bytes of those that it made.
+
+        Raises whatever the app's code raises.
+        """
         trigger = self._plan.trigger
         if not isinstance(trigger, Listening):
-            return [Event(self._incoming.body)]
+            return [(Event(self._incoming.body), 0)]
         events = list(trigger.module.parse(self._incoming))
         if identify := trigger.module.identify:
             events = [identify(trigger.config, self._incoming, event) for event in events]
-        return [
-            Event(
-                self._storable(event.body),
-                None if event.id is None else str(event.id),
-                None if event.subject is None else str(event.subject),
-            )
-            for event in events
-        ]
+        stored = []
+        for event in events:
+            body, size = self._storable(event.body)
+            event_id = None if event.id is None else str(event.id)
+            stored.append((Event(body, event_id, None if event.subject is None else str(event.subject)), size))
+        return stored
 
     def _item(self, trigger: Polling, number: int, item: Any) -> _Fate:
         """The fate of one item of a poll: one that the app cannot read stops no other."""
         try:
             event = trigger.module.identify(trigger.config, item)
-            body = self._storable(event.body)
+            body, size = self._storable(event.body)
         except DataError as error:
             return _Fate(self._delivery(number, DeliveryState.REJECTED, reason=error.message))
         except Exception as error:  # noqa: BLE001 - a plugin's mistake; the receipt keeps the item, and says what happened
@@ -334,7 +360,7 @@ class _Sorter:
             return _Fate(self._delivery(number, DeliveryState.REJECTED, reason=reason))
         # a record that changes keeps its id, so the id tells no duplicates: the poll's cursor does
         subject = None if event.subject is None else str(event.subject)
-        return self._one(number, replace(event, body=body, id=None, subject=subject))
+        return self._sized(number, replace(event, body=body, id=None, subject=subject), size)
 
     def _by_hand(self) -> Event:
         key = self._incoming.headers.get(START_KEY)
@@ -348,12 +374,16 @@ class _Sorter:
         if reason := self._incoming.body["left_out"]:
             yield _Fate(self._delivery(number, DeliveryState.FILTERED, reason=reason))
 
-    def _storable(self, body: Any) -> Any:
-        """An event's body as the store will hold it, so that a run sees the same now and later."""
+    def _storable(self, body: Any) -> tuple[Any, int]:
+        """An event's body as the store will hold it, so that a run sees the same now and later; and its bytes."""
+        if body is self._incoming.body:
+            # the listener has measured it
+            return body, 0
         # what cannot be stored is found out here, where it is still the app's mistake
-        return body if body is self._incoming.body else jsontext.loads(jsontext.dumps(body))
+        text = jsontext.dumps(body)
+        return jsontext.loads(text), len(text)
 
-    def _one(self, number: int, event: Event) -> _Fate:
+    def _one(self, number: int, event: Event, size: int = 0) -> _Fate:
         plan = self._plan
         scope = opening(plan, event.body, self._request)
         trouble: Hold | None = None
@@ -377,7 +407,7 @@ class _Sorter:
             keys = self._intake.known(plan, scope, event.id, self._now)
             run = run._replace(hold=jsontext.dumps(Held((trouble,)).to_json()))
         delivery = self._delivery(number, DeliveryState.RUN, event, run_id=run.id, keys=keys)
-        start = _Start(run, plan, names(run, scope), len(self._incoming.raw), keys)
+        start = _Start(run, plan, names(run, scope), max(size, len(self._incoming.raw)), keys)
         return _Fate(delivery, start, subject)
 
     def _filtered(self, event: Event, scope: dict[str, Any]) -> str | None:

@@ -36,6 +36,7 @@ from engine.runtime.outcomes import (
     Succeeded,
     UnknownOutcome,
 )
+from engine.runtime.payload import About, largest
 from engine.runtime.racing import within
 from engine.runtime.scope import Scope
 from engine.runtime.waits import WaitSteps
@@ -145,7 +146,8 @@ class Interpreter:
         """Set the scenario's own variables."""
         context = self.effects.context("vars")
         for name, template in self.plan.variables.items():
-            value = self.effects.decide(f"vars.{name}", partial(template.evaluate, scope.names, context))
+            about = About(f"the value of `{name}`", "vars", str(self.plan.place))
+            value = self.effects.keep(f"vars.{name}", partial(template.evaluate, scope.names, context), about)
             if value is not OMIT:
                 scope.set_variable(name, value)
 
@@ -284,7 +286,7 @@ class Interpreter:
             values = {name: value.evaluate(scope.names, context) for name, value in step.values.items()}
             return {name: value for name, value in values.items() if value is not OMIT}
 
-        values: dict[str, Any] = self.effects.decide(path, compute)
+        values: dict[str, Any] = self.effects.keep(path, compute, About(largest, path, str(step.place)))
         for name, value in values.items():
             scope.set_variable(name, value)
         return values
@@ -296,7 +298,8 @@ class Interpreter:
             template = getattr(step, name)
             if template is None:
                 return None
-            return self.effects.decide(key, lambda: _present(template.evaluate(scope.names, context)))
+            about = About(f"`stop`'s {name}", path, str(step.place))
+            return self.effects.keep(key, lambda: _present(template.evaluate(scope.names, context)), about)
 
         # the first key is that of the value which an ending cannot do without
         if step.success:

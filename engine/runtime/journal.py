@@ -48,6 +48,7 @@ class Journal:
     :param words: what persons said last, by the key of step and attempt.
     :param round: how often a person had a word.
     :param position: of the last row.
+    :param size: bytes of what the rows hold.
     :param switched: position of the word that let the run go on under another version; what was recorded before it may
         have been asked otherwise than the version asks now.
     """
@@ -59,6 +60,7 @@ class Journal:
     words: dict[str, Word] = field(default_factory=dict)
     round: int = 0
     position: int = 0
+    size: int = 0
     switched: int = 0
     _entered: set[str] | None = None
 
@@ -82,9 +84,11 @@ class Journal:
             else:
                 journal.effects[row.key] = row
             journal.position = max(journal.position, row.position)
+            journal.size += _size(row)
             if row.notes:
                 journal.notes.update(jsontext.loads(row.notes))
         if tail:
+            journal.size += len(tail)
             journal.tail = jsontext.loads(tail)
             journal.notes.update(journal.tail)
         return journal
@@ -101,3 +105,8 @@ class Journal:
             keys = (*self.effects, *self.records)
             self._entered = {key[: end.end()] for key in keys for end in _ITEM.finditer(key)}
         return loop in self._entered
+
+
+def _size(row: Record | EffectRecord) -> int:
+    texts = (row.output, row.error, row.notes, row.request if isinstance(row, EffectRecord) else None)
+    return sum(len(text) for text in texts if text is not None)

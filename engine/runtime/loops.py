@@ -10,6 +10,7 @@ from engine.runtime.outcomes import CutOff, MustHold, RollBack, StepFailed, Stop
 from engine.runtime.scope import Scope
 from engine.scenario.expressions import OMIT, ExpressionError
 from engine.scenario.plan import ForeachStep
+from engine.sdk import jsontext
 
 if TYPE_CHECKING:
     from engine.runtime.interpreter import Interpreter
@@ -31,6 +32,15 @@ async def foreach(walk: Interpreter, step: ForeachStep, path: str, _loop: str, s
     troubles: dict[int, Exception] = {}
     following = iter(range(len(items)))
 
+    size = 0
+
+    def collect(index: int, value: Any) -> None:
+        nonlocal size
+        if value is not OMIT:
+            size += jsontext.size(value)
+            walk.effects.gathers(f"{loops[index]}collect", size)
+        collected[index] = value
+
     async def work() -> None:
         for index in following:
             # one that had begun when another failed goes on to its end, in every life of the run
@@ -40,7 +50,7 @@ async def foreach(walk: Interpreter, step: ForeachStep, path: str, _loop: str, s
                 await walk.steps(step.steps, loops[index], "", scopes[index])
                 if step.collect is not None:
                     context = walk.effects.context(f"{loops[index]}collect")
-                    collected[index] = step.collect.evaluate(scopes[index].names, context)
+                    collect(index, step.collect.evaluate(scopes[index].names, context))
             except (StepFailed, MustHold, Stopped, ExpressionError, RollBack, CutOff) as trouble:
                 troubles[index] = trouble
             if index % YIELD_EVERY == YIELD_EVERY - 1:

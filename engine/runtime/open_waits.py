@@ -136,12 +136,14 @@ class OpenWaits:
         return attempt, record
 
     async def _begin(self, path: str, key: str, ask: Ask) -> None:
+        self._effects.sizes.room(path, ask.place)
         self._faults.hit("wait.opening")
         now, run, detail = self._clock.time(), self._effects.run, dict(ask.detail or {})
         due = None if ask.limit is None else now + ask.limit
         token = None
         if ask.kind == "approval":
             token, detail["link"] = self._link(path)
+        kept = self._effects.sizes.asked("what is kept for the answer", jsontext.dumps(detail) if detail else None)
         shown = {"for": ask.kind, "name": ask.name, "due": due}
         if ask.kind == "approval":
             shown["asked"] = detail["text"]
@@ -158,7 +160,7 @@ class OpenWaits:
             now,
             due,
             token,
-            jsontext.dumps(detail) if detail else None,
+            kept,
         )
         changes: list[Change] = [AddRecord(record), OpenWait(wait)]
         if ask.source is not None:
@@ -199,6 +201,7 @@ class OpenWaits:
             raise StoreError(f"the wait {key} of a run is not in the store")
         if wait.state is not WaitState.OPEN:
             record = record._replace(kind=wait.state.value, output=wait.answer or record.output)
+            self._effects.sizes.wrote(wait.answer)
             self._journal.records[key] = record
         return record
 

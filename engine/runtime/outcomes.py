@@ -50,6 +50,7 @@ HOLD_CODES: dict[str, str] = {
     "diverged": "the journal holds another call under this key than the scenario makes now",
     "poison": "the run was taken over several times and made no progress",
     "stuck": "the run made no progress for longer than `limits.stuck_after`, and was cut off",
+    "too-large": "what the run records would have become larger than `limits.run`; the next step was not begun",
     "trigger": "the trigger's filter or subject failed on this event",
     "version-unavailable": "the scenario version that the run started with no longer loads",
     "event-gone": "the receipt that the run answers to is not in the store",

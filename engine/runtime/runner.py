@@ -22,8 +22,10 @@ from engine.runtime.lines import Lines
 from engine.runtime.observers import Guarded, Observer
 from engine.runtime.open_waits import NEVER, Links
 from engine.runtime.outcomes import Failed, Held, Hold, Outcome, Sleeping, Succeeded, Waiting
+from engine.runtime.payload import DEFAULT_LIMITS
 from engine.runtime.queue import Queue
 from engine.runtime.second_tries import planned
+from engine.runtime.settings import Limits
 from engine.runtime.states import Event, State, sources, target
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
@@ -62,6 +64,7 @@ class Runner:
 
     :param simulated: whether this process answers from simulators; it touches only runs of its own kind.
     :param held_retry: seconds before each automatic try of a run that is held because a step failed.
+    :param limits: of these, how large outputs and journals may be.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Runner:
         faults: Faults = NO_FAULTS,
         max_running: int = MAX_RUNNING,
         held_retry: Sequence[float] = (),
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.epoch = 0
         #: where people reach the links that runs give out
@@ -104,6 +108,7 @@ class Runner:
             refuse=self._refuse,
         )
         self._held_retry = held_retry
+        self._limits = limits
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._effects: dict[int, DurableEffects] = {}
         self._pump_task: asyncio.Task[None] | None = None
@@ -266,6 +271,7 @@ class Runner:
             approvals=plan.approvals,
             links=self.links,
             sources=self.sources,
+            limits=self._limits,
         )
         self._effects[run.id] = effects
         try:

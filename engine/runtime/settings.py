@@ -40,11 +40,17 @@ class ServerSettings:
     admin_port: int = 8081
 
 
+#: least bytes of ``limits.output``
+LEAST_OUTPUT = 65_536
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What is taken at once.
 
     :param body: bytes of a webhook's body.
+    :param output: bytes of a step's output, and of a value that a scenario computes, as JSON.
+    :param run: bytes of what a run records.
     :param accept_rate: deliveries per second; None: no limit.
     :param concurrency: runs that are executed at the same time.
     :param queue_age: seconds that a run may wait for its turn before operators are told.
@@ -52,6 +58,8 @@ class Limits:
     """
 
     body: int = 5_000_000
+    output: int = 5_000_000
+    run: int = 50_000_000
     accept_rate: float | None = None
     concurrency: int = 100
     queue_age: float = 300.0
@@ -129,7 +137,7 @@ class Settings:
 #: every key of the file, for its reference page
 KEYS: Mapping[str, tuple[str, ...]] = {
     "server": ("host", "port", "public_url", "admin_port"),
-    "limits": ("body", "accept_rate", "concurrency", "queue_age", "stuck_after"),
+    "limits": ("body", "output", "run", "accept_rate", "concurrency", "queue_age", "stuck_after"),
     "http": ("allow_hosts", "timeout", "keep_alive"),
     "history": ("keep", "parked_for", "effects_for", "dedupe_for"),
     "held": ("retry", "at_once"),
@@ -184,8 +192,19 @@ def _server(reader: Reader, node: Node | None) -> ServerSettings:
 def _limits(reader: Reader, node: Node | None) -> Limits:
     entries = reader.mapping(node, "limits", KEYS["limits"])
     default = Limits()
+    output = reader.size(entries.get("output"), "limits.output") or default.output
+    run = reader.size(entries.get("run"), "limits.run") or default.run
+    if node is not None and output < LEAST_OUTPUT:
+        reader.report("bad-value", entries["output"].place, f"limits.output must be at least {LEAST_OUTPUT} bytes")
+    elif node is not None and run < output:
+        at = entries.get("run") or entries["output"]
+        reader.report(
+            "bad-value", at.place, "limits.run must be at least limits.output, or no run could keep an output so large"
+        )
     return Limits(
         body=reader.size(entries.get("body"), "limits.body") or default.body,
+        output=output,
+        run=run,
         accept_rate=reader.rate(entries.get("accept_rate"), "limits.accept_rate"),
         concurrency=reader.number(entries.get("concurrency"), "limits.concurrency", 1, 100_000) or default.concurrency,
         queue_age=reader.seconds(entries.get("queue_age"), "limits.queue_age") or default.queue_age,

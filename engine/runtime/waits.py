@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.runtime.effects import Ask, Effects
@@ -45,7 +46,7 @@ class WaitSteps:
 
     async def wait_for(self, step: WaitStep, path: str, loop: str, scope: Scope) -> Any:
         """``wait_for``: the signal's data, the person's answer, or the event."""
-        reply = await self._effects.wait(path, lambda: self._ask(step, path, scope))
+        reply = await self._effects.wait(path, lambda: replace(self._ask(step, path, scope), place=str(step.place)))
         if reply.answered:
             return reply.value
         word = self._effects.verdict(path, reply.attempt)

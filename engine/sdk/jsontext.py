@@ -49,6 +49,14 @@ def dumps(value: Any) -> bytes:
             raise TypeError(str(error)) from None
 
 
+def size(value: Any) -> int:
+    """Bytes of a value as JSON; 0 where it is none, which whoever writes it finds out."""
+    try:
+        return len(dumps(value))
+    except TypeError:
+        return 0
+
+
 def fingerprint(value: Any) -> str:
     """A short hash of a JSON value that does not depend on the order of keys: 32 hexadecimal digits."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.runtime.host import Host
-from engine.runtime.intake import POLL, Accepted
+from engine.runtime.intake import POLL, Accepted, in_parts
 from engine.runtime.rundata import START
 from engine.runtime.ticks import SCHEDULE
 from engine.scenario.plan import Polling
@@ -44,8 +44,8 @@ async def redeliver(host: Host, receipt_id: int, scenario: str | None) -> Accept
             hint="name one with --scenario",
         )
     name = scenario or next(iter(waiting))
-    # the items of a poll have fates of their own
-    settled = receipt.method != POLL or name not in waiting
+    # the items of a poll have fates of their own, and so have events some of which were too large
+    settled = name not in waiting or not (receipt.method == POLL or in_parts(deliveries, name))
     if settled and any(d.scenario == name and d.state is DeliveryState.RUN for d in deliveries):
         raise NotDeliverable(f"scenario '{name}' has run receipt {show(receipt_id)} already")
     plan = host.catalog.current(name)

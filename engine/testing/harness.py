@@ -99,7 +99,7 @@ class Harness:
     :param pages: reads the pages of polling triggers; by default the modules, or the doubles that stand for them.
     :param defaults: the ``defaults:`` of the project's ``engine.yaml``, as JSON.
     :param channels: who is told of alerts, once ``watch`` was started or looks; ``sender`` sends to them.
-    :param limits: of these, what the watch goes by.
+    :param limits: as ``limits`` in ``engine.yaml``: sizes, and what the watch goes by.
     :param held_retry: seconds before each automatic try of held runs, as ``held.retry`` in ``engine.yaml``.
     :param tries_at_once: as ``held.at_once`` there.
     :param new_store: opens the store, again after each restart; by default one in memory.
@@ -192,13 +192,14 @@ class Harness:
             faults=self.faults,
             max_running=self.max_running,
             held_retry=self.held_retry,
+            limits=self.limits,
         )
         await self._runner.start()
         self.second_tries = SecondTries(
             self.store, self.clock, self._runner.wake, at_once=self.tries_at_once, faults=self.faults
         )
         self.second_tries.start()
-        self.intake = Intake(self.store, self._runner, self.clock, self.faults)
+        self.intake = Intake(self.store, self._runner, self.clock, self.faults, most=self.limits.body)
         self.poller = Poller(
             self.plans, self.store, self._runner, self.intake, self._new_pages(), self.clock, faults=self.faults
         )

@@ -93,6 +93,13 @@ async def test_a_search_without_a_limit_is_never_cut_off_in_silence() -> None:
         await CALLER.call(search(pages), {}, Notes().attempt)
 
 
+async def test_a_search_gathers_no_more_pages_than_an_output_may_be_large() -> None:
+    pages = {None: Page(["x" * 600], cursor="b"), "b": Page(["x" * 600], cursor="c")}
+    caller = ModuleCaller(Links(), 1000)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="more than 1000 bytes"):
+        await caller.call(search(pages), {}, Notes().attempt)
+
+
 @pytest.mark.parametrize("items", [[], [1]], ids=["empty pages", "full pages"])
 @pytest.mark.parametrize("way", [{None: "b", "b": "b"}, {None: "b", "b": "c", "c": "b"}], ids=["one", "two"])
 async def test_a_search_that_goes_in_a_circle_ends(items: list[int], way: dict[Any, Any]) -> None:

@@ -136,7 +136,7 @@ def test_all_settings(tmp_path: Path) -> None:
         tmp_path,
         """
 server: {host: 0.0.0.0, port: 0, public_url: "https://hooks.example.com/x/", admin_port: 0}
-limits: {body: 2 MiB, accept_rate: 0.5, concurrency: 7}
+limits: {body: 2 MiB, output: 6MB, run: 1GB, accept_rate: 0.5, concurrency: 7}
 http: {allow_hosts: [api.example.com, "*.example.org"], timeout: 1.5s, keep_alive: 500ms}
 webhooks:
   open: {}
@@ -152,6 +152,7 @@ webhooks:
     )
     assert (settings.server.host, settings.server.port, settings.server.admin_port) == ("0.0.0.0", 0, 0)
     assert settings.server.public_url == "https://hooks.example.com/x"
+    assert (settings.limits.output, settings.limits.run) == (6_000_000, 1_000_000_000)
     assert (settings.limits.body, settings.limits.accept_rate, settings.limits.concurrency) == (2_097_152, 0.5, 7)
     assert settings.http.allow_hosts == ("api.example.com", "*.example.org")
     assert (settings.http.timeout, settings.http.keep_alive) == (1.5, 0.5)
@@ -290,6 +291,22 @@ def test_the_fields_that_a_connection_knows_are_each_told_once(tmp_path: Path) -
     [unknown] = map(str, caught.value.diagnostics)
     assert "type 'http' knows base_url, header_name, " in unknown
     assert unknown.count("base_url") == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "place", "message"),
+    [
+        ("output: 1KB", "1:18", "limits.output must be at least 65536 bytes"),
+        ("run: 1MB", "1:15", "limits.run must be at least limits.output"),
+        ("output: 100MB", "1:18", "limits.run must be at least limits.output"),
+        ("output: lots", "1:18", "limits.output must be a size such as 5MB"),
+    ],
+)
+def test_sizes_must_leave_room_for_each_other(tmp_path: Path, limits: str, place: str, message: str) -> None:
+    (tmp_path / "engine.yaml").write_text(f"limits: {{{limits}}}\n")
+    with pytest.raises(SettingsError) as caught:
+        Project.find(tmp_path)
+    assert f"engine.yaml:{place}: error[bad-value]: {message}" in caught.value.render()
 
 
 def test_a_secret_in_the_file_is_not_repeated_by_the_message(tmp_path: Path) -> None:
