@@ -16,11 +16,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine.runtime.eventkeys import event_keys
+from engine.runtime.rundata import past_data
 from engine.sdk.errors import EngineError
 from engine.sdk.faults import POINTS, SimulatedCrash
 from engine.sdk.modules import Effect
 from engine.store.interface import Store
-from engine.store.records import Delivery, DeliveryState, EffectRecord, EffectState, Page, RunFilter
+from engine.store.records import Delivery, DeliveryState, EffectRecord, EffectState, Page, ReceiptFilter, RunFilter
 from engine.store.sqlite import SqliteStore
 from engine.testing.harness import Harness, RunResult
 
@@ -147,7 +149,10 @@ class Play:
 class Life:
     """What is left when all is at rest.
 
-    :param arrived: by effect (scenario and path), what the vendors received that may have changed something.
+    :param arrived: by effect (scenario and path), what the vendors received that may have changed something; effects
+        stand in the order in which they first arrived.
+    :param fates: of all receipts.
+    :param lines: runs that go one after another, in their order.
     """
 
     moment: str
@@ -159,6 +164,7 @@ class Life:
     deliveries: Counter[str]
     passed: Sequence[FaultAt]
     fates: Sequence[Delivery] = ()
+    lines: Sequence[Sequence[int]] = ()
     faults: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -212,10 +218,10 @@ async def live(play: Play, path: Path, faults: Sequence[FaultAt], moment: str = 
                 await _part(harness)
         found = await look(harness)
         deliveries = Counter(dict(await harness.store.delivery_counts()))
-        fates = await harness.store.deliveries(acknowledged)
+        fates, lines = await all_fates(harness.store), await all_lines(harness, found)
         await harness.stop()
     fired = any(fault.fired for fault in faults)
-    life = Life(moment, faults[0].kind, fired, acknowledged, found, {}, deliveries, faults, fates)
+    life = Life(moment, faults[0].kind, fired, acknowledged, found, {}, deliveries, faults, fates, lines)
     life.take(harness.arrived)
     return life
 
@@ -223,6 +229,28 @@ async def live(play: Play, path: Path, faults: Sequence[FaultAt], moment: str = 
 async def look(harness: Harness) -> list[RunResult]:
     """All runs."""
     return [await harness.look(run.id) for run in await harness.store.runs(RunFilter(page=ALL))]
+
+
+async def all_fates(store: Store) -> Sequence[Delivery]:
+    """What became of each receipt."""
+    receipts = await store.receipts(ReceiptFilter(page=ALL))
+    return await store.deliveries([receipt.id for receipt in receipts])
+
+
+async def all_lines(harness: Harness, results: Sequence[RunResult]) -> list[list[int]]:
+    """The runs that share a key of ``order_by``, those of each key in the order in which they go."""
+    plans = {plan.name: plan for plan in harness.plans if plan.lane is not None and plan.lane.most == 1}
+    runs = sorted(result.run for result in results if result.run.scenario in plans)
+    pasts = await harness.store.pasts(runs)
+    lines: defaultdict[str, list[int]] = defaultdict(list)
+    for run, past in zip(runs, pasts, strict=True):
+        plan = plans[run.scenario]
+        with suppress(EngineError):
+            data = past_data(run, past, plan)
+            lane = event_keys(plan, data, None, 0.0, simulated=run.simulated).lane
+            if lane is not None and lane.holds and lane.busy == "queue":
+                lines[lane.key].append(run.id)
+    return list(lines.values())
 
 
 async def one_life(harness: Harness, play: Play, acknowledged: list[int], *, first: bool) -> None:
@@ -353,10 +381,14 @@ async def come_to_rest(harness: Harness, prods: Sequence[Prod] = ()) -> None:
 
 def _effect(key: str, results: Sequence[RunResult]) -> str:
     """An effect's key without the event that it belongs to, which has another number in each life."""
-    for number, result in enumerate(sorted(results, key=lambda r: (r.run.receipt_id, r.run.number, r.run.scenario))):
+    for number, result in enumerate(_numbered(results)):
         if key.startswith(prefix := f"{result.run.scenario}/{result.run.origin}/"):
             return f"{number}:{result.run.scenario}/{key.removeprefix(prefix)}"
     return key
+
+
+def _numbered(results: Sequence[RunResult]) -> list[RunResult]:
+    return sorted(results, key=lambda r: (r.run.receipt_id, r.run.number, r.run.scenario))
 
 
 def judge(life: Life, without: Life) -> None:
@@ -375,6 +407,7 @@ def judge(life: Life, without: Life) -> None:
         if result.state not in expected and not (result.state == "held" and codes <= allowed):
             life.faults.append(f"run of {result.run.scenario} ended {result.state}: {result.holds or result.error}")
     _sums(life)
+    _order(life)
     _effects(life, without)
 
 
@@ -399,10 +432,25 @@ def _journal(result: RunResult, faults: list[str]) -> None:
 
 
 def _sums(life: Life) -> None:
-    fates = Counter(life.deliveries)
-    receipts = fates.pop("receipts", 0)
-    if sum(fates.values()) < receipts or fates["run"] < len(life.results):
-        life.faults.append(f"the deliveries do not add up: {dict(life.deliveries)}, runs: {len(life.results)}")
+    """Each receipt has a fate; each run is of one delivery of its own, and of those that it has gathered."""
+    counts = Counter(life.deliveries)
+    receipts, told = counts.pop("receipts", 0), len({fate.receipt_id for fate in life.fates})
+    if told != receipts or +counts != Counter(str(fate.state) for fate in life.fates):
+        life.faults.append(f"the deliveries do not add up: {dict(life.deliveries)}; {told} receipts have a fate")
+    own = Counter(fate.run_id for fate in life.fates if fate.state is DeliveryState.RUN and fate.reason is None)
+    for result in life.results:
+        if own[result.run.id] != 1:
+            life.faults.append(f"a run of {result.run.scenario} has {own[result.run.id]} deliveries of its own")
+
+
+def _order(life: Life) -> None:
+    """Whoever shares a key writes nothing before those in front of it have written all of theirs."""
+    runs = [result.run.id for result in _numbered(life.results)]
+    wrote = [runs[int(number)] for number in (key.partition(":")[0] for key in life.arrived) if number.isdigit()]
+    for line in life.lines:
+        places = [line.index(run) for run in wrote if run in line]
+        if places != sorted(places):
+            life.faults.append(f"runs of one key wrote out of order: {places}")
 
 
 def _effects(life: Life, without: Life) -> None:

@@ -24,7 +24,20 @@ from engine.runtime.secrets import KeyRing, SecretBox, Secrets
 from engine.sdk.clock import Clock
 from engine.store.memory import MemoryStore
 from engine.testing import Harness, SimulatedHarness, VirtualClock
-from engine.testing.crash import Choose, FaultAt, Kind, Life, Moment, Report, in_file, judge, look, one_life
+from engine.testing.crash import (
+    Choose,
+    FaultAt,
+    Kind,
+    Life,
+    Moment,
+    Report,
+    all_fates,
+    all_lines,
+    in_file,
+    judge,
+    look,
+    one_life,
+)
 from engine.testing.simulated import _Counting
 from tests.crash.plays import FILES, play, registry
 
@@ -165,11 +178,11 @@ async def kill(name: str, path: Path, moment: Moment | None) -> tuple[Life, list
         try:
             results = await look(harness)
             deliveries = Counter(dict(await harness.store.delivery_counts()))
-            fates = await harness.store.deliveries(acknowledged)
+            fates, lines = await all_fates(harness.store), await all_lines(harness, results)
         finally:
             await harness.store.close()
         said = f"SIGKILL at {moment}"
-        life = Life(said, Kind.DEATH, code != 0, acknowledged, results, {}, deliveries, (), fates)
+        life = Life(said, Kind.DEATH, code != 0, acknowledged, results, {}, deliveries, (), fates, lines)
         life.take(watching.arrived)
         return life, moments
 

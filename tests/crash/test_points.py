@@ -14,7 +14,9 @@ from engine.runtime.intake import Intake
 from engine.runtime.journal import Journal
 from engine.runtime.outcomes import Interrupted
 from engine.sdk.faults import POINTS
-from engine.store.changes import AS_ASKED, AddEffect, Fate
+from engine.store.changes import AS_ASKED, AddEffect, AddRun, Fate
+from engine.store.lanes import Lanes
+from engine.store.records import Run
 from engine.testing.crash import Everywhere, FaultAt, Kind, Moment, Report, judge, live
 from tests.crash.lives import kill
 from tests.crash.plays import FILES, play
@@ -137,3 +139,35 @@ async def test_it_sees_that_a_mechanism_is_switched_off(tmp_path: Path, mutant: 
             judge(life, without)
             found += [*life.lost, *life.doubled, *life.faults]
     assert found
+
+
+@contextmanager
+def crowding() -> Iterator[None]:
+    """A lane has room for everybody."""
+
+    def add(self: Lanes, change: AddRun) -> Run | None:
+        return self_add(self, change._replace(lane=change.lane and change.lane._replace(most=9)))
+
+    self_add = Lanes.add
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lanes, "add", add)
+        yield
+
+
+async def test_it_sees_who_goes_before_his_turn(tmp_path: Path) -> None:
+    with crowding():
+        life = await live(play("in-order"), tmp_path / "crowded.db", [FaultAt()])
+    assert [len(line) for line in life.lines] == [2]
+    judge(life, life)
+    assert any("out of order" in fault for fault in life.faults)
+
+
+async def test_it_sees_a_delivery_that_belongs_to_no_run(tmp_path: Path) -> None:
+    life = await live(play("gathered"), tmp_path / "gathered.db", [FaultAt()])
+    judge(life, life)
+    assert not life.broken, life.said
+    assert (len(life.fates), len(life.results)) == (3, 2)
+    life.fates = [fate for fate in life.fates if fate.reason is None][:1]
+    judge(life, life)
+    assert any("do not add up" in fault for fault in life.faults)
+    assert any("0 deliveries of its own" in fault for fault in life.faults)
