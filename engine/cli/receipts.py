@@ -185,7 +185,9 @@ def deliver(session: Session, receipt_id: int, scenario: str | None, simulate: b
     The process that executes the store runs it; where none runs, it is run here.
     """
     workspace = Workspace.of(session)
-    answer = hand_over(workspace, f"/api/receipts/{show_id(receipt_id)}/deliver", {"scenario": scenario})
+    answer = hand_over(
+        workspace, f"/api/receipts/{show_id(receipt_id)}/deliver", {"scenario": scenario}, simulate=simulate
+    )
     if answer is not None:
         if session.as_json:
             print_json(answer)

@@ -30,16 +30,30 @@ class RemoteError(EngineError):
         self.code = code or type(self).code  # type: ignore[misc]
 
 
+class NotSimulated(EngineError):
+    """``--simulate`` was asked of a process that works in earnest: what it does reaches the vendors."""
+
+    code = "not-simulated"
+
+
 def hand_over(
-    workspace: Workspace, path: str, body: Mapping[str, Any], *, quiet: bool = False, wait: float = 0.0
+    workspace: Workspace,
+    path: str,
+    body: Mapping[str, Any],
+    *,
+    quiet: bool = False,
+    wait: float = 0.0,
+    simulate: bool = False,
 ) -> Mapping[str, Any] | None:
     """Ask the process that executes the store.
 
     :param path: such as ``/api/runs/ID/resume``; its parts are escaped.
     :param quiet: do not say who is asked.
     :param wait: seconds that it may take to answer, beyond what is usual.
+    :param simulate: only a process that simulates may be asked.
     :returns: its answer; None when no process executes the store, so that the caller acts itself.
     :raises StoreLocked: a process executes the store and takes no commands.
+    :raises NotSimulated: it does not simulate; it was not asked.
     :raises RemoteError: it refused, or does not answer.
     """
     owner = holder(workspace.data)
@@ -56,8 +70,14 @@ def hand_over(
             place=str(workspace.data),
             hint="wait until it has ended, or stop it, and give the command again",
         ) from None
+    if simulate and not about.get("simulated"):
+        raise NotSimulated(
+            f"{who} executes {workspace.data} in earnest, so nothing is simulated there",
+            place=str(workspace.data),
+            hint="leave --simulate out, or name another data folder with --data",
+        )
     if not quiet:
-        note(f"handed to {who}")
+        note(f"handed to {who}{', which simulates' if about.get('simulated') else ''}")
     return _ask(address, token, path, body, who, wait)
 
 

@@ -46,7 +46,7 @@ def signal(session: Session, name: str, key: str, payload: str | None, keep: flo
         raise wrong_usage(f"'{name}' cannot be a signal's name: letters, digits, '.', '_' and '-'")
     workspace = Workspace.of(session)
     body = {"key": key, "data": _json(payload), "keep": keep}
-    answer = hand_over(workspace, f"/api/signals/{name}", body)
+    answer = hand_over(workspace, f"/api/signals/{name}", body, simulate=simulate)
     reached = int(answer["reached"]) if answer is not None else _alone(workspace, name, body, simulate)
     if session.as_json:
         print_json({"reached": reached, "kept": bool(keep) and not reached})

@@ -63,7 +63,7 @@ def start(
     plans = workspace.scenarios(workspace.registry(), (), simulate=simulate, tolerant=True)
     values = given(next((plan for plan in plans if plan.name == name), None), inputs, inputs_file)
     body = {"inputs": values, **({"key": key} if key is not None else {})}
-    answer = hand_over(workspace, f"/api/scenarios/{name}/runs", body, wait=wait)
+    answer = hand_over(workspace, f"/api/scenarios/{name}/runs", body, wait=wait, simulate=simulate)
     if answer is None:
         good = run_async(_here(workspace, name, values, key, simulate))
         raise Finished(good)

@@ -70,17 +70,19 @@ class Workspace:
     def scenarios(
         self, registry: Registry, paths: Sequence[Path], *, simulate: bool, tolerant: bool = False
     ) -> list[Scenario]:
-        """The scenarios of these files; all mistakes are told on stderr.
+        """The scenarios of these files; what is wrong with them is told on stderr.
 
-        :param tolerant: leave out scenarios with mistakes instead of ending the command.
+        :param tolerant: leave out scenarios with mistakes instead of ending the command, and tell of mistakes alone:
+            the command is about something else than the files.
         """
         files = [shorten(path) for path in self.project.scenario_files(paths)]
         if not files:
             return []
         scenarios, diagnostics, sources = load_scenarios(self.project, registry, files, simulate=simulate)
-        if diagnostics:
-            note(render(diagnostics, sources))
-        if mistakes(diagnostics) and not tolerant:
+        wrong = mistakes(diagnostics)
+        if told := wrong if tolerant else diagnostics:
+            note(render(told, sources))
+        if wrong and not tolerant:
             raise Finished(fine=False)
         return scenarios
 

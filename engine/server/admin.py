@@ -86,7 +86,8 @@ class AdminServer:
         draft.unlink(missing_ok=True)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
-            json.dump({"url": url, "webhooks": webhooks, "token": self.token, "pid": os.getpid()}, file)
+            about = {"url": url, "webhooks": webhooks, "token": self.token, "pid": os.getpid()}
+            json.dump({**about, "simulated": self._host.runner.simulated}, file)
         draft.replace(path)
 
     def _guarded(self, handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -20,6 +20,13 @@ steps:
     output: ${{ inputs }}
 """
 FILE = "scenarios/welcome.yaml"
+HINT = """
+scenario: hint
+trigger:
+  schedule: {every: 1h}
+steps:
+  - set: {since: "since ${{ trigger.previous }}"}
+"""
 
 
 @pytest.fixture
@@ -84,3 +91,35 @@ def test_a_start_is_handed_to_the_process_that_serves_and_its_key_outlives_a_kil
     assert (wrong.exit_code, "error[key-reused]" in wrong.stderr) == (1, True)
     assert "error[bad-inputs]" in welcome.engine("start", "welcome", "--input", "points=5").stderr
     program.end(signal.SIGTERM)
+
+
+def test_simulate_is_never_handed_to_a_process_that_works_in_earnest(
+    welcome: Shop, start: Callable[..., Program]
+) -> None:
+    words = ("start", "welcome", "--input", "email=ana@example.com")
+    program = start("serve")
+    program.line("scenario:order")
+    for command in (words, ("signal", "stock"), ("receipts", "deliver", "01j9z6t3k4m5n")):
+        refused = welcome.engine(*command, "--simulate")
+        assert (refused.exit_code, "error[not-simulated]" in refused.stderr) == (1, True), refused.output
+        assert "handed to" not in refused.stderr
+    program.end(signal.SIGTERM)
+    assert welcome.json("runs")["runs"] == []
+
+    program = start("serve", "--simulate")
+    program.line("scenario:order")
+    for command in ((*words, "--simulate"), words):
+        done = welcome.engine(*command)
+        assert (done.exit_code, "(engine serve), which simulates" in done.stderr) == (0, True), done.output
+    program.end(signal.SIGTERM)
+    assert [run["simulated"] for run in welcome.json("runs")["runs"]] == [True, True]
+
+
+def test_start_tells_of_mistakes_in_the_files_and_of_no_warnings(welcome: Shop) -> None:
+    welcome.write("scenarios/hint.yaml", HINT)
+    welcome.write("scenarios/wrong.yaml", "scenario: wrong\nsteps: 7\n")
+    assert "hint.yaml:5" in welcome.engine("check").stdout
+    started = welcome.engine("start", "welcome", "--input", "email=ana@example.com")
+    assert started.exit_code == 0, started.output
+    assert "hint.yaml" not in started.stderr
+    assert "wrong.yaml:2" in started.stderr
