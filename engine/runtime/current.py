@@ -67,7 +67,11 @@ async def current_version(
     if plan is None:
         raise DoesNotFit(f"scenario '{run.scenario}' is not loaded, so there is no current file", hint=hint)
     if plan.version == run.version:
-        raise DoesNotFit(f"run {show(run.id)} has the current file already", hint="leave --version out")
+        raise DoesNotFit(
+            f"run {show(run.id)} has the current file already, as it was when this process read it",
+            hint="after the file was mended, stop `engine serve` and start it again: files are read at its start; "
+            "otherwise leave --version out",
+        )
     [past] = await store.pasts([run])
     journal = Journal.of(past.records, past.effects, run.notes)
     try:

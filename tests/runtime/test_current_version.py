@@ -229,8 +229,9 @@ async def test_without_another_file_there_is_nothing_to_change() -> None:
     async with harness:
         run = (await harness.run({"n": 1})).run
         catalog = Catalog(harness.plans, registry(), harness.store, harness.clock)
-        with pytest.raises(DoesNotFit, match="has the current file already"):
+        with pytest.raises(DoesNotFit, match="has the current file already") as told:
             await current_version(harness.store, catalog, harness.clock, run, Choice.AGAIN)
+        assert "stop `engine serve` and start it again" in (told.value.hint or "")
         with pytest.raises(DoesNotFit, match="is not loaded"):
             await current_version(
                 harness.store, Catalog([], registry(), harness.store, harness.clock), harness.clock, run, Choice.AGAIN
