@@ -139,7 +139,7 @@ def _row(row: dict[str, Any]) -> list[str]:
     if row["kind"] == "settled":
         word = row["output"] or {}
         reason = f": {word['reason']}" if word.get("reason") else ""
-        said = f"{word.get('by')} said '{word.get('choice')}'{reason}"
+        said = f"{word.get('by')} said '{word.get('choice')}'{reason}" if word else "somebody's word, which was erased"
         return [f"  {moment(row['at'])}  {bold(row['path'] or 'run')}{attempt}  {said}"]
     if row["kind"] in ("waiting", "timed-out", "closed"):
         words = {"waiting": "waits", "timed-out": "no answer in time", "closed": "not waited for any more"}

@@ -128,7 +128,7 @@ def _announce(host: Host, service: Service, plans: list[Scenario], simulate: boo
         click.echo(table(rows, ("webhook", "scenarios", "URL")))
     started_by_hand = [plan.name for plan in plans if plan.trigger is None]
     if started_by_hand:
-        note(dim(f"without trigger, run by `engine run`: {', '.join(started_by_hand)}"))
+        note(dim(f"without trigger, started by `engine start NAME`: {', '.join(started_by_hand)}"))
     mode = ", simulated: every app answers from its simulator" if simulate else ""
     note(f"\nserving {counted(len(plans), 'scenario')}{mode}. Ctrl-C stops\n")
 

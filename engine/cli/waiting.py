@@ -40,5 +40,5 @@ def describe(about: dict[str, Any], workspace: Workspace) -> str:
         return f"{head}signal '{about['name']}': {workspace.command('signal', about['name'], *key)}"
     if about["for"] == "approval":
         command = workspace.command("approve", about["run"], "--step", about["step"], "--yes")
-        return f"{head}approval, {excerpt(about['asked'] or '', 80)}: {command}"
+        return f"{head}an answer to {excerpt(about['asked'] or '', 80)!r}: {command}"
     return f"{head}an event at webhook '{about['name']}'"

@@ -126,7 +126,7 @@ class Lanes:
             if self._rows.taken(lane.key, lane.most) >= lane.most or self._rows.first(lane.key, BLOCKED):
                 if lane.busy == "skip":
                     holder = self._rows.first(lane.key, ACTIVE)
-                    reason = f"its key is busy with run {show(holder.run_id if holder else 0)}, and `mode` is skip"
+                    reason = f"run {show(holder.run_id if holder else 0)} has the place, and `mode` is skip"
                     self._rows.redirect(run, "filtered", None, reason)
                     self.redirected = True
                     return None

@@ -51,6 +51,17 @@ def test_a_held_run_is_named_and_ended_only_when_asked(shop: Shop) -> None:
     assert ANA not in shown(shop)
 
 
+def test_of_a_word_that_was_erased_only_its_place_is_shown(shop: Shop) -> None:
+    shop.engine("run", SCENARIO, "--event", shop.event(mode="unknown"))
+    [held] = shop.json("runs")["runs"]
+    shop.engine("runs", "resume", held["id"], "--skip", "--reason", f"{ANA} called")
+    assert "said 'skip'" in shop.engine("runs", "show", held["id"]).stdout
+    shop.engine("erase", ANA, "--yes")
+    text = shop.engine("runs", "show", held["id"]).stdout
+    assert "somebody's word, which was erased" in text
+    assert "None" not in text
+
+
 def test_what_failed_and_was_erased_is_not_tried_again(shop: Shop) -> None:
     shop.engine("run", SCENARIO, "--event", shop.event(mode="refused"))
     [failed] = shop.json("runs")["runs"]

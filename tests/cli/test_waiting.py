@@ -43,6 +43,7 @@ def test_a_run_waits_is_answered_and_goes_on_where_nobody_serves(shop: Shop) -> 
     assert "/approve/" in asked["link"]
     shown = shop.engine("runs", "show", asked["run"])
     assert "waits at ok until" in shown.output
+    assert "for an answer to 'Send it to ana@example.com?': engine approve" in shown.output
     assert shop.engine("approve", asked["run"]).exit_code == 2
     answered = shop.engine("approve", asked["run"], "--yes", "--comment", "fine")
     assert (answered.exit_code, state(shop)) == (0, "queued")

@@ -174,7 +174,7 @@ async def test_skip_makes_no_run_and_says_for_whom(new_harness: NewHarness) -> N
         assert skipped.runs == ()
         [fate] = skipped.deliveries
         assert fate.state is DeliveryState.FILTERED
-        assert "`mode` is skip" in (fate.reason or "")
+        assert fate.reason == f"run {show(first)} has the place, and `mode` is skip"
         gate.open.set()
         await harness.result(first)
         [third] = await send(harness, 2)
