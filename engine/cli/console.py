@@ -59,8 +59,8 @@ def coloured(state: str) -> str:
     return click.style(state, fg=_COLOUR_OF.get(state))
 
 
-def table(rows: Iterable[Sequence[Any]], headers: Sequence[str]) -> str:
-    """A table; None is an empty cell."""
+def table(rows: Iterable[Sequence[Any]], headers: Sequence[str] = ()) -> str:
+    """A table; None is an empty cell. Without headers it has no line for them."""
     from tabulate import tabulate  # noqa: PLC0415 - most commands print none
 
     texts = [["" if cell is None else str(cell) for cell in row] for row in rows]

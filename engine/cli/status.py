@@ -68,7 +68,7 @@ def _show(found: dict[str, Any]) -> None:
         ("silent", ", ".join(found["silent"]) or "none"),
         ("last alert not delivered", f"{moment(failure['at'])} to {failure['channel']}" if failure else "none"),
     ]
-    click.echo(table(rows, ("", "")).lstrip("\n"))
+    click.echo(table(rows))
     for line in found["wrong"]:
         click.echo(f"{coloured('failed').replace('failed', 'wrong')}: {line}")
     if not found["wrong"]:

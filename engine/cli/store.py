@@ -74,7 +74,7 @@ async def _show(workspace: Workspace) -> None:
         ("keys of pruned runs", ", ".join(f"{number} {kind}" for kind, number in size.kept.items()) or 0),
         ("over by now", f"{counted(due.runs, 'run')}, {due.deliveries} deliveries that made none"),
     ]
-    click.echo(table(rows, ("", "")))
+    click.echo(table(rows))
 
 
 @store.command(epilog="\b\nExample:\n  engine store prune --older-than 7d")

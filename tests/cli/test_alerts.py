@@ -90,6 +90,7 @@ def test_a_failure_is_told_listed_and_makes_the_status_wrong(shop: Shop, start: 
     url = program.line("scenario:order").split()[-1]
     well = shop.engine("status")
     assert (well.exit_code, "all is well" in well.stdout) == (0, True)
+    assert well.stdout.startswith("executed by")
     post(url, {**ORDER, "mode": "refused"})
     program.line("failed")
     # one that dies now has told nobody yet, or has told it and not noted that
