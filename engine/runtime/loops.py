@@ -33,12 +33,16 @@ async def foreach(walk: Interpreter, step: ForeachStep, path: str, _loop: str, s
     following = iter(range(len(items)))
 
     size = 0
+    # a loop that came to its end under another limit stays at its end, in whatever order its items are walked
+    whole = f"{path}.collected"
+    over = walk.effects.remembers(whole)
 
     def collect(index: int, value: Any) -> None:
         nonlocal size
-        if value is not OMIT:
+        if value is not OMIT and not over:
             size += jsontext.size(value)
-            walk.effects.gathers(f"{loops[index]}collect", size)
+            # a person who lets the loop go on lets it be measured anew
+            walk.effects.gathers(f"{loops[index]}collect@{walk.effects.renewed(path)}", size)
         collected[index] = value
 
     async def work() -> None:
@@ -65,6 +69,7 @@ async def foreach(walk: Interpreter, step: ForeachStep, path: str, _loop: str, s
     else:
         await _side_by_side(walk, work, workers)
     _settle(troubles)
+    walk.effects.gathers(whole, size)
     return [value for value in collected if value is not OMIT] if step.collect is not None else None
 
 

@@ -189,6 +189,21 @@ async def test_a_loop_that_collected_too_much_begins_no_more_items_and_is_undone
         assert [c["n"] for c in put.configs] == [2, 1]
 
 
+async def test_a_loop_that_collected_too_much_goes_on_by_command_when_the_limit_was_raised() -> None:
+    steps = (
+        "- id: s\n  foreach: ${{ [1, 2, 3] }}\n  as: n\n  collect: ${{ trigger.x }}\n  on_error: hold\n  steps:\n"
+        "    - id: paid\n      module: shop.charge\n      with: {n: '${{ n }}'}\n"
+    )
+    charge = Script({})
+    async with shop(steps, {"shop.charge": charge}, limits=SMALL) as harness:
+        result = await harness.run({"x": "y" * 70_000})
+        assert (result.holds[0]["step"], charge.count) == ("s", 2)
+        harness.limits = Limits()
+        await harness.restart()
+        result = await resumed(harness, result.run.id, Choice.AGAIN)
+        assert (result.state, charge.count) == ("succeeded", 3)
+
+
 # ---------------------------------------------------------------- events
 
 
@@ -272,6 +287,14 @@ async def test_a_crash_beside_a_full_journal_repeats_nothing(point: str) -> None
         assert states[EffectState.DONE] == 12
         assert states[EffectState.UNKNOWN] <= 1
         assert call.count <= 13
+
+
+async def test_requests_fill_a_journal_too() -> None:
+    charge = Script({})
+    steps = many("shop.charge").replace("with: {}", "with: {x: '${{ trigger.x }}'}")
+    async with shop(steps, {"shop.charge": charge}, limits=SMALL) as harness:
+        result = await harness.run({**TWENTY, "x": FITS})
+        assert (result.holds[0]["code"], result.holds[0]["step"], charge.count) == ("too-large", "each[11]/one", 11)
 
 
 async def test_what_is_counted_is_the_same_in_each_life() -> None:
