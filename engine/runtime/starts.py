@@ -64,6 +64,10 @@ def delivery(plan: Scenario, given: Mapping[str, Json], now: float, key: str | N
     return Delivery(START, headers, {}, raw, jsontext.loads(raw), utc(now))
 
 
+#: scenarios that a message names
+NAMED = 10
+
+
 class Starts:
     """Starts scenarios of one executor."""
 
@@ -84,7 +88,9 @@ class Starts:
         if plan is None:
             known = [plan.name for plan in self._catalog.scenarios]
             raise UnknownScenario(
-                f"there is no scenario '{name}'", hint=did_you_mean(name, known) or "see that its file is loaded"
+                f"there is no scenario '{name}'",
+                hint=did_you_mean(name, known)
+                or f"there are {', '.join(sorted(known)[:NAMED]) or 'none'}; what serves knows the files of its start",
             )
         if not plan.active:
             raise NotStartable(f"scenario '{name}' is not active", hint="set `active: true` and restart the engine")
