@@ -123,7 +123,13 @@ class Reader:
         self._report.add("wrong-value", f"{what} must be a whole number", node.place)
         return default
 
-    def choice(self, node: Node | None, what: str, options: tuple[str, ...], default: str) -> str:
+    def choice(
+        self, node: Node | None, what: str, options: tuple[str, ...], default: str, besides: str | None = None
+    ) -> str:
+        """One of some words.
+
+        :param besides: what may stand there too, for the hint.
+        """
         if node is None:
             return default
         if isinstance(node, Scalar) and node.value in options:
@@ -131,6 +137,6 @@ class Reader:
         shown = f"'{node.text}'" if isinstance(node, Scalar) else "this"
         hint = (
             did_you_mean(node.text, options) if isinstance(node, Scalar) else None
-        ) or f"one of {', '.join(options)}"
+        ) or f"one of {', '.join(options)}{f', or {besides}' if besides else ''}"
         self._report.add("wrong-value", f"{what} cannot be {shown}", node.place, hint)
         return default

@@ -121,7 +121,7 @@ class Policies:
             return Rule(OnError.HANDLE, node)
         if isinstance(node, Mapping):
             return self._mapping(node)
-        word = self._reader.choice(node, "`on_error`", (*ON_ERROR, *ON_ERROR_KEYS), "fail")
+        word = self._reader.choice(node, "`on_error`", (*ON_ERROR, "resume"), "fail", "a list of steps")
         if word == "resume":
             message = "`resume` needs the output to go on with"
             self._report.add("missing-key", message, node.place, "such as {resume: {found: false}}")

@@ -668,3 +668,8 @@ def test_no_file_makes_the_checks_fail(source: str, chance: random.Random) -> No
 )
 def test_defaults_and_on_failure_are_checked(head: str, expected: list[tuple[str, str]]) -> None:
     assert mistakes(f"scenario: s\nsteps: []\n{head}") == expected
+
+
+def test_a_word_that_on_error_does_not_know_is_told_what_may_stand_there() -> None:
+    [diagnostic] = found(example("  - set: {a: 1}\n    on_error: 7\n"))
+    assert diagnostic.hint == "one of fail, ignore, hold, commit, rollback, resume, or a list of steps"
