@@ -31,7 +31,8 @@ async def within(walk: Interpreter, step: Step, path: str, loop: str, scope: Sco
     # what a step did that was cut off is not seen by those after it: it is not known alike on every walk
     inner = scope.copy()
     try:
-        async with effects.timeout(max(0.0, deadline - effects.now())):
+        # a clock that was set back since gives nobody more than the whole time
+        async with effects.timeout(min(step.timeout, max(0.0, deadline - effects.now()))):
             output = await _in_time(walk, step, path, loop, inner)
     except TimeoutError:
         ended, output, beside = await _traced(walk, step, path, loop, inner := scope.copy())
