@@ -60,7 +60,7 @@ async def opened(open_file: Callable[..., SqliteStore]) -> SqliteStore:
 
 
 async def prune(store: SqliteStore, **fields: Any) -> None:
-    await store.put(Prune(final=("succeeded",), ended_before=NOW + 1, events_before=NOW + 1, **fields))
+    await store.put(Prune(final=("succeeded",), ended_before=NOW + 1, **fields))
 
 
 async def test_it_is_kept_once_and_goes_with_its_last_owner(open_file: Callable[..., SqliteStore]) -> None:
