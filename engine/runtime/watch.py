@@ -116,6 +116,8 @@ class Watch:
     async def look(self) -> None:
         """Look once. Raises ``StoreError``."""
         if self._runner.store_broke.is_set() or self._store.broken:
+            # a signal or pruning may have found it, and nobody who works on a run
+            self._runner.broke()
             self._outage.tell(await self._why())
             return
         changes = self._outage.over()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.runtime.runner import MEND_EVERY
+from engine.runtime.watch import LOOK_EVERY
 from engine.sdk.errors import StoreError
 from engine.sdk.faults import Faults
 from engine.store.records import RunFilter
@@ -131,6 +132,23 @@ async def test_it_breaks_again_while_it_is_mended() -> None:
             await harness.clock.advance(3 * MEND_EVERY)
             await mend(harness, disk)
         assert (await harness.run({"n": 3})).output == 3
+
+
+async def test_it_is_mended_too_when_nobody_who_works_on_runs_finds_it_broken() -> None:
+    disk = Disk()
+    async with bench(disk) as harness:
+        harness.watch.start()
+        await harness.written()
+        disk.full = True
+        # as a signal, a person's answer or pruning does
+        with pytest.raises(StoreError):
+            await harness.signal("go", keep=60)
+        assert harness.store.broken
+        disk.full = False
+        await harness.clock.advance(LOOK_EVERY + 2 * MEND_EVERY)
+        assert not harness.store.broken
+        assert not harness.runner.mending
+        assert await harness.signal("go") == 0
 
 
 async def test_it_stops_in_peace_while_the_store_is_broken() -> None:
