@@ -15,7 +15,7 @@ from typing import Any
 from engine.cli import main
 from engine.runtime.durable import DurableEffects
 from engine.runtime.intake import Intake
-from engine.store.changes import AddEffect
+from engine.store.changes import AS_ASKED, AddEffect, Fate
 from engine.store.writer import Writer
 
 #: seconds that a commit waits before it begins
@@ -38,8 +38,9 @@ def no_wait() -> None:
     """The receipt rides along; the sender is answered before it is durable."""
     slow_disk()
 
-    async def commit(self: Intake, changes: Any) -> None:
+    async def commit(self: Intake, changes: Any) -> Fate:
         self._store.ride(*changes)
+        return AS_ASKED
 
     Intake._commit = commit  # type: ignore[method-assign]
 
