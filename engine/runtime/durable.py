@@ -278,7 +278,7 @@ class DurableEffects:
             if record.kind == "failed":
                 raise _restored(record.error)
             return _value(record.output)
-        self.sizes.room(path, str(step.place))
+        self.sizes.room(path, step.place)
         try:
             if isinstance(step.module, Transform):
                 return self.decide(path, lambda: self._transform(step, path, config))
@@ -289,7 +289,7 @@ class DurableEffects:
             request = self._request(step, path, attempt, config)
         except ModuleError as error:
             raise self._fail(step, key, fingerprint, error) from error
-        self.sizes.room(path, str(step.place), len(request))
+        self.sizes.room(path, step.place, len(request))
         # before the intent: a process that dies while a write waits for its turn leaves nothing unknown behind
         await self._turn(step, config)
         return await self._write(step, path, attempt, request, effect, fingerprint)
@@ -303,7 +303,7 @@ class DurableEffects:
             raise
         except Exception as error:
             raise plugin_fault(step, error) from error
-        place = str(step.place)
+        place = step.place
         text = self.sizes.output(step.module_name, _encoded(step, output), place)
         self.sizes.room(path, place, len(text))
         self.sizes.unwritten += len(text)
@@ -368,7 +368,7 @@ class DurableEffects:
         await self._turn(step, config)
         output = _encoded(step, await self._try(step, config, self._attempt(path, attempt)))
         self._faults.hit("call.after")
-        place = str(step.place)
+        place = step.place
         self.sizes.room(path, place, len(self.sizes.output(step.module_name, output, place)))
         self._record(step, key, "call", fingerprint, output=output)
         return _value(output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.runtime.event_waits import Answers
 from engine.runtime.eventkeys import IDENTITY_KEPT, NO_KEYS, Keys, event_keys, identity_alone
@@ -46,8 +46,7 @@ class Accepted:
     runs: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
+class _Start(NamedTuple):
     run: Run
     plan: Scenario
     data: dict[str, Any]
@@ -55,8 +54,7 @@ class _Start:
     keys: Keys
 
 
-@dataclass(frozen=True, slots=True)
-class _Fate:
+class _Fate(NamedTuple):
     """What one event comes to for one scenario, as far as it can be told before it is stored."""
 
     delivery: Delivery
@@ -210,7 +208,7 @@ class Intake:
         if start is None or start.run.state != State.QUEUED or not self._runner.admits(start.plan):
             return fate
         run = start.run._replace(state=State.RUNNING, started_at=now)
-        return replace(fate, start=replace(start, run=run))
+        return fate._replace(start=start._replace(run=run))
 
     async def _commit(self, changes: Sequence[Change]) -> Fate:
         try:

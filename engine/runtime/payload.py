@@ -83,9 +83,11 @@ class Sizes:
 
     def wrote(self, *texts: bytes | None) -> None:
         """Count what a row holds."""
-        self._journal.size += sum(len(text) for text in texts if text is not None)
+        for text in texts:
+            if text is not None:
+                self._journal.size += len(text)
 
-    def room(self, step: str, place: str | None, more: int = 0) -> None:
+    def room(self, step: str, place: object, more: int = 0) -> None:
         """Raise ``MustHold`` where the journal has no room for so many bytes more."""
         size = self._journal.size + self.unwritten + more
         if size > self._limits.run:
@@ -93,13 +95,13 @@ class Sizes:
                 f"the journal of this run would be {shown(size)}, more than `limits.run` ({shown(self._limits.run)}); "
                 "nothing more was begun: raise the limit in engine.yaml, restart the engine, and let the run go on"
             )
-            raise MustHold(Hold("too-large", message, step, place=place))
+            raise MustHold(Hold("too-large", message, step, place=None if place is None else str(place)))
 
-    def output(self, what: str, text: bytes, place: str) -> bytes:
+    def output(self, what: str, text: bytes, place: object) -> bytes:
         """An output that may still be refused. Raises ``DataError``."""
         if len(text) > self._limits.output:
             message = too_large(f"the output of {what}", len(text), self._limits.output)
-            raise DataError(message, place=place, hint=LESS)
+            raise DataError(message, place=str(place), hint=LESS)
         return text
 
     def accepted(self, output: Any, attempt: Attempt) -> bytes:

@@ -61,7 +61,7 @@ class Limits:
     output: int = 5_000_000
     run: int = 50_000_000
     accept_rate: float | None = None
-    concurrency: int = 100
+    concurrency: int = 200
     queue_age: float = 300.0
     stuck_after: float = 3600.0
 
