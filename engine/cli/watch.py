@@ -10,12 +10,19 @@ from typing import Any, ClassVar, Protocol
 from engine.runtime.callers import effect_of
 from engine.runtime.outcomes import Held, Outcome, Sleeping
 from engine.runtime.redact import Redactor
-from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, SetStep, SleepStep, Step, StopStep
+from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, SetStep, SleepStep, Step, StopStep, WaitStep
 from engine.sdk.clock import Clock
 from engine.sdk.modules import Action, Config, Effect
 from engine.store.records import Run
 
-_KINDS = {GroupStep: "steps", ForeachStep: "foreach", SetStep: "set", SleepStep: "sleep", StopStep: "stop"}
+_KINDS = {
+    GroupStep: "steps",
+    ForeachStep: "foreach",
+    SetStep: "set",
+    SleepStep: "sleep",
+    WaitStep: "wait_for",
+    StopStep: "stop",
+}
 
 
 @dataclass
