@@ -46,10 +46,8 @@ async def lives(harness: Harness, events: list[Any], point: str, nth: int, *, to
             await harness.send(event, to=to[number % len(to)])
             answered += 1
             await harness.clock.advance(1)
-        for _ in range(6):
-            await harness.written()
-            await harness.clock.advance(16)
-        await harness.written()
+        await gathered(harness)
+        await settle(harness)
 
     faults = CrashAt(point, nth)
     harness.faults = faults

@@ -31,6 +31,8 @@ def moves(states: list[str]) -> st.SearchStrategy[MoveRun]:
         state=st.sampled_from(states),
         at=st.just(NOW),
         epoch=st.none() | EPOCHS,
+        hold=st.none() | st.just(b"[]"),
+        result=st.none() | st.just(b"{}"),
         recovered=st.booleans(),
     )
 
@@ -41,6 +43,8 @@ OWN = st.one_of(
     st.builds(
         AddRun,
         st.builds(run, RUNS, state=st.sampled_from(STATES), epoch=EPOCHS, recoveries=st.integers(0, 1)),
+        lane=st.none(),
+        gather=st.none(),
     ),
     moves(STATES),
     st.builds(AddRecord, st.builds(record, RUNS, st.just("a"), st.just(0))),
