@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -126,11 +127,13 @@ def _open_counts(db: sqlite3.Connection, simulated: bool) -> Mapping[str, int]:
     return dict(db.execute(queries()["open_counts"], (simulated,)).fetchall())
 
 
-class AlertsInFile:
+class AlertsInFile(ABC):
     """The questions about alerts to a SQLite file; see ``AlertReads``."""
 
-    async def _read(self, ask: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    async def _read(
+        self, ask: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
 
     async def troubles(self, simulated: bool, limit: int) -> Sequence[Trouble]:
         return await self._read(_troubles, simulated, limit)

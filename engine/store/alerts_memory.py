@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -132,13 +133,13 @@ class AlertChanges:
                 self._remove(self._tables.heard, key)
 
 
-class AlertsInMemory:
+class AlertsInMemory(ABC):
     """The questions about alerts to the double; see ``AlertReads``."""
 
     waits: MemoryWaits
 
-    def _alerts(self) -> tuple[AlertTables, Iterable[Run]]:
-        raise NotImplementedError
+    @abstractmethod
+    def _alerts(self) -> tuple[AlertTables, Iterable[Run]]: ...
 
     async def troubles(self, simulated: bool, limit: int) -> Sequence[Trouble]:
         rows = sorted(self._alerts()[0].troubles.items())
