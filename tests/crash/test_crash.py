@@ -22,10 +22,10 @@ DAMAGE = {
 
 
 async def test_nothing_is_lost_or_charged_twice_when_the_engine_is_killed(tmp_path: Path) -> None:
-    report = await run(Plan(folder=tmp_path, kills=8, seed=2))
+    report = await run(Plan(folder=tmp_path, kills=12, seed=2))
     assert not report.faults, f"{report.faults}\n{tail(tmp_path)}"
     assert report.recovered > 0, "no kill met a run under way, so nothing was shown"
-    assert report.before.acknowledged > 60
+    assert report.before.acknowledged > 100
 
 
 @pytest.mark.parametrize("mutant", DAMAGE)
