@@ -282,7 +282,8 @@ async def measure(options: argparse.Namespace, say: Callable[[str], None]) -> di
         ids = [row[0] for row in system.asked("select id from runs where state = 'waiting'")]
         chance.shuffle(ids)
         found |= await _due(system, ids[: options.rate * options.seconds], options, say)
-        found |= await _restart(system, ids[options.rate * options.seconds :][: options.overdue], say)
+        if rest := ids[options.rate * options.seconds :][: options.overdue]:
+            found |= await _restart(system, rest, say)
     finally:
         system.discard()
     return found
@@ -344,7 +345,7 @@ def main() -> None:
     parser.add_argument("--live", type=int, default=4000, help="those among them that the engine makes itself")
     parser.add_argument("--rate", type=int, default=1000, help="how many are over in a second")
     parser.add_argument("--seconds", type=int, default=20, help="for so long")
-    parser.add_argument("--overdue", type=int, default=100_000, help="how many are over at the restart")
+    parser.add_argument("--overdue", type=int, help="how many are over at the restart (all the others)")
     parser.add_argument("--folder", help="on the disk that counts")
     parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
     options = parser.parse_args()
