@@ -10,7 +10,8 @@ import click
 
 from engine.cli.console import bold, coloured, dim, excerpt, moment, took, width
 from engine.cli.watch import StepReport
-from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, Scenario, Step
+from engine.scenario.inside import parts, path_of
+from engine.scenario.plan import GroupStep, ModuleStep, Scenario, Step
 from engine.store.ids import show
 from engine.store.records import Run
 
@@ -42,17 +43,16 @@ def layout(plans: Sequence[Scenario]) -> tuple[int, int]:
     )
 
 
-def _names(steps: Sequence[Step], group: str = "") -> Iterator[tuple[str, str]]:
+def _names(steps: Sequence[Step], loop: str = "", group: str = "") -> Iterator[tuple[str, str]]:
     for step in steps:
-        path = step.id or f"{group}{step.path}"
-        if isinstance(step, GroupStep):
-            yield from _names((*step.steps, *step.otherwise), f"{path}/")
-        elif isinstance(step, ForeachStep):
-            yield path, "foreach"
-            for inner, module in _names(step.steps):
-                yield f"{path}[0]/{inner}", module
-        else:
-            yield path, step.module_name if isinstance(step, ModuleStep) else ""
+        path = path_of(step, loop, group)
+        if isinstance(step, ModuleStep):
+            yield path, step.module_name
+        elif not isinstance(step, GroupStep):
+            yield path, step.kind
+        for part in parts(step):
+            if not part.aside:
+                yield from _names(part.steps, *part.paths(path, loop))
 
 
 class Transcript:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from engine.runtime.callers import effect_of
 from engine.runtime.outcomes import Held, Outcome, Sleeping
 from engine.runtime.redact import Redactor
-from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, SetStep, SleepStep, Step, StopStep, WaitStep
+from engine.scenario.inside import Part, parts, path_of
+from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, Step
 from engine.sdk.clock import Clock
 from engine.sdk.modules import Action, Config, Effect
 from engine.store.records import Run
 
-_KINDS = {
-    GroupStep: "steps",
-    ForeachStep: "foreach",
-    SetStep: "set",
-    SleepStep: "sleep",
-    WaitStep: "wait_for",
-    StopStep: "stop",
-}
+#: what the paths of all steps begin with that stand beside a step: the item, handler or cleaning up around it
+_AROUND = re.compile(r".*(?:\]|!handler|!finally|^on_failure)/")
 
 
 @dataclass
@@ -168,7 +164,7 @@ class Watcher:
     def _report(self, run: Run, step: Step, path: str) -> StepReport:
         steps = self.steps.setdefault(run.id, {})
         if path not in steps:
-            module = step.module_name if isinstance(step, ModuleStep) else _KINDS[type(step)]
+            module = step.module_name if isinstance(step, ModuleStep) else step.kind
             earlier = path in self.known.get(run.id, ())
             steps[path] = StepReport(path, module, _declared(step), began=self.clock.time(), earlier=earlier)
         return steps[path]
@@ -185,10 +181,12 @@ class Watcher:
         if step.condition is None:
             return
         seen = self.steps.get(run.id, {})
-        for inside, word in ((step.steps, "false"), (step.otherwise, "true")):
-            leaves = list(_leaves(inside, path))
+        loop = _AROUND.match(path)
+        for part in parts(step):
+            leaves = [] if part.aside else list(_leaves(part, path, loop[0] if loop else ""))
             if any(inner_path in seen for inner_path, _ in leaves):
                 continue
+            word = "true" if part.key == "else" else "false"
             for inner_path, inner in leaves:
                 if isinstance(inner, ModuleStep | ForeachStep):
                     report = self._report(run, inner, inner_path)
@@ -196,16 +194,17 @@ class Watcher:
                     self._end(run, report, "skipped", None)
 
 
-def _leaves(steps: Sequence[Step], group: str) -> Iterator[tuple[str, Step]]:
+def _leaves(part: Part, path: str, loop: str) -> Iterator[tuple[str, Step]]:
     """The steps of a branch that are no groups, with their paths."""
-    end = group.rfind("]/") + 2
-    loop = group[:end] if end > 1 else ""
-    for step in steps:
-        path = f"{loop}{step.id}" if step.id else f"{group}/{step.path}"
+    inner_loop, group = part.paths(path, loop)
+    for step in part.steps:
+        inner_path = path_of(step, inner_loop, group)
         if isinstance(step, GroupStep):
-            yield from _leaves((*step.steps, *step.otherwise), path)
+            for inner in parts(step):
+                if not inner.aside:
+                    yield from _leaves(inner, inner_path, inner_loop)
         else:
-            yield path, step
+            yield inner_path, step
 
 
 def _says_nothing(step: Step, path: str, status: str, value: Any) -> bool:

@@ -18,7 +18,7 @@ from engine.runtime.effects import Ask, Reply
 from engine.runtime.event_sources import EventSources
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.outcomes import Failed, Outcome, Succeeded, Waiting
-from engine.scenario.approvals import ITEM
+from engine.scenario.inside import ITEM
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.errors import StoreError

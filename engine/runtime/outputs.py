@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 import jsonschema
@@ -11,7 +9,8 @@ import jsonschema
 from engine.runtime.catalog import Catalog, VersionUnavailable
 from engine.runtime.commands import CommandRefused
 from engine.scenario.config import describe
-from engine.scenario.plan import ModuleStep, Scenario, Step
+from engine.scenario.inside import every
+from engine.scenario.plan import ModuleStep
 from engine.sdk import jsontext
 from engine.store.ids import show
 from engine.store.interface import Store
@@ -33,7 +32,8 @@ async def check_output(store: Store, catalog: Catalog, run: Run, path: str, outp
     except VersionUnavailable:
         return
     name = path.rpartition("/")[2]
-    step = next((step for step in module_steps(plan) if name in (step.id, step.path)), None)
+    steps = (step for step in every(plan.steps, plan.on_failure) if isinstance(step, ModuleStep))
+    step = next((step for step in steps if name in (step.id, step.path)), None)
     if step is None:
         return
     effects = [e for e in await store.effects(EffectFilter(run_id=run.id)) if e.key.rpartition("#")[0] == path]
@@ -47,19 +47,3 @@ async def check_output(store: Store, catalog: Catalog, run: Run, path: str, outp
             f"run {show(run.id)}: {step.module_name} gives no such output: {describe(error)}",
             hint="give what the step would have given, null for nothing, or add --force",
         )
-
-
-def module_steps(plan: Scenario) -> Iterator[ModuleStep]:
-    """All steps of a scenario that call modules, wherever they stand."""
-    return _within(plan)
-
-
-def _within(part: object) -> Iterator[ModuleStep]:
-    if isinstance(part, ModuleStep):
-        yield part
-    if isinstance(part, Step | Scenario):
-        for field in fields(part):
-            yield from _within(getattr(part, field.name))
-    elif isinstance(part, tuple):
-        for inner in part:
-            yield from _within(inner)

@@ -13,6 +13,7 @@ from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError
 from engine.scenario.expect import read_expect
 from engine.scenario.expressions import Expression
 from engine.scenario.inputs_reader import InputsReader
+from engine.scenario.inside import steps_within
 from engine.scenario.keep import read_keep
 from engine.scenario.keys import SCENARIO, SCENARIO_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup
@@ -24,7 +25,7 @@ from engine.scenario.policies import NO_DEFAULTS, Policies
 from engine.scenario.references import Names
 from engine.scenario.report import Report
 from engine.scenario.schedule_reader import read_zone
-from engine.scenario.steps import StepReader, steps_within
+from engine.scenario.steps import StepReader
 from engine.scenario.triggers import REQUEST, TriggerReader
 from engine.scenario.types import STRING, UNKNOWN
 from engine.scenario.values import Values

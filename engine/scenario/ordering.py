@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from engine.scenario.durations import EXAMPLES, parse_duration
 from engine.scenario.expressions import Expression
+from engine.scenario.inside import parts
 from engine.scenario.keys import Reader, check_keys
 from engine.scenario.nodes import Mapping, Node, Scalar
 from engine.scenario.plan import DebounceRule, DedupeRule, LaneRule, SleepStep, StartRate, Step, WaitStep
@@ -198,5 +199,6 @@ def warn_of_waits(lane: LaneRule | None, steps: Iterable[Step], report: Report) 
             message = "while this run waits, all later ones of its key wait too"
             hint = "that may be meant; else `order_by: {key: …, waiting: release}` lets them pass"
             report.add("key-waits", message, step.place, hint)
-        inner = getattr(step, "steps", ()) + getattr(step, "otherwise", ()) + (getattr(step, "on_timeout", None) or ())
-        warn_of_waits(lane, inner, report)
+        for part in parts(step):
+            if not part.aside:
+                warn_of_waits(lane, part.steps, report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import Expression, Template
@@ -83,6 +83,7 @@ DEFAULT_RETRY = Retry()
 class Step:
     """What all kinds of steps share.
 
+    :cvar kind: what the file calls this kind of step.
     :param path: name of the step among its siblings in journal keys: its id, or its kind and number (``if@2``).
     :param id: the author's id, under which its output is found.
     :param condition: the step's ``if``; false or null skips it.
@@ -97,6 +98,7 @@ class Step:
     :param undo: take back what the step did, when the run is rolled back after it.
     """
 
+    kind: ClassVar[str]
     path: str
     place: Place
     id: str | None = None
@@ -123,6 +125,7 @@ class ModuleStep(Step):
     :param validate: gives the first mistake of a resolved config as a sentence, or None.
     """
 
+    kind = "module"
     module_name: str
     module: Module
     connection: str | None
@@ -135,6 +138,7 @@ class ModuleStep(Step):
 class GroupStep(Step):
     """``if``/``steps``/``else``, or ``steps`` alone. Its condition chooses between the two lists."""
 
+    kind = "steps"
     steps: tuple[Step, ...]
     otherwise: tuple[Step, ...] = ()
 
@@ -148,6 +152,7 @@ class ForeachStep(Step):
     :param collect: evaluated at the end of each item; the list of values, in item order, is the step's output.
     """
 
+    kind = "foreach"
     items: Expression
     variable: str = "item"
     key: Expression | None = None
@@ -160,6 +165,7 @@ class ForeachStep(Step):
 class SetStep(Step):
     """Sets variables."""
 
+    kind = "set"
     values: Mapping[str, Template]
 
 
@@ -170,6 +176,7 @@ class SleepStep(Step):
     :param time: seconds or a duration, or with ``until`` a moment.
     """
 
+    kind = "sleep"
     time: Template
     until: bool = False
 
@@ -202,6 +209,7 @@ class WaitStep(Step):
     :param on_timeout: what is done then; None: the step fails.
     """
 
+    kind = "wait_for"
     signal: str | None = None
     key: Template | None = None
     approval: Template | None = None
@@ -214,6 +222,7 @@ class WaitStep(Step):
 class StopStep(Step):
     """Ends the run. ``success``: with the output; else it failed with the message."""
 
+    kind = "stop"
     success: bool
     message: Template | None = None
     output: Template | None = None

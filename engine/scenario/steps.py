@@ -7,7 +7,7 @@ of an ``else`` have ``else.`` before kind and position, so that no two steps of 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from engine.scenario.approvals import approvals_within
 from engine.scenario.config import check_config, config_validator
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import Expression, Template
+from engine.scenario.inside import steps_within
 from engine.scenario.keys import ANY_STEP, IDENTIFIER, KINDS, RESERVED, STEP_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup, is_trigger
 from engine.scenario.nodes import Mapping, Node, Scalar, Sequence
@@ -450,13 +451,3 @@ _NAMES = {
     "stop": "a stop step",
     "steps": "a group of steps",
 }
-
-
-def steps_within(node: Node | None) -> Iterator[Mapping]:
-    """Every step of a list, and of the lists inside it, in file order."""
-    if isinstance(node, Sequence):
-        for item in node.items:
-            if isinstance(item, Mapping):
-                yield item
-                for key in ("steps", "else", "on_error", "finally", "undo", "on_timeout"):
-                    yield from steps_within(item.get(key))

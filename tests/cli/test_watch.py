@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine import plugins
-from engine.cli import watch
 from engine.cli.watch import StepReport, Watcher
 from engine.runtime.outcomes import Sleeping, Succeeded
 from engine.scenario.load import load_scenario
-from engine.scenario.plan import GroupStep, ModuleStep, Step
+from engine.scenario.plan import GroupStep
 from engine.store.records import Run
 from engine.testing.clock import VirtualClock
 
@@ -81,9 +80,3 @@ def test_the_walk_after_a_wait_does_not_tell_again_what_was_told() -> None:
         "other skipped `if: first.status == 200` is true",
         "ended",
     ]
-
-
-def test_each_kind_of_step_has_a_word() -> None:
-    # by name: a class with slots stands there twice
-    kinds = {kind.__name__ for kind in (*watch._KINDS, ModuleStep)}
-    assert kinds == {kind.__name__ for kind in Step.__subclasses__()}

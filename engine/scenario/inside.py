@@ -1,0 +1,106 @@
+"""What is inside a step: its lists of steps, by name. Whoever walks a plan, or the steps of a file, asks here.
+
+A kind of step that has steps of its own is told of in ``parts`` and, as it stands in the file, in ``lists``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from engine.scenario.nodes import Mapping, Node
+from engine.scenario.nodes import Sequence as Items
+from engine.scenario.plan import ForeachStep, GroupStep, Step, WaitStep
+
+#: stands in a path for the item of a loop
+ITEM = "[*]/"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A list of steps in a step.
+
+    :param key: under which it stands in the file, such as ``steps`` or ``on_error``.
+    :param below: what the paths of its steps begin with, ``{}`` being the step's own; None: they are named as those
+        beside the step are.
+    :param aside: whether it is about how the step ended (``on_error``, ``finally``, ``undo``), and not what it does.
+    """
+
+    key: str
+    steps: tuple[Step, ...]
+    below: str | None = None
+    aside: bool = False
+
+    def paths(self, path: str, loop: str) -> tuple[str, str]:
+        """What the paths of all its steps begin with, and what those of steps without an id go on with.
+
+        :param path: of the step.
+        :param loop: what it begins with.
+        """
+        if self.below is None:
+            return loop, path[len(loop) :] + "/"
+        return self.below.format(path), ""
+
+
+def parts(step: Step) -> Iterator[Part]:
+    """The lists of steps in a step, empty ones left out."""
+    match step:
+        case GroupStep():
+            own = [Part("steps", step.steps), Part("else", step.otherwise)]
+        case ForeachStep():
+            own = [Part("steps", step.steps, "{}" + ITEM)]
+        case WaitStep():
+            own = [Part("on_timeout", step.on_timeout or ())]
+        case _:
+            own = []
+    for part in own:
+        if part.steps:
+            yield part
+    if step.handler:
+        yield Part("on_error", step.handler, "{}!handler/", aside=True)
+    if step.cleanup:
+        yield Part("finally", step.cleanup, "{}!finally/", aside=True)
+    if step.undo:
+        yield Part("undo", step.undo, "undo/{}/", aside=True)
+
+
+def every(*steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps of some lists and all that is inside them, each before what is inside it."""
+    for step in (step for one in steps for step in one):
+        yield step
+        for part in parts(step):
+            yield from every(part.steps)
+
+
+def with_paths(steps: Sequence[Step], loop: str = "", group: str = "") -> Iterator[tuple[str, Step]]:
+    """As ``every``, with the path of each step; ``ITEM`` stands in it for the items of loops."""
+    for step in steps:
+        path = path_of(step, loop, group)
+        yield path, step
+        for part in parts(step):
+            yield from with_paths(part.steps, *part.paths(path, loop))
+
+
+def path_of(step: Step, loop: str, group: str) -> str:
+    """A step's path, as the interpreter names it."""
+    # Ids are unique in a scenario, so a step with one keeps its key when it is moved into another group; a step without
+    # one is named by its place.
+    return f"{loop}{step.id}" if step.id else f"{loop}{group}{step.path}"
+
+
+def lists(step: Mapping) -> Iterator[Node]:
+    """The lists of steps in a step of a file, in the order of their keys in the language."""
+    for key in ("steps", "else", "on_timeout", "on_error", "finally", "undo"):
+        found = step.get(key)
+        if found is not None:
+            yield found
+
+
+def steps_within(node: Node | None) -> Iterator[Mapping]:
+    """Every step of a list of a file, and of the lists inside it, in file order."""
+    if isinstance(node, Items):
+        for item in node.items:
+            if isinstance(item, Mapping):
+                yield item
+                for inner in lists(item):
+                    yield from steps_within(inner)
