@@ -40,7 +40,7 @@ from engine.runtime.payload import About, largest
 from engine.runtime.racing import within
 from engine.runtime.scope import Scope
 from engine.runtime.waits import WaitSteps
-from engine.scenario.expressions import OMIT, ExpressionError
+from engine.scenario.expressions import OMIT, ExpressionError, Template
 from engine.scenario.plan import (
     ForeachStep,
     GroupStep,
@@ -54,6 +54,8 @@ from engine.scenario.plan import (
 )
 from engine.sdk.errors import EngineError, ModuleError
 
+#: where a run failed whose ``output`` cannot be computed
+OUTPUT = "output"
 #: the output of a step that a person has left out: nothing of it is to be undone
 _LEFT_OUT = object()
 
@@ -104,6 +106,8 @@ class Interpreter:
         try:
             self.variables(scope)
             await self.steps(self.plan.steps, "", "", scope)
+            if self.plan.output is not None:
+                return Succeeded(self._output(self.plan.output, scope))
         except Stopped as stop:
             return stop.outcome
         except StepFailed as failure:
@@ -115,6 +119,15 @@ class Interpreter:
         except (RollBack, CutOff):
             pass
         return Succeeded()
+
+    def _output(self, template: Template, scope: Scope) -> Any:
+        """What the run gives at the end of its steps."""
+        context, place = self.effects.context(OUTPUT), str(self.plan.place)
+        about = About("the scenario's `output`", OUTPUT, place)
+        try:
+            return self.effects.keep(f"run.{OUTPUT}", lambda: _present(template.evaluate(scope.names, context)), about)
+        except ExpressionError as error:
+            raise StepFailed(OUTPUT, {**error.to_json(), "type": "ExpressionError", "place": place}) from None
 
     async def _failed(self, outcome: Failed, scope: Scope) -> Outcome:
         """Do what the scenario does when it has failed for good."""

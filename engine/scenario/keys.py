@@ -14,9 +14,9 @@ IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 
 SCENARIO = (
     *("scenario", "description", "active", "timezone", "inputs", "trigger", "vars", "subject", "keep", "expect"),
+    "output",
     *("defaults", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "priority", "steps", "on_failure"),
 )
-SCENARIO_LATER = ("output",)
 TRIGGER = ("module", "connection", "webhook", "every", "start", "with", "schedule", "if")
 #: keys that only one kind of trigger has
 TRIGGER_KINDS = {"webhook": ("webhook",), "polling": ("every", "start")}

@@ -15,7 +15,7 @@ from engine.scenario.expressions import Expression
 from engine.scenario.inputs_reader import InputsReader
 from engine.scenario.inside import steps_within
 from engine.scenario.keep import read_keep
-from engine.scenario.keys import SCENARIO, SCENARIO_LATER, Reader, check_keys
+from engine.scenario.keys import SCENARIO, Reader, check_keys
 from engine.scenario.lookup import Lookup
 from engine.scenario.nodes import Mapping as MappingNode
 from engine.scenario.nodes import Node, Scalar, plain
@@ -138,7 +138,7 @@ class _Loader:
 
     def load(self) -> Scenario | None:
         root, reader = self._root, self._reader
-        check_keys(root, SCENARIO, SCENARIO_LATER, "a scenario", self._report)
+        check_keys(root, SCENARIO, (), "a scenario", self._report)
         name, place = self._name()
         zone = read_zone(root.get("timezone"), self._report) or "UTC"
         inputs = InputsReader(self._report).read(root.get("inputs"), has_trigger=root.get("trigger") is not None)
@@ -159,6 +159,7 @@ class _Loader:
         subject = self._values.expression(subject_node, outside, "`subject`") if subject_node is not None else None
         variables = self._steps.variables(variables_node, names)[0] if variables_node is not None else {}
         steps, on_failure = self._all_steps(names)
+        output, gives = self._steps.output(root.get("output")) if root.get("steps") is not None else (None, UNKNOWN)
         ordering = OrderingReader(self._report, self._values, outside).read(root, name)
         warn_of_waits(ordering.lane, steps, self._report)
         versioned = f"{self._source}{_KEPT}{self._defaults}" if self._defaults else self._source
@@ -188,6 +189,8 @@ class _Loader:
             priority=ordering.priority,
             events=tuple(self._steps.waits.events),
             approvals=approval_paths(steps, on_failure),
+            output=output,
+            gives=gives,
         )
 
     def _name(self) -> tuple[str, Place]:

@@ -13,7 +13,7 @@ from engine.scenario.inputs import Inputs
 from engine.scenario.timetables import Timetable
 from engine.sdk.errors import ModuleError
 from engine.sdk.http import LONGEST_WAIT
-from engine.sdk.modules import Config, Module, PollingTrigger, WebhookTrigger
+from engine.sdk.modules import Config, Module, PollingTrigger, Schema, WebhookTrigger
 
 
 class OnError(StrEnum):
@@ -404,6 +404,8 @@ class Scenario:
     :param expect: None: silence is nothing to tell of.
     :param events: what its steps wait for that comes over webhooks.
     :param approvals: the paths of the steps that ask for approval, by id; see ``approvals.approval_paths``.
+    :param output: what a run gives that comes to the end of its steps; None: null.
+    :param gives: schema of what a run gives, however it succeeds.
     """
 
     name: str
@@ -431,3 +433,5 @@ class Scenario:
     expect: Expect | None = None
     events: tuple[EventWait, ...] = ()
     approvals: Mapping[str, str] = field(default_factory=dict)
+    output: Template | None = None
+    gives: Schema = field(default_factory=dict)

@@ -97,6 +97,10 @@ class StepReader:
         self.waits = WaitReader(report, lookup, values, self._policies)
         self._undoing = Undoing(report)
         self._absent: dict[str, str] = {}
+        #: what is known at the end of the steps, once they are read
+        self._at_end: Names | None = None
+        #: what a run gives that does not come to the end of its steps, and succeeds
+        self._early: list[Schema] = []
         self._kinds: dict[str, Callable[[_Read], tuple[Step | None, Schema]]] = {
             "module": self._module,
             "foreach": self._foreach,
@@ -117,7 +121,14 @@ class StepReader:
         scope = _Scope(replace(names, approvals=approvals), {}, defaults)
         steps = self._list(node, scope, "")
         self._undoing.finish()
+        self._at_end = self._names(scope.names, scope)
         return steps, self._aside(on_failure, scope, "on_failure", error=True)
+
+    def output(self, node: Node | None) -> tuple[Template | None, Schema]:
+        """The scenario's ``output``, and what is known of what a run gives; after the steps were read."""
+        assert self._at_end is not None
+        template, schema = (None, types.NULL) if node is None else self._values.template(node, self._at_end)
+        return template, types.union([schema, *self._early])
 
     def _aside(self, node: Node | None, scope: _Scope, key: str, *, error: bool) -> tuple[Step, ...]:
         """The steps of a list that is not part of the way through the scenario.
@@ -201,6 +212,8 @@ class StepReader:
         handled = self._handling(rule, handler_scope)
         scope.outputs.update(ended)
         self._forbid(node, kind, common["on_error"], scope.after)
+        if common["on_error"] is OnError.COMMIT:
+            self._early.append(types.NULL)
         if common["on_error"] is OnError.ROLLBACK and not common["inherited"]:
             at = node.get("on_error")
             self._undoing.back(at.place if at is not None else place, scope.loops)
@@ -432,11 +445,14 @@ class StepReader:
         node = read.node
         ending = self._reader.choice(node.get("stop"), "`stop`", ("success", "failure"), "failure")
         message_node, output_node = node.get("message"), node.get("output")
+        output, schema = (None, types.NULL) if output_node is None else self._values.template(output_node, read.names)
+        if ending == "success":
+            self._early.append(schema)
         step = StopStep(
             **read.common,
             success=ending == "success",
             message=self._values.template(message_node, read.names)[0] if message_node is not None else None,
-            output=self._values.template(output_node, read.names)[0] if output_node is not None else None,
+            output=output,
         )
         return step, UNKNOWN
 

@@ -279,14 +279,6 @@ def test_a_mistake_is_found_in_its_place(steps: str, expected: list[tuple[str, s
 
 
 @pytest.mark.parametrize(
-    "key",
-    ["output"],
-)
-def test_what_a_scenario_will_know_later_is_refused(key: str) -> None:
-    assert mistakes(f"scenario: s\nsteps: []\n{key}: {{}}\n") == [("3:1", "not-yet")]
-
-
-@pytest.mark.parametrize(
     ("trigger", "expected"),
     [
         ("trigger:\n", [("2:9", "wrong-value")]),
