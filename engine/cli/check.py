@@ -44,7 +44,8 @@ class _Found:
 
 
 @click.command(
-    epilog="\b\nExamples:\n  engine check\n  engine check scenarios/hello.yaml\n  engine check --format github"
+    epilog="\b\nExamples:\n  engine check\n  engine check scenarios/hello.yaml --level hint\n"
+    "  engine check --strict --format github"
 )
 @click.argument("paths", type=click.Path(exists=True, path_type=Path), nargs=-1, metavar="[PATH]...")
 @click.option(
@@ -55,12 +56,22 @@ class _Found:
     show_default=True,
     help="For people, for programs, or as annotations of a GitHub workflow.",
 )
+@click.option(
+    "--level",
+    type=click.Choice([str(severity) for severity in Severity]),
+    default=str(Severity.WARNING),
+    show_default=True,
+    help="The least severe that is shown.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 for whatever is shown, not for errors alone.")
 @click.pass_obj
-def check(session: Session, paths: tuple[Path, ...], form: str) -> None:
+def check(session: Session, paths: tuple[Path, ...], form: str, level: str, *, strict: bool) -> None:
     """Find every mistake in scenarios and settings.
 
     Without PATH it checks the project of the current folder. Exit code 1 when there is an error, or a plugin that is
-    not loaded; warnings do not count. Plugins are told on stderr.
+    not loaded; warnings do not count but with --strict. Plugins are told on stderr.
+
+    A comment in the file silences a check in its line, or in the line below: `# engine: ignore[null-in-text] why`.
     """
     found = _Found()
     groups: dict[Path, list[Path]] = {}
@@ -72,6 +83,7 @@ def check(session: Session, paths: tuple[Path, ...], form: str) -> None:
     for root, group in groups.items():
         _check(Workspace(projects[root], session, SystemClock()), group, found)
     found.diagnostics = list(dict.fromkeys(found.diagnostics))
+    shown = [d for d in found.diagnostics if d.severity.rank <= Severity(level).rank]
     errors = found.count(Severity.ERROR)
     if form == "json":
         print_json(
@@ -79,24 +91,25 @@ def check(session: Session, paths: tuple[Path, ...], form: str) -> None:
                 "files": len(found.files),
                 "errors": errors,
                 "warnings": found.count(Severity.WARNING),
-                "diagnostics": [d.to_json() for d in found.diagnostics],
+                "hints": found.count(Severity.HINT),
+                "diagnostics": [d.to_json() for d in shown],
                 "plugins": list(found.plugins.values()),
             }
         )
     elif form == "github":
-        for d in found.diagnostics:
+        for d in shown:
             click.echo(_annotation(d))
         for plugin in found.plugins.values():
             click.echo(_plugin_annotation(plugin))
-    elif found.diagnostics:
-        click.echo(render(found.diagnostics, found.sources))
+    elif shown:
+        click.echo(render(shown, found.sources))
     if form != "json":
-        note(_summary(found))
+        note(_summary(found, Severity(level)))
     if not found.files and not found.diagnostics:
         raise refuse(
             "no-scenario", "there is nothing to check here", "name a file or folder, or write scenarios/NAME.yaml"
         )
-    raise Finished(errors == 0 and not found.broken)
+    raise Finished(not (shown if strict else errors) and not found.broken)
 
 
 def _project(path: Path, found: _Found) -> Project:
@@ -136,14 +149,14 @@ def _check(workspace: Workspace, paths: list[Path], found: _Found) -> None:
     found.diagnostics += check_unique(scenarios)
 
 
-def _summary(found: _Found) -> str:
+def _summary(found: _Found, level: Severity) -> str:
     parts = [
         counted(len(found.files), "file"),
         counted(found.count(Severity.ERROR), "error"),
         counted(found.count(Severity.WARNING), "warning"),
     ]
     if hints := found.count(Severity.HINT):
-        parts.append(counted(hints, "hint"))
+        parts.append(counted(hints, "hint") + ("" if level is Severity.HINT else " (--level hint shows them)"))
     if found.broken:
         parts.append(f"{counted(found.broken, 'plugin')} not loaded")
     return ", ".join(parts)

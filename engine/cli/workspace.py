@@ -20,7 +20,7 @@ from engine.runtime.clock import SystemClock
 from engine.runtime.host import STORE_FILE, load_scenarios, mistakes
 from engine.runtime.project import Project
 from engine.runtime.redact import Redactor
-from engine.scenario.diagnostics import render
+from engine.scenario.diagnostics import Severity, render
 from engine.scenario.plan import Scenario
 from engine.sdk.clock import Clock
 from engine.sdk.errors import EngineError, PluginError
@@ -80,7 +80,7 @@ class Workspace:
             return []
         scenarios, diagnostics, sources = load_scenarios(self.project, registry, files, simulate=simulate)
         wrong = mistakes(diagnostics)
-        if told := wrong if tolerant else diagnostics:
+        if told := wrong if tolerant else [d for d in diagnostics if d.severity is not Severity.HINT]:
             note(render(told, sources))
         if wrong and not tolerant:
             raise Finished(fine=False)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from engine.scenario.diagnostics import Severity
 
 _WARNING = Severity.WARNING
+_HINT = Severity.HINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Code:
     :param reason: why it is checked, or what would happen.
     :param wrong: a text in which it finds something; empty where no text can show it.
     :param right: the same, mended.
+    :param doubt: an error that a plan can be made in spite of, so that a comment may silence it.
     """
 
     meaning: str
@@ -28,6 +30,12 @@ class Code:
     wrong: str = ""
     right: str = ""
     severity: Severity = Severity.ERROR
+    doubt: bool = False
+
+    @property
+    def silenceable(self) -> bool:
+        """Whether a comment that names it keeps it quiet."""
+        return self.doubt or self.severity is not Severity.ERROR
 
 
 def example(text: str) -> str:
@@ -39,7 +47,8 @@ def checks_page() -> str:
     """The reference page of all checks, as Markdown."""
     parts = [_HEAD]
     for name, code in CODES.items():
-        parts.append(f"## {name}\n\n*{code.severity}* · {code.meaning}\n\n{code.reason}\n")
+        level = f"{code.severity}, can be silenced" if code.doubt else str(code.severity)
+        parts.append(f"## {name}\n\n*{level}* · {code.meaning}\n\n{code.reason}\n")
         if code.wrong:
             parts.append(f"Wrong:\n\n```yaml\n{code.wrong}```\n\nRight:\n\n```yaml\n{code.right}```\n")
     return "\n".join(parts)
@@ -48,8 +57,28 @@ def checks_page() -> str:
 _HEAD = """# Checks
 
 What `engine check` looks for before a scenario runs. All mistakes are shown at once, each as
-`file:line:col: severity[code]: message (what to do)` with the line and a caret. An error keeps the scenario from being
-loaded, a warning does not. This page is made from `engine/scenario/codes.py`.
+`file:line:col: severity[code]: message (what to do)` with the line and a caret.
+
+- An *error* keeps the scenario from being loaded, and `engine check` ends with exit code 1.
+- A *warning* is shown; `engine check --strict` ends with exit code 1 because of it.
+- A *hint* is shown by `engine check --level hint`, and by editors.
+
+A comment that names a check keeps it quiet, at the end of the line or alone in a line above it, with a reason if you
+like:
+
+```yaml
+scenario: example
+trigger:
+  module: http.watch_webhook
+steps:
+  # engine: ignore[unused-variable] the reports read it from the history
+  - set: {seen: true}
+```
+
+All warnings and hints can be silenced, and those errors of which this page says so: they doubt the types of values, and
+a run could go well in spite of them. A comment that silences nothing is a hint itself, `unused-ignore`.
+
+This page is made from the list of checks in `engine/scenario/`.
 """
 
 _TRIGGER = "scenario: example\ntrigger:\n  module: crm.watch_orders\n"
@@ -423,6 +452,13 @@ CODES: dict[str, Code] = {
         "The fields of its output are not checked. This is a mistake of the app.",
         severity=_WARNING,
     ),
+    "unused-ignore": Code(
+        "A comment silences nothing, or what it names cannot be silenced.",
+        "It would hide the next mistake in its line.",
+        "  # engine: ignore[null-in-text] the phone is always there\n  - set: {a: 1}\n",
+        "  - set: {a: 1}\n",
+        _HINT,
+    ),
     # expressions
     "expression-syntax": Code(
         "An expression cannot be read.",
@@ -473,18 +509,21 @@ CODES: dict[str, Code] = {
         " `not_null(customer).new_field`, which is not checked.",
         f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.emial }}}}\n",
         f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.email }}}}\n",
+        doubt=True,
     ),
     "condition-type": Code(
         "A condition can never be true or false.",
         "A condition must be a boolean, null counts as false; anything else stops the run.",
         f"{_CUSTOMER}  - if: ${{{{ customer.email }}}}\n    steps: []\n",
         f"{_CUSTOMER}  - if: ${{{{ customer.email != null }}}}\n    steps: []\n",
+        doubt=True,
     ),
     "not-a-list": Code(
         "A `foreach` goes over something that is no list.",
         "The run would fail there.",
         f"{_CUSTOMER}  - foreach: ${{{{ customer.email }}}}\n    steps: []\n",
         f"{_CUSTOMER}  - foreach: ${{{{ customer.tags }}}}\n    steps: []\n",
+        doubt=True,
     ),
     "quoted-text": Code(
         "A comparison has a name in double quotes that is hardly meant as one.",

@@ -26,6 +26,11 @@ class Severity(StrEnum):
     WARNING = "warning"
     HINT = "hint"
 
+    @property
+    def rank(self) -> int:
+        """From 0, the most severe."""
+        return [*Severity].index(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -9,7 +9,8 @@ from pathlib import Path
 from engine.plugins import Registry
 from engine.scenario import types
 from engine.scenario.approvals import approval_paths
-from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError
+from engine.scenario.codes import CODES
+from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError, Severity
 from engine.scenario.expect import read_expect
 from engine.scenario.expressions import Expression
 from engine.scenario.inputs_reader import InputsReader
@@ -25,6 +26,7 @@ from engine.scenario.policies import NO_DEFAULTS, Policies
 from engine.scenario.references import Names
 from engine.scenario.report import Report
 from engine.scenario.schedule_reader import read_zone
+from engine.scenario.silencing import silence
 from engine.scenario.steps import StepReader
 from engine.scenario.triggers import REQUEST, TriggerReader
 from engine.scenario.types import STRING, UNKNOWN
@@ -65,6 +67,8 @@ def load_scenario(
     connections: Mapping[str, str] | None = None,
     webhooks: Collection[str] | None = None,
     defaults: str = "",
+    *,
+    doubts: bool = True,
 ) -> tuple[Scenario | None, list[Diagnostic]]:
     """Read and check a scenario.
 
@@ -72,6 +76,7 @@ def load_scenario(
     :param connections: type by connection name; None: not known, they are not checked.
     :param webhooks: names of the shared webhooks of ``engine.yaml``; None: not known, they are not checked.
     :param defaults: the project's ``defaults:`` as JSON, without mistakes; see ``read_defaults``.
+    :param doubts: whether an error that a plan can be made in spite of counts as one.
     :returns: the plan, or None when there is an error; and all mistakes, in the order of the file.
     """
     try:
@@ -85,7 +90,9 @@ def load_scenario(
         report.add("no-scenario", message, root.place, "it begins with `scenario: its-name`")
         return None, report.diagnostics
     scenario = _Loader(root, source, file, report, Lookup(registry, connections, webhooks, report), defaults).load()
-    return (None if report.failed else scenario), report.diagnostics
+    found = silence(report.diagnostics, source, file)
+    wrong = any(d.severity is Severity.ERROR and (doubts or not CODES[d.code].doubt) for d in found)
+    return (None if wrong else scenario), found
 
 
 def read_defaults(node: Node) -> tuple[str, list[Diagnostic]]:
@@ -99,9 +106,12 @@ def read_defaults(node: Node) -> tuple[str, list[Diagnostic]]:
 
 
 def load_kept(text: str, file: str, registry: Registry) -> tuple[Scenario | None, list[Diagnostic]]:
-    """Read a version as it is kept: what ``kept`` gave."""
+    """Read a version as it is kept: what ``kept`` gave.
+
+    It was sound when it was kept. What newer checks doubt is no reason to stop its runs.
+    """
     source, _, defaults = text.partition(_KEPT)
-    return load_scenario(source, file, registry, defaults=defaults)
+    return load_scenario(source, file, registry, defaults=defaults, doubts=False)
 
 
 def kept(scenario: Scenario) -> str:

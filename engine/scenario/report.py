@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.scenario.codes import CODES
-from engine.scenario.diagnostics import Diagnostic, Place, Severity
+from engine.scenario.diagnostics import Diagnostic, Place
 
 
 class Report:
@@ -23,7 +23,3 @@ class Report:
     def diagnostics(self) -> list[Diagnostic]:
         """In the order of the file."""
         return sorted(self._found, key=lambda d: (d.place.line, d.place.column))
-
-    @property
-    def failed(self) -> bool:
-        return any(found.severity is Severity.ERROR for found in self._found)

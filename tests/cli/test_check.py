@@ -49,6 +49,24 @@ def test_a_connection_that_is_not_there_is_a_mistake(shop: Shop) -> None:
     assert "there is no connection 'nowhere'" in shop.engine("check", "scenarios/wrong.yaml").stdout
 
 
+def test_hints_are_shown_where_they_are_asked_for(shop: Shop) -> None:
+    text = "scenario: quiet\nsteps:\n  - stop: success # engine: ignore[null-in-text]\n"
+    shop.write("scenarios/quiet.yaml", text)
+    result = shop.engine("check", "scenarios/quiet.yaml")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.endswith("0 errors, 0 warnings, 1 hint (--level hint shows them)\n")
+    result = shop.engine("check", "scenarios/quiet.yaml", "--level", "hint")
+    assert (result.exit_code, result.stdout.splitlines()[0][:42]) == (0, "scenarios/quiet.yaml:3:36: hint[unused-ign")
+    assert shop.engine("check", "scenarios/quiet.yaml", "--level", "hint", "--strict").exit_code == 1
+
+
+def test_strict_counts_what_is_shown(shop: Shop) -> None:
+    shop.write("scenarios/doubt.yaml", "scenario: doubt\nsteps:\n  - set: {a: 1}\n    on_error: rollback\n")
+    assert shop.engine("check", "scenarios/doubt.yaml").exit_code == 0
+    assert shop.engine("check", "scenarios/doubt.yaml", "--strict").exit_code == 1
+    assert shop.engine("check", "scenarios/doubt.yaml", "--strict", "--level", "error").exit_code == 0
+
+
 def test_as_json(shop: Shop) -> None:
     shop.write("scenarios/wrong.yaml", WRONG)
     result = shop.engine("check", "scenarios/wrong.yaml", "--format", "json")
