@@ -72,6 +72,8 @@ class Connections:
         self._pools = Pools(keep_alive=self._http.keep_alive, allowed_addresses=self._http.allow_hosts or ())
         self._ready: dict[str, _Ready] = {}
         self._sources: dict[tuple[str | None, str | None], _Source] = {}
+        #: what the references among a source's public fields named when they were looked at, and the fields then
+        self._publics: dict[_Source, tuple[list[str | None], Mapping[str, Json]]] = {}
         self._paces: dict[str, Pace] = {}
 
     def open(
@@ -176,13 +178,15 @@ class Connections:
     def _public(self, source: _Source) -> Mapping[str, Json]:
         if source.constant is not None:
             return source.constant
-        hidden = source.kind.secrets if source.kind else frozenset()
-        public = {
-            name: self._environment(source, name, given) if isinstance(given, SecretRef) else given
-            for name, given in source.fields.items()
-            if name not in hidden
-        }
-        return MappingProxyType(public)
+        # each call asks; what has not changed is not put together again
+        seen = [self._secrets.known(reference) for _, reference in source.shown]
+        before = self._publics.get(source)
+        if before is not None and before[0] == seen and None not in seen:
+            return before[1]
+        references = {name: self._environment(source, name, given) for name, given in source.shown}
+        public = MappingProxyType({name: references.get(name, source.fields[name]) for name in source.public})
+        self._publics[source] = (seen, public)
+        return public
 
     async def _resolve(self, source: _Source) -> Mapping[str, Json]:
         return (await self._look_up(source))[0]
@@ -235,7 +239,7 @@ class Connections:
 
     def _current(self, source: _Source) -> tuple[str | None, ...]:
         """What a connection's references name now, as far as that is known without asking the store."""
-        return tuple(self._secrets.known(reference) for reference in source.references)
+        return tuple([self._secrets.known(reference) for reference in source.references])
 
     # ------------------------------------------------------------------ calls
 
@@ -315,12 +319,13 @@ class _Ready:
     seen: tuple[str | None, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Source:
     """What a connection's fields come from.
 
     :param absent: simulating, and nothing stands in for it.
     :param references: what its fields name elsewhere.
+    :param public: names of its fields without secrets; ``shown``: those among them that come from elsewhere.
     :param constant: its fields without secrets, unless one of them comes from elsewhere.
     """
 
@@ -332,16 +337,20 @@ class _Source:
     absent: bool = False
     slot: str = field(init=False)
     references: tuple[SecretRef, ...] = field(init=False)
+    public: tuple[str, ...] = field(init=False)
+    shown: tuple[tuple[str, SecretRef], ...] = field(init=False)
     constant: Mapping[str, Json] | None = field(init=False)
 
     def __post_init__(self) -> None:
         hidden = self.kind.secrets if self.kind else frozenset()
         public = {name: given for name, given in self.fields.items() if name not in hidden}
-        fixed = not any(isinstance(given, SecretRef) for given in public.values())
+        shown = tuple((name, given) for name, given in public.items() if isinstance(given, SecretRef))
         # frozen for everybody else
         object.__setattr__(self, "slot", f"{self.type_name}/{self.name or ''}")
         object.__setattr__(self, "references", tuple(v for v in self.fields.values() if isinstance(v, SecretRef)))
-        object.__setattr__(self, "constant", MappingProxyType(public) if fixed else None)
+        object.__setattr__(self, "public", tuple(public))
+        object.__setattr__(self, "shown", shown)
+        object.__setattr__(self, "constant", None if shown else MappingProxyType(public))
 
 
 def _redactor(kind: ConnectionType, fields: Mapping[str, Json]) -> Redactor:

@@ -352,8 +352,6 @@ class DurableEffects:
 
     async def _try(self, step: ModuleStep, config: Config, attempt: Attempt) -> Any:
         """Make the call within the time of one try."""
-        if step.try_timeout is None:
-            return await self._caller.call(step, config, attempt)
         try:
             async with self._clock.timeout(step.try_timeout):
                 return await self._caller.call(step, config, attempt)
@@ -366,7 +364,8 @@ class DurableEffects:
     async def _read(self, step: ModuleStep, path: str, key: str, attempt: int, config: Config, fingerprint: str) -> Any:
         self._faults.hit("call.before")
         await self._turn(step, config)
-        output = _encoded(step, await self._try(step, config, self._attempt(path, attempt)))
+        made = self._caller.call if step.try_timeout is None else self._try
+        output = _encoded(step, await made(step, config, self._attempt(path, attempt)))
         self._faults.hit("call.after")
         place = step.place
         self.sizes.room(path, place, len(self.sizes.output(step.module_name, output, place)))
@@ -453,8 +452,9 @@ class DurableEffects:
         self.sizes.wrote(request, intent.notes)
         self._faults.hit("effect.intended")
         info = self._attempt(path, attempt)
+        made = self._caller.call if step.try_timeout is None else self._try
         try:
-            output = await self._try(step, jsontext.loads(request), info)
+            output = await made(step, jsontext.loads(request), info)
         except asyncio.CancelledError:
             cut = ModuleError("cut off before the answer came", place=str(step.place))
             self._settle(intent, EffectState.UNKNOWN, "cut-off", error=cut)

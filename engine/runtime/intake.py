@@ -110,11 +110,13 @@ class Intake:
         receipt_id = self._store.new_id()
         request = request_name(incoming.method, incoming.headers, incoming.query, now)
         fates: list[_Fate] = []
-        # before room is kept for new runs
-        answers = await Answers.of(self._store, self._runner, source, incoming, receipt_id, now, self.most)
+        answers: Answers | None = None
+        if self._runner.sources.of(source):
+            # before room is kept for new runs
+            answers = await Answers.of(self._store, self._runner, source, incoming, receipt_id, now, self.most)
         for plan in listeners:
             fates += _Sorter(self, plan, receipt_id, now, request, incoming).sort()
-        if not listeners and not answers.found:
+        if not listeners and not (answers is not None and answers.found):
             reason = f"scenario '{idle}' is not loaded" if idle else "no scenario listens to this webhook"
             fates.append(_Fate(Delivery(receipt_id, idle, 0, DeliveryState.PARKED, reason=reason)))
         receipt = Receipt(
@@ -135,7 +137,8 @@ class Intake:
             changes.append(AddDelivery(fate.delivery, fate.identity))
             if fate.start is not None:
                 changes += _added(fate.start)
-        return await self._stored(receipt_id, fates, [*changes, *also], answers)
+        changes += also
+        return await self._stored(receipt_id, fates, changes, answers)
 
     async def _stored(
         self, receipt_id: int, fates: Sequence[_Fate], changes: Sequence[Change], answers: Answers | None = None
@@ -155,8 +158,10 @@ class Intake:
                 deliveries = await self._decided(receipt_id, deliveries)
             self._faults.hit("receipt.accepted")
             made = {d.run_id for d in deliveries if d.run_id is not None and d.state is DeliveryState.RUN}
-            begun = made.difference(fate.blocked)
-            self._begin([start for start in starts if start.run.id in begun])
+            begun = made.difference(fate.blocked) if fate.blocked else made
+            for start in starts:
+                if start.run.id in begun:
+                    self._begin(start)
             if answered:
                 self._runner.answered(fate.released)
             elif fate.released:
@@ -208,7 +213,7 @@ class Intake:
         if start is None or start.run.state != State.QUEUED or not self._runner.admits(start.plan):
             return fate
         run = start.run._replace(state=State.RUNNING, started_at=now)
-        return fate._replace(start=start._replace(run=run))
+        return _Fate(fate.delivery, _Start(run, start.plan, start.data, start.size, start.keys), fate.subject)
 
     async def _commit(self, changes: Sequence[Change]) -> Fate:
         try:
@@ -218,15 +223,14 @@ class Intake:
                 self._runner.broke()
             raise
 
-    def _begin(self, starts: Sequence[_Start]) -> None:
-        for start in starts:
-            if start.run.state == State.RUNNING:
-                self._runner.begin(start.run, start.plan, start.data)
-            elif start.run.state == State.QUEUED:
-                self._runner.queue(start.run, start.plan, start.data, start.size)
-            elif start.run.state == State.GATHERING:
-                # its moment may be the next
-                self._runner.wake(())
+    def _begin(self, start: _Start) -> None:
+        if start.run.state == State.RUNNING:
+            self._runner.begin(start.run, start.plan, start.data)
+        elif start.run.state == State.QUEUED:
+            self._runner.queue(start.run, start.plan, start.data, start.size)
+        elif start.run.state == State.GATHERING:
+            # its moment may be the next
+            self._runner.wake(())
 
     def keys(self, plan: Scenario, scope: dict[str, Any], event_id: str | None, now: float) -> Keys:
         """The keys of an event. Raises ``ExpressionError``."""

@@ -75,16 +75,6 @@ class Interpreter:
         self.over = live is not None
         self.closing = False
         self._live = live if live is not None else effects
-        waits = WaitSteps(plan, effects, self.steps)
-        self._kinds: Mapping[type[Step], Callable[[Any, str, str, Scope], Coroutine[Any, Any, Any]]] = {
-            ModuleStep: self._module,
-            GroupStep: self._group,
-            ForeachStep: partial(foreach, self),
-            SetStep: self._set,
-            StopStep: self._stop,
-            SleepStep: waits.sleep,
-            WaitStep: waits.wait_for,
-        }
 
     async def run(self, data: Mapping[str, Any]) -> Outcome:
         """Walk the plan.
@@ -104,7 +94,8 @@ class Interpreter:
 
     async def _forward(self, scope: Scope) -> Outcome:
         try:
-            self.variables(scope)
+            if self.plan.variables:
+                self.variables(scope)
             await self.steps(self.plan.steps, "", "", scope)
             if self.plan.output is not None:
                 return Succeeded(self._output(self.plan.output, scope))
@@ -188,7 +179,8 @@ class Interpreter:
                 output = word.output if word.choice == "happened" else _LEFT_OUT
             elif self._wanted(step, path, scope):
                 self._begin(step, path)
-                output = await (self.work if step.timeout is None else partial(within, self))(step, path, loop, scope)
+                done = _KINDS[type(step)] if step.timeout is None else within
+                output = await done(self, step, path, loop, scope)
             else:
                 scope.finish(step.id, "skipped")
                 self.effects.finished(step, path, "skipped", None)
@@ -225,7 +217,7 @@ class Interpreter:
 
     async def work(self, step: Step, path: str, loop: str, scope: Scope) -> Any:
         """Do what the step is for, whatever time it takes."""
-        return await self._kinds[type(step)](step, path, loop, scope)
+        return await _KINDS[type(step)](self, step, path, loop, scope)
 
     @staticmethod
     def told(error: ExpressionError, step: Step) -> dict[str, Any]:
@@ -234,7 +226,7 @@ class Interpreter:
 
     # ------------------------------------------------------------------ kinds
 
-    async def _module(self, step: ModuleStep, path: str, _loop: str, scope: Scope) -> Any:
+    async def module(self, step: ModuleStep, path: str, _loop: str, scope: Scope) -> Any:
         config = step.config.evaluate(scope.names, self.effects.context(path))
         tries = 0
         attempt = 0
@@ -280,7 +272,7 @@ class Interpreter:
     def _placed(error: EngineError, step: Step) -> dict[str, Any]:
         return {**error.to_json(), "place": error.place or str(step.place)}
 
-    async def _group(self, step: GroupStep, path: str, loop: str, scope: Scope) -> None:
+    async def group(self, step: GroupStep, path: str, loop: str, scope: Scope) -> None:
         taken = True
         if step.condition is not None:
             condition = step.condition
@@ -292,7 +284,7 @@ class Interpreter:
         else:
             await self.steps(step.otherwise, loop, group, scope)
 
-    async def _set(self, step: SetStep, path: str, _loop: str, scope: Scope) -> Any:
+    async def set(self, step: SetStep, path: str, _loop: str, scope: Scope) -> Any:
         context = self.effects.context(path)
 
         def compute() -> dict[str, Any]:
@@ -304,7 +296,7 @@ class Interpreter:
             scope.set_variable(name, value)
         return values
 
-    async def _stop(self, step: StopStep, path: str, _loop: str, scope: Scope) -> None:
+    async def stop(self, step: StopStep, path: str, _loop: str, scope: Scope) -> None:
         context = self.effects.context(path)
 
         def said(name: str, key: str) -> Any:
@@ -328,3 +320,22 @@ class Interpreter:
 
 def _present(value: Any) -> Any:
     return None if value is OMIT else value
+
+
+async def _sleep(walk: Interpreter, step: SleepStep, path: str, loop: str, scope: Scope) -> None:
+    await WaitSteps(walk.plan, walk.effects, walk.steps).sleep(step, path, loop, scope)
+
+
+async def _wait_for(walk: Interpreter, step: WaitStep, path: str, loop: str, scope: Scope) -> Any:
+    return await WaitSteps(walk.plan, walk.effects, walk.steps).wait_for(step, path, loop, scope)
+
+
+_KINDS: Mapping[type[Step], Callable[[Interpreter, Any, str, str, Scope], Coroutine[Any, Any, Any]]] = {
+    ModuleStep: Interpreter.module,
+    GroupStep: Interpreter.group,
+    ForeachStep: foreach,
+    SetStep: Interpreter.set,
+    StopStep: Interpreter.stop,
+    SleepStep: _sleep,
+    WaitStep: _wait_for,
+}

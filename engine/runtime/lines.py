@@ -25,7 +25,7 @@ WEIGHTS: Mapping[str, int] = {"high": 8, "normal": 4, "low": 1}
 class Line:
     """The runs of one scenario, as far as they are in memory or wait for it."""
 
-    __slots__ = ("_given", "_per", "_rate", "coming", "had", "limit", "running", "unread", "weight")
+    __slots__ = ("_given", "_per", "_rate", "coming", "had", "limit", "limited", "running", "unread", "weight")
 
     def __init__(self, plan: Scenario | None, begun: int, now: float) -> None:
         """
@@ -33,6 +33,8 @@ class Line:
         :param begun: how many of its runs began in the last time that its rate counts by.
         """
         rate = plan.rate if plan is not None else None
+        #: whether it has limits of its own
+        self.limited = plan is not None and (plan.limit is not None or rate is not None)
         self.weight = WEIGHTS[plan.priority if plan is not None else "normal"]
         self.limit = plan.limit if plan is not None else None
         self.running = 0
@@ -131,15 +133,18 @@ class Lines:
 
         :param new: whether it has not begun yet.
         """
-        if self.room <= 0:
+        if self._room <= self.running + self._coming:
             return False
-        line = self._line(name)
+        line = self._lines.get(name) or self._line(name)
         if self._waiting and ((new and name in self._waiting) or any(self._eligible(now))):
             return False
         # a rate is about those that begin; the others pass them by
-        if (line.free(now) if new else line.places()) == 0:
+        if line.limited and (line.free(now) if new else line.places()) == 0:
             return False
-        self.comes(name, now, new=new)
+        self._coming += 1
+        line.coming += 1
+        if new:
+            line.begins(now)
         return True
 
     def _eligible(self, now: float) -> Iterator[bool]:

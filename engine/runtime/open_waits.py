@@ -91,6 +91,9 @@ class OpenWaits:
         self._sources = sources if sources is not None else EventSources()
         self._open: dict[str, asyncio.Event] = {}
         self._announced = False
+        #: whether a wait was opened since, or may have been before
+        self._begun = False
+        self._remembers = journal.position > 0 or bool(journal.notes)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -137,6 +140,7 @@ class OpenWaits:
 
     async def _begin(self, path: str, key: str, ask: Ask) -> None:
         self._effects.sizes.room(path, ask.place)
+        self._begun = True
         self._faults.hit("wait.opening")
         now, run, detail = self._clock.time(), self._effects.run, dict(ask.detail or {})
         due = None if ask.limit is None else now + ask.limit
@@ -273,6 +277,8 @@ class OpenWaits:
             return (RecheckWaits(run_id, outcome.keys, now),)
         if not isinstance(outcome, Succeeded | Failed):
             return ()
-        used = self._announced or any(r.kind == WAITING for r in self._journal.records.values())
-        used = used or any(key.endswith("@link") for key in self._journal.notes)
+        used = self._announced or self._begun
+        if self._remembers and not used:
+            used = any(row.kind == WAITING for row in self._journal.records.values())
+            used = used or any(key.endswith("@link") for key in self._journal.notes)
         return (CloseWaits(run_id, now),) if used else ()

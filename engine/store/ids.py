@@ -47,10 +47,11 @@ def first_of(seconds: float) -> int:
 
 def show(number: int) -> str:
     """An id as people see it: 13 letters and digits that sort as the ids do."""
-    text = _ALPHABET[number >> 60 & 31]
-    for shift in (50, 40, 30, 20, 10, 0):
-        text += _PAIRS[number >> shift & 1023]
-    return text
+    pairs = _PAIRS
+    return (
+        f"{_ALPHABET[number >> 60 & 31]}{pairs[number >> 50 & 1023]}{pairs[number >> 40 & 1023]}"
+        f"{pairs[number >> 30 & 1023]}{pairs[number >> 20 & 1023]}{pairs[number >> 10 & 1023]}{pairs[number & 1023]}"
+    )
 
 
 def read(text: str) -> int:
