@@ -28,10 +28,14 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Mapping[str, Entry] = {
+    "init": Entry("engine.cli.init", "Make a project: settings, a scenario with its event and test."),
+    "new": Entry("engine.cli.new", "Make another scenario or module; what is made is right."),
     "run": Entry("engine.cli.run", "Run one scenario, and show each step as it happens."),
     "serve": Entry("engine.cli.serve", "Serve all scenarios of a project."),
     "check": Entry("engine.cli.check", "Find every mistake in scenarios and settings."),
-    "test": Entry("engine.cli.test", "Kill scenarios at each point, offline, and see what is lost or doubled."),
+    "test": Entry(
+        "engine.cli.test", "Try scenarios offline, on the events beside them; --crash kills them everywhere."
+    ),
     "modules": Entry("engine.cli.modules", "Show what is installed: apps, modules, their options."),
     "start": Entry("engine.cli.start", "Start a scenario by hand."),
     "schedules": Entry("engine.cli.schedules", "Show what the clock starts: last and next."),

@@ -208,7 +208,7 @@ def _example(name: str, module: Module) -> Iterator[str]:
     if module.connection and module.connection_required:
         lines.append(f"connection: {module.connection}")
     if module.example:
-        lines += ["with:", *(f"  {line}" for line in _yaml(module.example))]
+        lines += ["with:", *(f"  {line}" for line in yaml_lines(module.example))]
     if trigger:
         yield from ("  trigger:", *(f"    {line}" for line in lines))
         return
@@ -216,12 +216,12 @@ def _example(name: str, module: Module) -> Iterator[str]:
     yield from (f"    {line}" for line in lines)
 
 
-def _yaml(value: Any) -> list[str]:
+def yaml_lines(value: Any) -> list[str]:
     """A JSON value as block YAML; scalars are written as JSON, which is YAML 1.2 too."""
     if isinstance(value, Mapping) and value:
         lines = []
         for key, inner in value.items():
-            nested = _yaml(inner)
+            nested = yaml_lines(inner)
             if isinstance(inner, Mapping | list) and inner:
                 lines += [f"{key}:", *(f"  {line}" for line in nested)]
             else:
@@ -230,7 +230,7 @@ def _yaml(value: Any) -> list[str]:
     if isinstance(value, list) and value:
         lines = []
         for inner in value:
-            first, *rest = _yaml(inner)
+            first, *rest = yaml_lines(inner)
             lines += [f"- {first}", *(f"  {line}" for line in rest)]
         return lines
     return [json.dumps(value, ensure_ascii=False)]

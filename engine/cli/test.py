@@ -1,8 +1,11 @@
-"""``engine test --crash``: a scenario's engine dies everywhere, and nothing may be lost or doubled."""
+"""``engine test``: each scenario on the events beside it, offline; ``--crash``: the engine dies everywhere."""
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +15,8 @@ import click
 from tabulate import tabulate
 
 from engine.cli.aio import run_async
-from engine.cli.console import dim, note, print_json
-from engine.cli.failures import Finished
+from engine.cli.console import coloured, counted, dim, excerpt, note, print_json, table, warn
+from engine.cli.failures import Failure, Finished
 from engine.cli.options import json_option
 from engine.cli.run import EventUnreadable, read_event
 from engine.cli.session import Session
@@ -21,34 +24,36 @@ from engine.cli.workspace import Workspace, refuse, shorten
 from engine.plugins import Registry
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
+from engine.store.records import DeliveryState
 from engine.testing import SimulatedHarness
 from engine.testing.beside import events_beside, play_of, several
-from engine.testing.crash import HEADERS, Everywhere, Play, Report
+from engine.testing.crash import HEADERS, Everywhere, FaultAt, Life, Play, Report, live
 
 #: how many of the lives in which something went wrong are told one by one
 TOLD = 20
+ROWS = ("scenario", "ended", "")
+#: ends that are as they should be; a run that waits for somebody waits
+WELL = ("succeeded", "filtered", "duplicate", "waiting", "cancelled")
 
 
-@click.command(epilog="\b\nExamples:\n  engine test --crash\n  engine test --crash scenarios/tier-to-sms")
+@click.command(epilog="\b\nExamples:\n  engine test\n  engine test --crash scenarios/tier-to-sms")
 @click.argument("paths", type=click.Path(exists=True, path_type=Path), nargs=-1, metavar="[PATH]...")
 @click.option("--crash", is_flag=True, help="Let the engine fail at each point that a run passes, in each way.")
 @json_option
 @click.pass_obj
 def test(session: Session, paths: tuple[Path, ...], crash: bool) -> None:
-    """Kill scenarios at each point, offline, and see what is lost or doubled.
+    """Try scenarios offline, on the events beside them; --crash kills them everywhere.
 
     Every app answers from its simulator. A scenario runs on the events beside it: event.json or *.event.json in its
     folder, NAME.event.json beside NAME.yaml. Without any, a polling trigger is swept, a schedule has its next moment,
-    and what is started by hand is started with its defaults. The run is made once, to find the points that it passes;
-    then once for each point and each way to fail there (the process dies, the engine's code raises, the task is
-    cancelled), followed by a restart. Exit code 1: something was lost or doubled, or the books do not add up.
+    and what is started by hand is started with its defaults. Time passes at once. Exit code 1: a run failed or is held,
+    an event is rejected, or a test of the project fails: without PATH, what is in tests/ is run by pytest, where
+    that is installed.
+
+    With --crash the run is made once to find the points that it passes; then once for each point and each way to fail
+    there (the process dies, the engine's code raises, the task is cancelled), followed by a restart. Exit code 1:
+    something was lost or doubled, or the books do not add up.
     """
-    if not crash:
-        raise refuse(
-            "test-needs-crash",
-            "tests of scenarios with expected results are not there yet; what is there is the crash test",
-            "add --crash, or write tests with engine.testing: docs/how-to/test-a-scenario.md",
-        )
     workspace = Workspace.of(session, paths[0] if paths else None)
     registry = workspace.registry()
     plays: dict[str, Play] = {}
@@ -58,8 +63,74 @@ def test(session: Session, paths: tuple[Path, ...], crash: bool) -> None:
             note(f"{plan.name} is left out: there is no event beside {shorten(Path(plan.file))}")
         else:
             plays[plan.name] = play
+    if crash:
+        raise Finished(_crash(session, plays))
+    good = not plays or _once(session, plays)
+    tests = None if paths else project_tests(workspace.project.root, quiet=session.as_json)
+    if not plays and tests is None:
+        raise _nothing()
+    raise Finished(good and tests is not False)
+
+
+def _nothing() -> Failure:
+    return refuse("nothing-to-test", "there is no scenario to run here", "put an event.json beside a scenario")
+
+
+def _once(session: Session, plays: dict[str, Play]) -> bool:
+    lives = run_async(_lives(plays))
+    rows = [(name, *row) for name, life in lives.items() for row in _rows(life)]
+    if session.as_json:
+        keys = ("scenario", "ended", "about")
+        print_json([dict(zip(keys, row, strict=True)) for row in rows])
+    else:
+        click.echo(table([(name, coloured(ended), excerpt(about, 100)) for name, ended, about in rows], ROWS))
+    return all(ended in WELL for _name, ended, _about in rows)
+
+
+async def _lives(plays: dict[str, Play]) -> dict[str, Life]:
+    found = {}
+    logging.disable(logging.CRITICAL)
+    try:
+        for name, play in plays.items():
+            with tempfile.TemporaryDirectory(prefix="engine-test-") as folder:
+                found[name] = await live(play, Path(folder) / "store.db", [FaultAt()])
+    finally:
+        logging.disable(logging.NOTSET)
+    return found
+
+
+def _rows(life: Life) -> list[tuple[str, str]]:
+    """How each run ended, and what became of the events without one."""
+    rows = []
+    for result in sorted(life.results, key=lambda result: result.run.id):
+        why = "; ".join(hold["message"] for hold in result.holds) if result.holds else ""
+        error = result.error or {}
+        at = f"{error['step']}: " if error.get("step") else ""
+        rows.append((result.state, why or (f"{at}{error['message']}" if error.get("message") else "")))
+    others = [fate for fate in life.fates if fate.state is not DeliveryState.RUN]
+    return rows + [(str(fate.state), fate.reason or "") for fate in others]
+
+
+def project_tests(root: Path, *, quiet: bool) -> bool | None:
+    """Run the Python tests of a project, in a process of their own; whether they pass. None: nothing was run."""
+    files = sorted((root / "tests").rglob("test_*.py"))
+    if not files:
+        return None
+    if importlib.util.find_spec("pytest") is None:
+        warn(
+            f"{counted(len(files), 'file')} of tests in {shorten(root / 'tests')} not run: pytest is not installed\n"
+            "  next: python -m pip install pytest pytest-asyncio"
+        )
+        return None
+    command = [sys.executable, "-m", "pytest", "-q", "tests"]
+    # its output is for people: stdout stays the program's own where JSON is asked for
+    done = subprocess.run(command, cwd=root, stdout=sys.stderr if quiet else None, check=False)  # noqa: S603 - the interpreter that runs here, on the project's own tests
+    return done.returncode == 0
+
+
+def _crash(session: Session, plays: dict[str, Play]) -> bool:
     if not plays:
-        raise refuse("nothing-to-crash", "there is no scenario to run here", "put an event.json beside a scenario")
+        raise _nothing()
     reports = run_async(_everywhere(plays))
     if session.as_json:
         print_json([_json(report) for report in reports])
@@ -70,7 +141,7 @@ def test(session: Session, paths: tuple[Path, ...], crash: bool) -> None:
         note(f"{name}, {life.moment}: {life.said}")
     if len(broken) > TOLD:
         note(f"and {len(broken) - TOLD} more")
-    raise Finished(not broken)
+    return not broken
 
 
 def _play(workspace: Workspace, registry: Registry, plan: Scenario) -> Play | None:

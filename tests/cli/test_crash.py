@@ -65,17 +65,10 @@ def test_what_is_doubled_is_told_and_ends_with_1(shop: Shop, monkeypatch: pytest
     assert "order, death at effect.sent:1: " in result.stderr
 
 
-def test_without_crash_it_says_what_is_there(shop: Shop) -> None:
-    result = shop.engine("test", "scenarios")
-    assert result.exit_code == 1
-    assert "error[test-needs-crash]" in result.stderr
-    assert "--crash" in result.stderr
-
-
 def test_nothing_to_play_is_an_error(shop: Shop) -> None:
     result = shop.engine("test", "--crash")
     assert result.exit_code == 1
-    assert "error[nothing-to-crash]" in result.stderr
+    assert "error[nothing-to-test]" in result.stderr
 
 
 def test_an_event_that_is_not_json_is_told_with_its_place(shop: Shop) -> None:
