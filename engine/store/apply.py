@@ -24,6 +24,7 @@ from engine.store.changes import (
     DropPollItems,
     Fate,
     MoveRun,
+    OnlyRun,
     Owner,
     Prune,
     PutPoll,
@@ -50,6 +51,7 @@ from engine.store.waits_sql import WaitWriter
 RUNNING = "running"
 #: why a word on a hold is refused
 NOT_AS_BEFORE = "is not held as it was when it was looked at"
+
 #: refused requests kept for each webhook
 REFUSALS_KEPT = 20
 
@@ -73,6 +75,11 @@ _SETTLED = attrgetter("state._value_", "at", "by", "output", "error", "reason", 
 def lost(run_id: int, why: str) -> LostOwnership:
     """The refusal of a transaction for a run."""
     return LostOwnership(f"run {show(run_id)} {why}", hint="take the run up again from the store")
+
+
+def not_alone(other: int, state: str) -> str:
+    """Why a word on a run is refused whose event another run answers to."""
+    return f"is not alone: run {show(other)} of the same event is {state}"
 
 
 def not_settable(delivery_state: str | None) -> StoreError:
@@ -113,6 +120,7 @@ class Applier:
             AddRun: self._add_run,
             MoveRun: self._move_run,
             StillHeld: lambda _change: None,
+            OnlyRun: lambda _change: None,
             SetVersion: lambda c: self._run(self._sql["set_version"], (c.version, c.run_id)),
             AddRecord: self._add_record,
             AddEffect: self._add_effect,
@@ -208,6 +216,8 @@ class Applier:
                 raise lost(change.run_id, "does not wait for this any more")  # type: ignore[union-attr]  # as above
             elif kind is StillHeld:
                 self._check_hold(change)  # type: ignore[arg-type]  # as above
+            elif kind is OnlyRun:
+                self._check_only(change)  # type: ignore[arg-type]  # as above
 
     def _check_move(self, move: MoveRun, states: dict[int, str]) -> None:
         state = states.get(move.run_id)
@@ -222,6 +232,15 @@ class Applier:
         (hold,) = self._run(self._sql["hold_of_run"], (change.run_id,)).fetchone() or (None,)
         if hold != change.hold:
             raise lost(change.run_id, NOT_AS_BEFORE)
+
+    def _check_only(self, change: OnlyRun) -> None:
+        found = self._run(self._sql["event_of_run"], (change.run_id,)).fetchone()
+        state, *event = found if found is not None else (None,)
+        if state not in change.states:
+            raise lost(change.run_id, f"is {state or 'gone'}, not {' or '.join(change.states)}")
+        over = "".join(f",{name}" for name in change.over) + ","
+        if other := self._run(self._sql["other_run_of_event"], (*event, change.run_id, over)).fetchone():
+            raise lost(change.run_id, not_alone(*other))
 
     def _check_delivery(self, change: SetDelivery) -> None:
         d = change.delivery

@@ -100,6 +100,18 @@ class StillHeld(NamedTuple):
     hold: bytes | None
 
 
+class OnlyRun(NamedTuple):
+    """Changes nothing; raises ``LostOwnership`` unless the run is in one of ``states``, and every other run of its
+    event is in one of ``over``.
+
+    Of the runs of one event only one does anything, or two would make the same write.
+    """
+
+    run_id: int
+    states: tuple[str, ...]
+    over: tuple[str, ...]
+
+
 class SetVersion(NamedTuple):
     """Lets a run go on under another version of its scenario."""
 
@@ -256,6 +268,7 @@ Change = (
     | AddRun
     | MoveRun
     | StillHeld
+    | OnlyRun
     | SetVersion
     | AddRecord
     | AddEffect

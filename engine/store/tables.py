@@ -9,7 +9,7 @@ from typing import Any
 from engine.store import schedules
 from engine.store.alerts_memory import AlertChanges, AlertTables
 from engine.store.alerts_rows import is_trouble
-from engine.store.apply import NOT_AS_BEFORE, REFUSALS_KEPT, RUNNING, clean, lost, not_settable
+from engine.store.apply import NOT_AS_BEFORE, REFUSALS_KEPT, RUNNING, clean, lost, not_alone, not_settable
 from engine.store.changes import (
     AS_ASKED,
     AddDelivery,
@@ -25,6 +25,7 @@ from engine.store.changes import (
     DropPollItems,
     Fate,
     MoveRun,
+    OnlyRun,
     Owner,
     Prune,
     PutPoll,
@@ -104,6 +105,7 @@ class Transaction:
             AddRun: self._add_run,
             MoveRun: self._move_run,
             StillHeld: lambda _change: None,
+            OnlyRun: lambda _change: None,
             SetVersion: self._set_version,
             AddRecord: self._add_record,
             AddEffect: self._add_effect,
@@ -193,6 +195,8 @@ class Transaction:
                 run = self._tables.runs.get(change.run_id)
                 if run is None or run.hold != change.hold:
                     raise lost(change.run_id, NOT_AS_BEFORE)
+            elif isinstance(change, OnlyRun):
+                self._check_only(change)
             elif isinstance(change, SetDelivery):
                 d = change.delivery
                 there = self._tables.deliveries.get((d.receipt_id, d.scenario, d.number))
@@ -200,6 +204,16 @@ class Transaction:
                     raise not_settable(None if there is None else there.state)
             elif isinstance(change, AnswerWait) and change.must and not self._waits.is_open(change.run_id, change.key):
                 raise lost(change.run_id, "does not wait for this any more")
+
+    def _check_only(self, change: OnlyRun) -> None:
+        own = self._tables.runs.get(change.run_id)
+        if own is None or own.state not in change.states:
+            raise lost(change.run_id, f"is {own.state if own else 'gone'}, not {' or '.join(change.states)}")
+        event = (own.receipt_id, own.scenario, own.origin)
+        for run in self._tables.runs.values():
+            same = (run.receipt_id, run.scenario, run.origin) == event and run.id != own.id
+            if same and run.state not in change.over:
+                raise lost(own.id, not_alone(run.id, run.state))
 
     def _add_receipt(self, change: AddReceipt) -> None:
         self._add(self._tables.receipts, change.receipt.id, change.receipt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.sdk.errors import LostOwnership
-from engine.store.changes import AddRecord, AddRun, MoveRun, SetVersion, StillHeld
+from engine.store.changes import AddRecord, AddRun, MoveRun, OnlyRun, SetVersion, StillHeld
 from tests.store.conftest import AnyStore
 from tests.store.rows import NOW, record, run
 
@@ -56,3 +56,23 @@ async def test_the_last_word_on_each_run_that_goes_on(store: AnyStore) -> None:
     )
     found = sorted(await store.last_words(False))
     assert found == [(1, "welcome", b"2"), (2, "welcome", None)]
+
+
+async def test_of_the_runs_of_one_event_only_one_does_anything(store: AnyStore) -> None:
+    over = ("succeeded", "failed")
+    await store.put(AddRun(run(1, state="failed", receipt_id=5, origin="5:0")))
+    await store.put(AddRun(run(2, state="held", receipt_id=5, origin="5:0")))
+    await store.put(AddRun(run(3, state="queued", receipt_id=5, number=1, origin="5:1")))
+    await store.put(AddRun(run(4, state="queued", receipt_id=5, origin="5:0", scenario="other")))
+    again = MoveRun(1, ("failed",), "queued", NOW)
+    with pytest.raises(LostOwnership, match="is not alone: run 0+2 of the same event is held"):
+        await store.put(OnlyRun(1, ("failed",), over), again)
+    await store.put(MoveRun(2, ("held",), "succeeded", NOW))
+    with pytest.raises(LostOwnership, match="is failed, not succeeded"):
+        await store.put(OnlyRun(1, ("succeeded",), over), again)
+    with pytest.raises(LostOwnership, match="is gone"):
+        await store.put(OnlyRun(9, ("succeeded",), over))
+    await store.put(OnlyRun(1, ("failed",), over), again)
+    moved = await store.run(1)
+    assert moved is not None
+    assert moved.state == "queued"

@@ -4,6 +4,15 @@
 -- Why a run is held, for the check before a word on it.
 select hold from runs where id = ?;
 
+-- name: event_of_run
+-- The state of a run, and what it answers to, for the check that it is alone.
+select state, receipt_id, scenario, origin from runs where id = ?;
+
+-- name: other_run_of_event
+-- A run of an event besides one that is in none of some states.
+select id, state from runs
+where receipt_id = ? and scenario = ? and origin = ? and id != ? and instr(?, ',' || state || ',') = 0 limit 1;
+
 -- name: set_version
 -- Lets a run go on under another version.
 update runs set version = ? where id = ?;
