@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from engine.runtime.journal import attempt_key, verdict_key
+from engine.runtime.elsewhere import settle_others
+from engine.runtime.journal import DIFFERS, attempt_key, from_key, verdict_key
 from engine.runtime.outcomes import Hold
-from engine.runtime.states import Event, State, sources, target
+from engine.runtime.states import FINAL, Event, State, sources, target
 from engine.sdk import jsontext
 from engine.sdk.errors import EngineError, LostOwnership
 from engine.sdk.modules import Effect
-from engine.store.changes import AddRecord, Change, MoveRun, SettleEffect, SetVersion, StillHeld
-from engine.store.ids import show
+from engine.store.changes import AddRecord, Change, MoveRun, OnlyRun, SettleEffect, SetVersion, StillHeld
+from engine.store.ids import read, show
 from engine.store.interface import Store
 from engine.store.records import EffectFilter, EffectRecord, EffectState, Record, Run
 from engine.store.waits import CloseWaits
@@ -23,7 +24,7 @@ from engine.store.waits import CloseWaits
 SCHEDULE = "schedule"
 
 #: holds that are about one call, so that a word settles that call
-ABOUT_A_CALL = ("unknown", "failed", "undo")
+ABOUT_A_CALL = ("unknown", "failed", "undo", DIFFERS)
 
 
 class Choice(StrEnum):
@@ -35,6 +36,8 @@ class Choice(StrEnum):
     AGAIN = "again"
     #: leave the step out; its output is null
     SKIP = "skip"
+    #: another run made the write with another request: go on with what that one gave
+    REUSE = "reuse"
     #: end the run as failed
     GIVE_UP = "give-up"
 
@@ -83,8 +86,10 @@ class Word(NamedTuple):
 
 def choices(hold: Mapping[str, Any]) -> tuple[Choice, ...]:
     """What makes sense for a hold."""
+    if hold["code"] == DIFFERS:
+        return (Choice.REUSE, Choice.AGAIN, Choice.HAPPENED, Choice.SKIP, Choice.GIVE_UP)
     if about_a_call(hold):
-        return tuple(Choice)
+        return tuple(choice for choice in Choice if choice is not Choice.REUSE)
     if hold["code"] == "event-gone":
         return (Choice.GIVE_UP,)
     return (Choice.AGAIN, Choice.GIVE_UP)
@@ -162,7 +167,9 @@ async def try_again(store: Store, run: Run, word: Word, now: float) -> State:
         )
     hold = Hold("failed", "", error["step"], error.get("attempt", 0)).to_json()
     changes = await _verdicts(store, run, [hold], word, now)
-    return await _put(store, run, _move(run, Event.RETRY, now), *changes)
+    # of the runs of one event only one does anything
+    alone = OnlyRun(run.id, sources(Event.RETRY), tuple(FINAL))
+    return await _put(store, run, _move(run, Event.RETRY, now), alone, *changes)
 
 
 async def cancel(store: Store, run_id: int, now: float, *, reason: str = "", by: str = "") -> Run:
@@ -209,6 +216,8 @@ async def _verdicts(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], 
     rows: Sequence[Record | EffectRecord] = [*records, *effects.values()]
     position = max((row.position for row in rows), default=0)
     keys = {row.key for row in records}
+    if word.choice is Choice.REUSE:
+        word = await _reused(store, run, holds, word)
     text = jsontext.dumps(word.to_json())
     changes: list[Change] = []
     for hold in holds:
@@ -233,14 +242,43 @@ async def _verdicts(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], 
             output = jsontext.dumps(word.output) if settled is EffectState.DONE else None
             who = f"person:{word.by}"
             changes.append(SettleEffect(run.id, effect.key, settled, now, who, output, reason=word.reason or None))
+            if effect.notes and from_key(effect.key) in jsontext.loads(effect.notes):
+                changes += await settle_others(store, effect, settled, now, who, output)
     if word.version:
         changes.append(SetVersion(run.id, word.version))
     return changes
 
 
+async def _reused(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], word: Word) -> Word:
+    """The word that the write happened, with the output that the other run has of it."""
+    for hold in holds:
+        if Choice.REUSE not in choices(hold):
+            raise CommandRefused(
+                f"run {show(run.id)} is held as '{hold['code']}': there is no other run's output to take",
+                hint="say what happened with --happened and --output",
+            )
+    [hold] = holds
+    record = next(r for r in await store.records(run.id) if r.key == attempt_key(hold["step"], hold["attempt"]))
+    about = (jsontext.loads(record.output) if record.output else None) or {}
+    other = await store.effects(EffectFilter(run_id=read(about["run"]))) if about.get("run") else []
+    effect = next((row for row in other if row.key == about.get("key")), None)
+    if effect is None or effect.state is not EffectState.DONE:
+        raise CommandRefused(
+            f"run {show(run.id)}: what the other run did is not in the store, or its outcome is not known",
+            hint="say what happened with --happened and --output",
+        )
+    output = jsontext.loads(effect.output) if effect.output else None
+    return word._replace(choice=Choice.HAPPENED, output=output)
+
+
 def _refuse_unknown(run: Run, hold: Mapping[str, Any], effect: EffectRecord | None, choice: Choice) -> None:
     """No word on many runs repeats what may have happened."""
     unknown = effect is not None and effect.state in ("unknown", "intended") and not Effect(effect.effect).repeatable
+    if choice is Choice.AGAIN and hold["code"] == DIFFERS:
+        raise NotTogether(
+            f"run {show(run.id)}: another run made {hold['step']} with another request, so it is not sent here",
+            hint=f"look at both, then say it of this one run: `engine runs show {show(run.id)}`",
+        )
     if choice is Choice.AGAIN and (unknown or (hold["code"] == "unknown")):
         raise NotTogether(
             f"run {show(run.id)}: whether the vendor applied {hold['step']} is not known, so it is not sent again",
@@ -257,8 +295,7 @@ async def _put(store: Store, run: Run, move: MoveRun, *changes: Change) -> State
     """Move a run, with all that must go along or not at all."""
     try:
         fate = await store.put(*changes, move)
-    except LostOwnership:
-        raise CommandRefused(
-            f"run {show(run.id)} is {run.state}; that cannot be done to it", hint=f"`engine runs show {show(run.id)}`"
-        ) from None
+    except LostOwnership as lost:
+        why = lost.message if "is not alone" in lost.message else f"run {show(run.id)} is {run.state}"
+        raise CommandRefused(f"{why}; that cannot be done to it", hint=f"`engine runs show {show(run.id)}`") from None
     return State.BLOCKED if run.id in fate.blocked else State(move.state)

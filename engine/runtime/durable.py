@@ -19,8 +19,9 @@ from typing import Any
 from engine.runtime.callers import KEY_SPACE, Attempt, Caller, PluginFault, plugin_fault
 from engine.runtime.differences import differing
 from engine.runtime.effects import Ask, Reply
+from engine.runtime.elsewhere import Differs, differs, found, settle_others
 from engine.runtime.event_sources import EventSources
-from engine.runtime.journal import Journal, attempt_key
+from engine.runtime.journal import DIFFERS, Journal, attempt_key, from_key
 from engine.runtime.observers import Observer
 from engine.runtime.open_waits import Links, OpenWaits
 from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdict
@@ -277,6 +278,8 @@ class DurableEffects:
             self._same(record, step, fingerprint, config)
             if record.kind == "failed":
                 raise _restored(record.error)
+            if record.kind == DIFFERS:
+                raise _differed(record.error)
             return _value(record.output)
         self.sizes.room(path, step.place)
         try:
@@ -286,9 +289,15 @@ class DurableEffects:
             effect = self._caller.effect(step, config)
             if not effect.writes:
                 return await self._read(step, path, key, attempt, config, fingerprint)
-            request = self._request(step, path, attempt, config)
+            before: EffectRecord | bytes | None = None
+            if self._journal.shared and not self.remembers(f"{path}@sought"):
+                before = await self._sought(step, path, key, fingerprint, config)
+            if not isinstance(before, EffectRecord):
+                request = self._request(step, path, attempt, config) if before is None else before
         except ModuleError as error:
             raise self._fail(step, key, fingerprint, error) from error
+        if isinstance(before, EffectRecord):
+            return await self._known(step, path, before)
         self.sizes.room(path, step.place, len(request))
         # before the intent: a process that dies while a write waits for its turn leaves nothing unknown behind
         await self._turn(step, config)
@@ -330,7 +339,9 @@ class DurableEffects:
     def _same(self, row: Record | EffectRecord, step: ModuleStep, fingerprint: str, config: Any) -> None:
         # what was done under an earlier version stays as it is, whatever the file asks for now
         if row.module == step.module_name and (
-            row.request_hash == fingerprint or row.position < self._journal.switched
+            row.request_hash == fingerprint
+            or row.position < self._journal.switched
+            or self.remembers(from_key(row.key))
         ):
             return
         differs = "" if row.module != step.module_name else differing(row, config)
@@ -411,7 +422,7 @@ class DurableEffects:
         """What is sent. A repeat sends what the attempt before it stored, not what would be computed now."""
         before = self._journal.effects.get(attempt_key(path, attempt - 1))
         # under another version what was provably not applied may be asked otherwise
-        if before and not (before.position < self._journal.switched and before.state is EffectState.REFUSED):
+        if before and not (before.state is EffectState.REFUSED and self._asked_anew(before)):
             return before.request
         request = config
         if getattr(step.module, "prepare", None) is not None:
@@ -422,9 +433,14 @@ class DurableEffects:
             message = f"the request of {step.module_name} is not JSON: {error}; nothing was sent"
             raise DataError(message, refused=True, place=str(step.place)) from None
 
+    def _asked_anew(self, before: EffectRecord) -> bool:
+        return before.position < self._journal.switched or self.remembers(from_key(before.key))
+
     async def _write(
         self, step: ModuleStep, path: str, attempt: int, request: bytes, effect: Effect, fingerprint: str
     ) -> Any:
+        if self._journal.shared:
+            self.decide(f"{path}@sought", lambda: True)
         self._journal.position += 1
         self.progress_at = self._clock.time()
         intent = EffectRecord(
@@ -517,6 +533,57 @@ class DurableEffects:
         died = ModuleError("the process ended before the answer came", place=step_place)
         return self._settle(effect, EffectState.UNKNOWN, "recovery", error=died)
 
+    # ------------------------------------------------------------------ what other runs of the event did
+
+    async def _sought(
+        self, step: ModuleStep, path: str, key: str, fingerprint: str, config: Config
+    ) -> EffectRecord | bytes | None:
+        """The row of a write that another run has made, now in this run's journal; or the request that is sent again.
+
+        :raises Differs: it was made with another request.
+        """
+        self._faults.hit("effect.seeking")
+        rows = await self._store.effects_by_key(self.effect_key(path))
+        known = found([row for row in rows if row.run_id != self.run.id], step.module_name, fingerprint)
+        if known is None:
+            return None
+        if known.repeatable:
+            return known.row.request
+        self.decide(f"{path}@sought", lambda: True)
+        if not known.same:
+            error = differs(known.row, step.module_name, config, str(step.place))
+            about = {"run": show(known.row.run_id), "key": known.row.key}
+            text = jsontext.dumps(error.to_json())
+            self._record(step, key, DIFFERS, fingerprint, output=jsontext.dumps(about), error=text)
+            raise error
+        return self._take_over(path, key, known.row)
+
+    def _take_over(self, path: str, key: str, row: EffectRecord) -> EffectRecord:
+        self._journal.position += 1
+        self.progress_at = self._clock.time()
+        # the run that it is from may be pruned, and this one be replayed
+        origin = show(row.run_id)
+        self.decide(from_key(key), lambda: [origin, row.key])
+        taken = row._replace(run_id=self.run.id, key=key, position=self._journal.position, subject=self.run.subject)
+        if row.state is EffectState.DONE:
+            warning = f"run {origin} did this before: its output is taken, nothing is sent"
+            self._pending[f"{path}!warnings"] = [warning]
+            taken = taken._replace(settled_by=f"run:{origin}", error=None)
+        elif row.state is EffectState.INTENDED:
+            cut = ModuleError("the process ended before the answer came")
+            taken = taken._replace(state=EffectState.UNKNOWN, settled_by="recovery", error=_error_text(cut))
+        taken = taken._replace(reason=None, notes=self.take_notes())
+        self.sizes.wrote(taken.request, taken.output, taken.error, taken.notes)
+        self._journal.effects[key] = taken
+        self._store.ride(AddEffect(taken), owner=self._owner)
+        self._faults.hit("effect.taken-over")
+        return taken
+
+    async def _settle_others(self, effect: EffectRecord, state: EffectState, output: bytes | None = None) -> None:
+        if self.remembers(from_key(effect.key)):
+            now = self._clock.time()
+            self._store.ride(*await settle_others(self._store, effect, state, now, "probe", output))
+
     # ------------------------------------------------------------------ outcomes known from before
 
     async def _known(self, step: ModuleStep, path: str, effect: EffectRecord) -> Any:
@@ -558,6 +625,7 @@ class DurableEffects:
         if isinstance(answer, Happened):
             text = self.sizes.accepted(answer.output, info)
             self._settle(effect, EffectState.DONE, "probe", output=text)
+            await self._settle_others(effect, EffectState.DONE, text)
             return _value(text)
         if answer is ProbeResult.ABSENT:
             if effect.settled_by in _CUT_OFF:
@@ -566,6 +634,7 @@ class DurableEffects:
             # be left alone
             error.refused = True
             self._settle(effect, EffectState.REFUSED, "probe", error=error)
+            await self._settle_others(effect, EffectState.REFUSED)
             raise error
         raise UnknownOutcome(error)
 
@@ -600,7 +669,8 @@ class StepContext:
 
     def uuid(self) -> str:
         self._uuids += 1
-        return str(uuid.uuid5(KEY_SPACE, f"{self._effects.run.id}/{self._path}/{self._uuids}"))
+        seed = self._effects.journal.seed or self._effects.run.id
+        return str(uuid.uuid5(KEY_SPACE, f"{seed}/{self._path}/{self._uuids}"))
 
     def approval_link(self, step: str) -> str | None:
         return self._effects.waits.link(self._path, step)
@@ -631,6 +701,12 @@ def _error_text(error: ModuleError) -> bytes:
         # the detail is the plugin's, and may be anything
         text = jsontext.dumps({**data, "detail": repr(data["detail"])})
     return text if len(text) <= LARGEST_ERROR else jsontext.dumps({**data, "detail": None})
+
+
+def _differed(text: bytes | None) -> Differs:
+    data = _value(text) or {}
+    message = data.get("message", "another run of the same event made this write with another request")
+    return Differs(message, place=data.get("place"), hint=data.get("hint"))
 
 
 def _restored(text: bytes | None) -> ModuleError:

@@ -97,6 +97,7 @@ class Effects(Protocol):
         :raises UnknownOutcome: a write that must not be repeated ended without a known outcome.
         :raises Interrupted: the attempt came to nothing; the next one is free.
         :raises Diverged: the journal holds another call under this key.
+        :raises Differs: another run of the event made this write, with another request.
         """
         ...
 

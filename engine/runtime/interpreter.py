@@ -18,6 +18,7 @@ from typing import Any
 
 from engine.runtime.back import ROLLBACK, Back, Done, roll_back
 from engine.runtime.effects import Effects
+from engine.runtime.elsewhere import Differs
 from engine.runtime.handling import cleaned, handle
 from engine.runtime.journal import attempt_key
 from engine.runtime.loops import foreach
@@ -241,13 +242,19 @@ class Interpreter:
                 continue
             except Diverged as other:
                 raise MustHold(Hold("diverged", str(other), path, attempt, place=str(step.place))) from None
+            except Differs as asked:
+                verdict = self.effects.verdict(path, attempt)
+                if verdict is None:
+                    hold = Hold("differs", asked.message, path, attempt, asked.to_json(), place=str(step.place))
+                    raise MustHold(hold) from None
+                cause: EngineError = asked
             except UnknownOutcome as unknown:
                 verdict = self.effects.verdict(path, attempt)
                 if verdict is None and not step.on_error.goes_on:
                     error = unknown.cause.to_json()
                     hold = Hold("unknown", unknown.cause.message, path, attempt, error, place=str(step.place))
                     raise MustHold(hold) from None
-                cause: EngineError = unknown.cause
+                cause = unknown.cause
             except ModuleError as failure:
                 cause = failure
                 if tries < step.retry.attempts and step.retry.covers(failure):

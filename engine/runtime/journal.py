@@ -9,10 +9,35 @@ from typing import Any
 
 from engine.runtime.outcomes import Verdict
 from engine.sdk import jsontext
+from engine.store.ids import read
 from engine.store.records import EffectRecord, Record
 
 #: where the path of a loop's item ends
 _ITEM = re.compile(r"\]/")
+
+
+#: kinds of the rows that tell that a run is a replay, and that a run was replayed
+REPLAY, REPLAYED = "replay", "replayed"
+#: kind of the row of a write that was made before with another request, so that a person is asked
+DIFFERS = "differs"
+#: key of the row that makes a run a replay
+REPLAY_KEY = "@replay#0"
+
+
+def replayed_key(replay: int) -> str:
+    """Key of the row that tells of a replay of the run.
+
+    :param replay: id of the other run.
+    """
+    return f"@replayed#{replay}"
+
+
+def from_key(key: str) -> str:
+    """Key of the note that says from which run, and from which row of it, an effect was taken over.
+
+    :param key: of the effect's row.
+    """
+    return f"{key}@from"
 
 
 def attempt_key(path: str, attempt: int) -> str:
@@ -51,6 +76,8 @@ class Journal:
     :param size: bytes of what the rows hold.
     :param switched: position of the word that let the run go on under another version; what was recorded before it may
         have been asked otherwise than the version asks now.
+    :param shared: whether another run answers to the same event, so that what this one would write may be done already.
+    :param seed: id of the run that this one replays, from which its random values derive; None: it replays none.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
@@ -62,6 +89,8 @@ class Journal:
     position: int = 0
     size: int = 0
     switched: int = 0
+    shared: bool = False
+    seed: int | None = None
     _entered: set[str] | None = None
 
     @classmethod
@@ -81,6 +110,11 @@ class Journal:
                     journal.words[row.key.rpartition("!")[0]] = word
                     if word.verdict.version:
                         journal.switched = row.position
+                elif row.kind in (REPLAY, REPLAYED):
+                    journal.shared = True
+                    if row.kind == REPLAY and row.output:
+                        root = (jsontext.loads(row.output) or {}).get("root")
+                        journal.seed = read(root) if root else None
             else:
                 journal.effects[row.key] = row
             journal.position = max(journal.position, row.position)

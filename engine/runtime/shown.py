@@ -11,6 +11,7 @@ from typing import Any
 from engine.runtime.commands import choices, holds_of
 from engine.runtime.outcomes import HOLD_CODES
 from engine.runtime.redact import Redactor
+from engine.runtime.replays import links
 from engine.runtime.rundata import START, EventGone, past_event
 from engine.runtime.waiting import waits_for
 from engine.sdk import jsontext
@@ -29,6 +30,7 @@ STEPS = 30
 async def shown(store: Store, run: Run, redactor: Redactor) -> dict[str, Any]:
     """A run, and of a held one its holds in full and what they could see."""
     result = jsontext.loads(run.result) if run.result else {}
+    records = await store.records(run.id)
     about: dict[str, Any] = {
         "id": show(run.id),
         "scenario": run.scenario,
@@ -42,6 +44,7 @@ async def shown(store: Store, run: Run, redactor: Redactor) -> dict[str, Any]:
         "ended_at": run.ended_at,
         "due_at": run.due_at,
         "recoveries": run.recoveries,
+        **links(records),
         **{name: redactor.json(result.get(name)) for name in RESULT},
         "waits_for": redactor.json(await waits_for(store, run)),
     }

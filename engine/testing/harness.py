@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from engine import plugins
-from engine.runtime import answers
+from engine.runtime import answers, replays
 from engine.runtime.alert_settings import AlertChannel
 from engine.runtime.alerts import Alerts
 from engine.runtime.callers import Caller, ModuleCaller
@@ -182,7 +182,7 @@ class Harness:
         self.store = await self._new_store()
         self._open = self.store
         assert self.registry is not None
-        catalog = Catalog(self.plans, self.registry, self.store, self.clock)
+        catalog = self._catalog = Catalog(self.plans, self.registry, self.store, self.clock)
         await catalog.keep()
         self._runner = Runner(
             self.store,
@@ -374,6 +374,19 @@ class Harness:
         await resume(self.store, run_id, Choice(choice), now, output=output, step=step, reason=reason, by="test")
         self.runner.wake()
         return await self.result(run_id)
+
+    async def replay(self, run_id: int, start: str | None = None, *, current: bool = True) -> RunResult:
+        """Replay a run, and wait until the replay has come to rest.
+
+        :param start: path of the step from which everything is done anew; None: from the beginning.
+        :param current: under the scenario's current file, otherwise under the version that the run had.
+        :raises NotReplayable: it is not over, or another run of its event is not.
+        """
+        wanted = replays.Wanted(start, current, by="test")
+        faults, epoch = self.faults, self.runner.epoch
+        made = await replays.replay(self.store, self._catalog, self.clock, run_id, wanted, epoch=epoch, faults=faults)
+        self.runner.wake(made.scenarios)
+        return await self.result(made.run.id)
 
     async def signal(self, name: str, key: str | None = None, data: Any = None, *, keep: float = 0.0) -> int:
         """Send a signal; gives how many runs it reached.

@@ -63,6 +63,7 @@ WORDS = {
     "nothing-stored": "A connection is to be renewed, and none of its secrets is in the store.",
     "nothing-to-test": "`engine test` found no scenario with an event beside it, and no tests.",
     "replaced": "A run was cancelled because a newer one with the same key took its place (`mode: replace`).",
+    "replayed": "A held run was ended because a person replayed it; its error says as which run.",
     "stopped": "A run came to its own `stop: failure`.",
     "unknown-connection": "A command names a connection that is not in `connections.yaml`.",
     "unknown-module": "A command names an app or module that is not installed.",

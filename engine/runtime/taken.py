@@ -1,0 +1,173 @@
+"""What a replay takes over of the run that it replays: everything up to the step from which it goes on anew.
+
+What a run recorded stands in one order: its rows by position, and in each row the decisions made before it. The first
+thing in that order that is about the step, or about anything inside it, is where the replay begins. A write that ended
+before that is taken over with its outcome, whatever that was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from engine.runtime.back import ROLLBACK
+from engine.runtime.journal import REPLAY, REPLAYED, from_key
+from engine.runtime.open_waits import WAITING
+from engine.scenario.plan import Scenario, Step
+from engine.sdk import jsontext
+from engine.store.ids import show
+from engine.store.records import EffectRecord, EffectState, Record, Run
+
+#: what ends the part of a key that names a step
+_END = r"(?=$|[#?@.!/\[])"
+#: rows and decisions of how a run ended, which the replay comes to by itself
+_ENDING = re.compile(rf"(?:on_failure(?:$|[/\[@])|undo/|{re.escape(ROLLBACK)})")
+#: the moment at which the time of a step began, and how the race with it ended
+_BEGAN, _RACE = ".start", ".race"
+#: what a step without an id decided: its kind and number stand in place of an id
+_BY_PLACE = re.compile(r"(?:^|/)[a-z_]+@\d+(?:\?|\.message|\.output)?$")
+
+
+@dataclass(slots=True)
+class Taken:
+    """Rows and decisions for the journal of a replay.
+
+    :param reached: whether the run came by the step at all.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    effects: list[EffectRecord] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+    reached: bool = False
+
+
+def named(plan: Scenario, name: str) -> Step | None:
+    """The step of a scenario that a path means: by its id, or by the name that the journal gives it."""
+    last = name.rpartition("]/")[2]
+    for path, step in _steps(plan.steps, ""):
+        if last in (step.id, path):
+            return step
+    return None
+
+
+def names(plan: Scenario) -> list[str]:
+    """The ids from which a replay can go on."""
+    return [step.id for _, step in _steps(plan.steps, "") if step.id]
+
+
+def _steps(part: object, group: str) -> Iterator[tuple[str, Step]]:
+    """All steps with the paths that they have outside of loops."""
+    if isinstance(part, Step):
+        path = part.id or f"{group}{part.path}"
+        yield path, part
+        for each in fields(part):
+            yield from _steps(getattr(part, each.name), f"{path}/")
+    elif isinstance(part, Mapping):
+        for inner in part.values():
+            yield from _steps(inner, group)
+    elif isinstance(part, tuple | list):
+        for inner in part:
+            yield from _steps(inner, group)
+
+
+def about(step: Step, name: str) -> re.Pattern[str]:
+    """What the keys look like that are about a step, or about a step inside it."""
+    inside = [inner.id for _, inner in _steps(step, "") if inner.id and inner is not step]
+    if "]/" in name or "[" in name:
+        # of one item of a loop; steps inside it have the item in their paths too
+        loop = name.rpartition("]/")[0]
+        items = [re.escape(name), *(f"{re.escape(loop)}\\]/{re.escape(each)}" for each in inside if loop)]
+        return re.compile(f"(?:{'|'.join(items)}){_END}")
+    own = [re.escape(each) for each in (name, *inside)]
+    return re.compile(f"(?:^|.*\\]/)(?:{'|'.join(own)}){_END}")
+
+
+def take(run: Run, rows: Sequence[Record | EffectRecord], meant: re.Pattern[str] | None, *, same: bool) -> Taken:
+    """What is taken over of a run.
+
+    :param rows: by position.
+    :param meant: matches the keys that are about the step to go on from; None: nothing of what was done is taken over.
+    :param same: whether the replay has the run's own version; otherwise steps that are known by their place alone
+        decide anew.
+    """
+    taken = Taken(reached=meant is None)
+    if meant is not None:
+        _until(run, rows, meant, taken)
+        races = {key.removesuffix(_RACE) for key in taken.notes if key.endswith(_RACE)}
+        taken.notes = {
+            key: value
+            for key, value in taken.notes.items()
+            if not (key.endswith(_BEGAN) and key.removesuffix(_BEGAN) not in races)
+            and not key.endswith(("@link", "@sought"))
+            and (same or not _BY_PLACE.search(key))
+        }
+    # what was sent with the time in it is known again by that time
+    for notes in (*(row.notes for row in rows), run.notes):
+        for key, value in (jsontext.loads(notes) if notes else {}).items():
+            if key.endswith("@now") and not key.startswith("on_failure"):
+                taken.notes.setdefault(key, value)
+    return taken
+
+
+def _until(run: Run, rows: Sequence[Record | EffectRecord], meant: re.Pattern[str], taken: Taken) -> None:
+    for row in rows:
+        if isinstance(row, Record) and row.kind in (REPLAY, REPLAYED):
+            if row.kind == REPLAY and not _decisions(row.notes, meant, taken):
+                return
+            continue
+        if not _decisions(row.notes, meant, taken):
+            return
+        if meant.match(row.key):
+            taken.reached = True
+            return
+        if _ENDING.match(row.key):
+            continue
+        if isinstance(row, EffectRecord):
+            taken.effects.append(_effect(run, row))
+            taken.notes[from_key(row.key)] = [show(run.id), row.key]
+        elif row.kind != WAITING:
+            taken.records.append(replace_notes(row))
+    _decisions(run.notes, meant, taken)
+    taken.reached = taken.reached or any(meant.match(step) for step in _stopped(run))
+
+
+def _decisions(notes: bytes | None, meant: re.Pattern[str], taken: Taken) -> bool:
+    """Take decisions over; False when one of them is about the step to go on from."""
+    for key, value in (jsontext.loads(notes) if notes else {}).items():
+        if meant.match(key) and not key.endswith("@now"):
+            taken.reached = True
+            return False
+        if not _ENDING.match(key):
+            taken.notes[key] = value
+    return True
+
+
+def replace_notes(row: Record) -> Record:
+    """The row without its decisions, which are kept together in a replay."""
+    return row._replace(notes=None)
+
+
+def _effect(run: Run, row: EffectRecord) -> EffectRecord:
+    if row.state is EffectState.INTENDED:
+        return row._replace(state=EffectState.UNKNOWN, settled_by="recovery", notes=None)
+    by = f"run:{show(run.id)}" if row.state is EffectState.DONE else row.settled_by
+    return row._replace(settled_by=by, notes=None)
+
+
+def _stopped(run: Run) -> Iterator[str]:
+    """The steps at which a run failed or is held."""
+    error = (jsontext.loads(run.result) if run.result else {}).get("error") or {}
+    if error.get("step"):
+        yield error["step"]
+    for hold in jsontext.loads(run.hold) if run.hold else []:
+        if hold["step"]:
+            yield hold["step"]
+
+
+def owned(taken: Taken, run_id: int, subject: str | None) -> Taken:
+    """The same, as another run's."""
+    records = [row._replace(run_id=run_id) for row in taken.records]
+    effects = [row._replace(run_id=run_id, subject=subject) for row in taken.effects]
+    return replace(taken, records=records, effects=effects)
