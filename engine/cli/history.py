@@ -58,11 +58,13 @@ def _lines(
     ended = f", ended {moment(run.ended_at)} after {took(seconds(run))}" if run.ended_at else ""
     lines.append(f"  times    created {moment(run.created_at)}{ended}")
     lines.append(f"  version  {run.version[:8]}")
+    lines += _replays(about)
     if run.recoveries:
         lines.append(f"  taken over {run.recoveries} times since its last progress")
     lines.append("")
     for row in rows:
-        lines += _row(row_json(row, workspace))
+        if row.key[:1] != "@":
+            lines += _row(row_json(row, workspace))
     if not rows:
         lines.append(dim("  nothing touched the outside world"))
     if waits:
@@ -81,6 +83,17 @@ def _lines(
     elif not waits and (pending := about["waits_for"]) is not None:
         lines += ["", f"  waits for {holds.awaited(pending)}", *holds.behind(workspace, pending, indent="    ")]
     return lines
+
+
+def _replays(about: Mapping[str, Any]) -> Iterator[str]:
+    """Of which run it is a replay, and as which runs it was replayed."""
+    if (of := about["replay_of"]) is not None:
+        start = f" from {of['from']} on" if of.get("from") else ""
+        by = f", by {of['by']}" if of.get("by") else ""
+        why = f": {of['reason']}" if of.get("reason") else ""
+        yield f"  replay   of run {of.get('of') or '?'}{start}{by}{why}"
+    if about["replayed_as"]:
+        yield f"  replayed as run {', '.join(about['replayed_as'])}"
 
 
 def _result(about: Mapping[str, Any]) -> Iterator[str]:
@@ -146,6 +159,8 @@ def _row(row: dict[str, Any]) -> list[str]:
         return [f"  {moment(row['at'])}  {bold(row['path'])}{attempt}  {words[row['kind']]}"]
     if row["kind"] == "sleep":
         return [f"  {moment(row['at'])}  {bold(row['path'])}  sleeps until {moment(row['output']['due'])}"]
+    if row["kind"] == "differs":
+        return [f"  {moment(row['at'])}  {bold(row['path'])}{attempt}  {row['module']}  asks: another run made it"]
     kind = "write " if row["kind"] == "effect" else ""
     by = f" by {row['settled_by']}" if row.get("settled_by") not in (None, "vendor") else ""
     why = f" ({row['reason']})" if row.get("reason") else ""

@@ -11,6 +11,7 @@ from engine.runtime.commands import Choice, about_a_call, choices
 from engine.runtime.redact import Redactor
 
 _MEANING = {
+    Choice.REUSE: ("--reuse", "send nothing: go on with what the other run's request gave"),
     Choice.HAPPENED: (
         "--happened --output null",
         "it happened: go on; in place of null, the output that later steps use",
@@ -18,6 +19,7 @@ _MEANING = {
     Choice.AGAIN: ("--send-again", "it did not happen: send it again"),
     Choice.SKIP: ("--skip", "leave the step out; its output is null"),
 }
+_ANYWAY = ("--send-again", "send this request too")
 _AGAIN = ("--send-again", "let the run go on from there")
 _END = ("--give-up", "end the run as failed")
 
@@ -31,6 +33,8 @@ def commands(workspace: Workspace, run: str, holds: Sequence[Mapping[str, Any]])
             if choice is Choice.GIVE_UP:
                 continue
             option, meaning = _MEANING[choice] if about_a_call(hold) else _AGAIN
+            if hold["code"] == "differs" and choice is Choice.AGAIN:
+                option, meaning = _ANYWAY
             found.append((workspace.command("runs", "resume", run, *which, *option.split()), meaning))
         if hold["code"] in ("diverged", "version-unavailable"):
             words = (*_AGAIN[0].split(), "--version", "current")

@@ -17,6 +17,7 @@ from engine.cli.failures import Finished
 from engine.cli.history import show_run
 from engine.cli.options import Id, data_option, json_option, page_options, verbose_option
 from engine.cli.remote import hand_over
+from engine.cli.replay import replay
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace, wrong_usage
 from engine.runtime import commands
@@ -157,6 +158,7 @@ _reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept w
 @click.option("--held", "many", is_flag=True, help="All held runs that the options below mean.")
 @click.option("--happened", is_flag=True, help="It happened: go on with --output as its output.")
 @click.option("--send-again", is_flag=True, help="It did not happen: send it again.")
+@click.option("--reuse", is_flag=True, help="Of a replay held as 'differs': take the output of the other run.")
 @click.option("--skip", is_flag=True, help="Leave the step out; its output is null.")
 @click.option("--give-up", is_flag=True, help="End the run as failed.")
 @click.option("--force", is_flag=True, help="Take an --output that the step's module would not give.")
@@ -174,6 +176,7 @@ def resume(
     many: bool,
     happened: bool,
     send_again: bool,
+    reuse: bool,
     skip: bool,
     give_up: bool,
     force: bool,
@@ -189,10 +192,11 @@ def resume(
     is sent again only by a word on that one run: --held leaves such runs as they are, and says so.
     """
     check_usage(run_id, many, "--held", meant)
-    said = {Choice.HAPPENED: happened, Choice.AGAIN: send_again, Choice.SKIP: skip, Choice.GIVE_UP: give_up}
+    said = {Choice.HAPPENED: happened, Choice.AGAIN: send_again, Choice.REUSE: reuse}
+    said |= {Choice.SKIP: skip, Choice.GIVE_UP: give_up}
     choices = [choice for choice, given in said.items() if given]
     if len(choices) != 1:
-        raise wrong_usage("say how it goes on, with one of --happened, --send-again, --skip and --give-up")
+        raise wrong_usage("say how it goes on, with one of --happened, --send-again, --reuse, --skip and --give-up")
     [choice] = choices
     if (output is not None) != happened:
         raise wrong_usage(
@@ -205,8 +209,8 @@ def resume(
     if version and (many or give_up):
         raise wrong_usage("--version is said of one run that goes on")
     if run_id is None:
-        if happened:
-            raise wrong_usage("what happened is said of one run at a time: --happened does not go with --held")
+        if happened or reuse:
+            raise wrong_usage("that is said of one run at a time: --happened and --reuse do not go with --held")
         every = Bulk.of(Workspace.of(session), "resume", Word(choice, reason=reason), meant, step)
         every.carry_out(dry_run=meant["dry_run"], yes=meant["yes"])
         return
@@ -342,3 +346,6 @@ async def _standing(workspace: Workspace, run_id: int) -> tuple[Run, Mapping[str
     run = await look_up(workspace, run_id)
     async with workspace.store() as store:
         return run, workspace.redactor.json(await waits_for(store, run))
+
+
+runs.add_command(replay)

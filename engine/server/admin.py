@@ -61,6 +61,7 @@ class AdminServer:
             "/api/runs/{id}/resume": runs.resume,
             "/api/runs/{id}/retry": runs.retry,
             "/api/runs/{id}/cancel": runs.cancel,
+            "/api/runs/{id}/replay": runs.replay,
             "/api/runs/{id}/approve": self._approve,
             "/api/signals/{name}": self._signal,
             "/api/receipts/{id}/deliver": self._deliver,

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from engine.runtime import bulk, commands
+from engine.runtime import bulk, commands, replays
 from engine.runtime.checked import resume_checked, retry_checked
 from engine.runtime.commands import Choice, Word
 from engine.runtime.host import Host
@@ -52,6 +52,23 @@ class Runs:
             current=_current(body),
         )
         return self._woken(run)
+
+    async def replay(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        host = self._host
+        version = text(body, "version") or "current"
+        if version not in ("current", "same"):
+            raise BadRequest("'version' must be current or same")
+        made = await replays.replay(
+            host.store,
+            host.catalog,
+            host.clock,
+            read(request.match_info["id"]),
+            replays.Wanted(text(body, "from") or None, version == "current", text(body, "reason"), text(body, "by")),
+            epoch=host.runner.epoch,
+            faults=host.options.faults,
+        )
+        host.runner.wake(made.scenarios)
+        return {"run": show(made.run.id), "state": str(made.run.state), "warnings": list(made.warnings)}
 
     async def cancel(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         run = await commands.cancel(
