@@ -65,7 +65,7 @@ async def test_of_the_runs_of_one_event_only_one_does_anything(store: AnyStore) 
     await store.put(AddRun(run(3, state="queued", receipt_id=5, number=1, origin="5:1")))
     await store.put(AddRun(run(4, state="queued", receipt_id=5, origin="5:0", scenario="other")))
     again = MoveRun(1, ("failed",), "queued", NOW)
-    with pytest.raises(LostOwnership, match="is not alone: run 0+2 of the same event is held"):
+    with pytest.raises(LostOwnership, match=r"is not alone: run 0+2 of the same event is held"):
         await store.put(OnlyRun(1, ("failed",), over), again)
     await store.put(MoveRun(2, ("held",), "succeeded", NOW))
     with pytest.raises(LostOwnership, match="is failed, not succeeded"):
