@@ -573,7 +573,7 @@ class DurableEffects:
             cut = ModuleError("the process ended before the answer came")
             taken = taken._replace(state=EffectState.UNKNOWN, settled_by="recovery", error=_error_text(cut))
         taken = taken._replace(reason=None, notes=self.take_notes())
-        self.sizes.wrote(taken.request, taken.output, taken.error, taken.notes)
+        self.sizes.wrote(taken.request, taken.output, taken.notes)
         self._journal.effects[key] = taken
         self._store.ride(AddEffect(taken), owner=self._owner)
         self._faults.hit("effect.taken-over")

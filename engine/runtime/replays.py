@@ -16,11 +16,11 @@ from engine.runtime.catalog import Catalog
 from engine.runtime.commands import CommandRefused, found
 from engine.runtime.eventkeys import event_keys
 from engine.runtime.journal import REPLAY, REPLAY_KEY, REPLAYED, replayed_key
-from engine.runtime.outputs import module_steps
 from engine.runtime.rundata import EventGone, past_data
 from engine.runtime.states import FINAL, Event, State, sources, target
-from engine.runtime.taken import Taken, about, named, names, owned, take
+from engine.runtime.taken import Start, Taken, names, owned, take
 from engine.scenario.expressions import ExpressionError
+from engine.scenario.inside import every
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
@@ -205,11 +205,11 @@ def _taken(old: Run, rows: Sequence[Record | EffectRecord], plan: Scenario, want
     same = plan.version == old.version
     if wanted.start is None:
         return take(old, rows, None, same=same)
-    step = named(plan, wanted.start)
-    if step is None:
+    start = Start(plan, wanted.start)
+    if not start.found:
         known = ", ".join(names(plan)) or "none that has an id"
         raise NotReplayable(f"scenario '{plan.name}' has no step '{wanted.start}'", hint=f"its steps: {known}")
-    taken = take(old, rows, about(step, wanted.start), same=same)
+    taken = take(old, rows, start, same=same)
     if not taken.reached:
         raise NotReplayable(
             f"run {show(old.id)} never came to '{wanted.start}', so what comes before it is not known",
@@ -225,7 +225,7 @@ def _root(row: Record) -> str | None:
 
 def _warnings(effects: Sequence[EffectRecord], plan: Scenario) -> list[str]:
     """Writes that the run made and that no step of the plan is known by."""
-    ids = {name for step in module_steps(plan) for name in (step.id, step.path)}
+    ids = {name for step in every(plan.steps, plan.on_failure) for name in (step.id, step.path)}
     gone = dict.fromkeys(
         (path, effect.module)
         for effect in effects

@@ -8,14 +8,15 @@ before that is taken over with its outcome, whatever that was.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.runtime.back import ROLLBACK
 from engine.runtime.journal import REPLAY, REPLAYED, from_key
 from engine.runtime.open_waits import WAITING
-from engine.scenario.plan import Scenario, Step
+from engine.scenario.inside import ITEM, Part, parts, with_paths
+from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
 from engine.store.ids import show
 from engine.store.records import EffectRecord, EffectState, Record, Run
@@ -43,52 +44,56 @@ class Taken:
     reached: bool = False
 
 
-def named(plan: Scenario, name: str) -> Step | None:
-    """The step of a scenario that a path means: by its id, or by the name that the journal gives it."""
-    last = name.rpartition("]/")[2]
-    for path, step in _steps(plan.steps, ""):
-        if last in (step.id, path):
-            return step
-    return None
+class Start:
+    """The step from which a replay does everything anew.
+
+    :param name: its id, or a path as the journal has it; one that names an item of a loop means the step in that item.
+    """
+
+    def __init__(self, plan: Scenario, name: str) -> None:
+        self.found = False
+        self._own = re.compile("(?!)")
+        for path, step in with_paths(plan.steps):
+            if name == step.id or re.fullmatch(_pattern(path), name):
+                self.found = True
+                whole = [path, *(inner for part in parts(step) for inner in _inside(part, path))]
+                concrete = name if name != step.id else path
+                self._own = re.compile(f"(?:{'|'.join(_pattern(_in_items(each, concrete)) for each in whole)}){_END}")
+                return
+
+    def about(self, key: str) -> bool:
+        """Whether a key is about the step, or about anything inside it."""
+        return self._own.match(key) is not None
 
 
 def names(plan: Scenario) -> list[str]:
     """The ids from which a replay can go on."""
-    return [step.id for _, step in _steps(plan.steps, "") if step.id]
+    return [step.id for _, step in with_paths(plan.steps) if step.id]
 
 
-def _steps(part: object, group: str) -> Iterator[tuple[str, Step]]:
-    """All steps with the paths that they have outside of loops."""
-    if isinstance(part, Step):
-        path = part.id or f"{group}{part.path}"
-        yield path, part
-        for each in fields(part):
-            yield from _steps(getattr(part, each.name), f"{path}/")
-    elif isinstance(part, Mapping):
-        for inner in part.values():
-            yield from _steps(inner, group)
-    elif isinstance(part, tuple | list):
-        for inner in part:
-            yield from _steps(inner, group)
+def _inside(part: Part, path: str) -> Iterator[str]:
+    end = path.rfind(ITEM)
+    loop = path[: end + len(ITEM)] if end >= 0 else ""
+    for inner, _ in with_paths(part.steps, *part.paths(path, loop)):
+        yield inner
 
 
-def about(step: Step, name: str) -> re.Pattern[str]:
-    """What the keys look like that are about a step, or about a step inside it."""
-    inside = [inner.id for _, inner in _steps(step, "") if inner.id and inner is not step]
-    if "]/" in name or "[" in name:
-        # of one item of a loop; steps inside it have the item in their paths too
-        loop = name.rpartition("]/")[0]
-        items = [re.escape(name), *(f"{re.escape(loop)}\\]/{re.escape(each)}" for each in inside if loop)]
-        return re.compile(f"(?:{'|'.join(items)}){_END}")
-    own = [re.escape(each) for each in (name, *inside)]
-    return re.compile(f"(?:^|.*\\]/)(?:{'|'.join(own)}){_END}")
+def _in_items(path: str, concrete: str) -> str:
+    """The path with the items of a concrete one, as far as that names any."""
+    for item in re.findall(r"\[(?!\*\]).*?\]/", concrete):
+        path = path.replace(ITEM, item, 1)
+    return path
 
 
-def take(run: Run, rows: Sequence[Record | EffectRecord], meant: re.Pattern[str] | None, *, same: bool) -> Taken:
+def _pattern(path: str) -> str:
+    return r"\[.*?\]/".join(re.escape(each) for each in path.split(ITEM))
+
+
+def take(run: Run, rows: Sequence[Record | EffectRecord], meant: Start | None, *, same: bool) -> Taken:
     """What is taken over of a run.
 
     :param rows: by position.
-    :param meant: matches the keys that are about the step to go on from; None: nothing of what was done is taken over.
+    :param meant: where to go on from; None: nothing of what was done is taken over.
     :param same: whether the replay has the run's own version; otherwise steps that are known by their place alone
         decide anew.
     """
@@ -111,7 +116,7 @@ def take(run: Run, rows: Sequence[Record | EffectRecord], meant: re.Pattern[str]
     return taken
 
 
-def _until(run: Run, rows: Sequence[Record | EffectRecord], meant: re.Pattern[str], taken: Taken) -> None:
+def _until(run: Run, rows: Sequence[Record | EffectRecord], meant: Start, taken: Taken) -> None:
     for row in rows:
         if isinstance(row, Record) and row.kind in (REPLAY, REPLAYED):
             if row.kind == REPLAY and not _decisions(row.notes, meant, taken):
@@ -119,7 +124,7 @@ def _until(run: Run, rows: Sequence[Record | EffectRecord], meant: re.Pattern[st
             continue
         if not _decisions(row.notes, meant, taken):
             return
-        if meant.match(row.key):
+        if meant.about(row.key):
             taken.reached = True
             return
         if _ENDING.match(row.key):
@@ -130,13 +135,13 @@ def _until(run: Run, rows: Sequence[Record | EffectRecord], meant: re.Pattern[st
         elif row.kind != WAITING:
             taken.records.append(replace_notes(row))
     _decisions(run.notes, meant, taken)
-    taken.reached = taken.reached or any(meant.match(step) for step in _stopped(run))
+    taken.reached = taken.reached or any(meant.about(step) for step in _stopped(run))
 
 
-def _decisions(notes: bytes | None, meant: re.Pattern[str], taken: Taken) -> bool:
+def _decisions(notes: bytes | None, meant: Start, taken: Taken) -> bool:
     """Take decisions over; False when one of them is about the step to go on from."""
     for key, value in (jsontext.loads(notes) if notes else {}).items():
-        if meant.match(key) and not key.endswith("@now"):
+        if meant.about(key) and not key.endswith("@now"):
             taken.reached = True
             return False
         if not _ENDING.match(key):
