@@ -13,12 +13,15 @@ from engine.cli.console import bold, coloured, dim, excerpt, moment, print_json,
 from engine.cli.execute import seconds
 from engine.cli.waiting import describe, wait_json
 from engine.cli.workspace import Workspace
+from engine.runtime.branching import ROUTES
 from engine.runtime.shown import shown
 from engine.sdk import jsontext
 from engine.store.ids import show as show_id
 from engine.store.records import EffectFilter, EffectRecord, Receipt, Record, Run
 from engine.store.waits import WaitState
 
+#: routers whose ways are told at the head of a run; a router in a long loop takes many
+MOST_ROUTERS = 20
 _WORDS = {"call": "done"}
 
 
@@ -61,6 +64,8 @@ def _lines(
     lines += _replays(about)
     if run.recoveries:
         lines.append(f"  taken over {run.recoveries} times since its last progress")
+    decisions = _decisions(run, rows, workspace)
+    lines += _routes(decisions)
     lines.append("")
     for row in rows:
         if row.key[:1] != "@":
@@ -70,7 +75,6 @@ def _lines(
     if waits:
         lines += ["", *(f"  {describe(wait, workspace)}" for wait in waits)]
     if workspace.session.verbose:
-        decisions = _decisions(run, rows, workspace)
         lines += [
             "",
             "  decisions",
@@ -94,6 +98,15 @@ def _replays(about: Mapping[str, Any]) -> Iterator[str]:
         yield f"  replay   of run {of.get('of') or '?'}{start}{by}{why}"
     if about["replayed_as"]:
         yield f"  replayed as run {', '.join(about['replayed_as'])}"
+
+
+def _routes(decisions: Mapping[str, Any]) -> Iterator[str]:
+    """Which ways its routers took."""
+    taken = [(key.removesuffix(ROUTES), names) for key, names in decisions.items() if key.endswith(ROUTES)]
+    for path, names in taken[:MOST_ROUTERS]:
+        yield f"  route    {path} took {', '.join(names) if names else 'none'}"
+    if taken[MOST_ROUTERS:]:
+        yield f"           and {len(taken) - MOST_ROUTERS} more: see --verbose"
 
 
 def _result(about: Mapping[str, Any]) -> Iterator[str]:

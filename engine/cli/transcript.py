@@ -11,7 +11,7 @@ import click
 from engine.cli.console import bold, coloured, dim, excerpt, moment, took, width
 from engine.cli.watch import StepReport
 from engine.scenario.inside import parts, path_of
-from engine.scenario.plan import GroupStep, ModuleStep, Scenario, Step
+from engine.scenario.plan import GroupStep, ModuleStep, ParallelStep, RepeatStep, RouteStep, Scenario, Step
 from engine.store.ids import show
 from engine.store.records import Run
 
@@ -48,7 +48,7 @@ def _names(steps: Sequence[Step], loop: str = "", group: str = "") -> Iterator[t
         path = path_of(step, loop, group)
         if isinstance(step, ModuleStep):
             yield path, step.module_name
-        elif not isinstance(step, GroupStep):
+        elif not isinstance(step, GroupStep | ParallelStep):
             yield path, step.kind
         for part in parts(step):
             if not part.aside:
@@ -138,6 +138,10 @@ class Transcript:
                 yield f"next: {value['hint']}"
         elif report.status == "shown":
             yield self._excerpt(f"would send {excerpt(value, 4000)}", cut=False)
+        elif report.module == RouteStep.kind and isinstance(value, list):
+            yield dim(f"took {', '.join(map(str, value))}" if value else "no route was taken")
+        elif report.module == RepeatStep.kind and isinstance(value, int):
+            yield dim(f"{value} {'round' if value == 1 else 'rounds'}")
         elif value is not None:
             yield self._excerpt(excerpt(value, 2000))
 

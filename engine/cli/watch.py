@@ -12,7 +12,7 @@ from engine.runtime.callers import effect_of
 from engine.runtime.outcomes import Held, Outcome, Sleeping
 from engine.runtime.redact import Redactor
 from engine.scenario.inside import Part, parts, path_of
-from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, Step
+from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, ParallelStep, RepeatStep, RouteStep, Step
 from engine.sdk.clock import Clock
 from engine.sdk.modules import Action, Config, Effect
 from engine.store.records import Run
@@ -122,8 +122,8 @@ class Watcher:
     def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None:
         if not self.wants(run):
             return
-        if isinstance(step, GroupStep) and status == "done":
-            self._branch(run, step, path)
+        if isinstance(step, GroupStep | RouteStep) and status == "done":
+            self._ways(run, step, path, value)
         if _says_nothing(step, path, status, value):
             return
         report = self._report(run, step, path)
@@ -176,9 +176,9 @@ class Watcher:
         if self.screen is not None:
             self.screen.step_ended(run, report)
 
-    def _branch(self, run: Run, step: GroupStep, path: str) -> None:
-        """Steps of the branch that was not taken are told as skipped."""
-        if step.condition is None:
+    def _ways(self, run: Run, step: GroupStep | RouteStep, path: str, value: Any) -> None:
+        """Steps of the lists that were not taken are told as skipped."""
+        if isinstance(step, GroupStep) and step.condition is None:
             return
         seen = self.steps.get(run.id, {})
         loop = _AROUND.match(path)
@@ -186,12 +186,27 @@ class Watcher:
             leaves = [] if part.aside else list(_leaves(part, path, loop[0] if loop else ""))
             if any(inner_path in seen for inner_path, _ in leaves):
                 continue
-            word = "true" if part.key == "else" else "false"
+            reason = _not_taken(step, part, value)
             for inner_path, inner in leaves:
-                if isinstance(inner, ModuleStep | ForeachStep):
+                if isinstance(inner, ModuleStep | ForeachStep | RepeatStep):
                     report = self._report(run, inner, inner_path)
-                    report.reason = f"`if: {step.condition.text}` is {word}"
+                    report.reason = reason
                     self._end(run, report, "skipped", None)
+
+
+def _not_taken(step: GroupStep | RouteStep, part: Part, names: Any) -> str:
+    """Why a list of steps was left out."""
+    if isinstance(step, RouteStep):
+        # a route whose steps are all skipped leaves no trace either
+        return f"the route taken is {_names(names)}"
+    if part.key != "steps" and step.others:
+        return "another branch is taken"
+    text = step.condition.text if step.condition is not None else ""
+    return f"`if: {text}` is {'true' if part.key == 'else' else 'false'}"
+
+
+def _names(names: Any) -> str:
+    return ", ".join(map(str, names)) if names else "none"
 
 
 def _leaves(part: Part, path: str, loop: str) -> Iterator[tuple[str, Step]]:
@@ -199,7 +214,7 @@ def _leaves(part: Part, path: str, loop: str) -> Iterator[tuple[str, Step]]:
     inner_loop, group = part.paths(path, loop)
     for step in part.steps:
         inner_path = path_of(step, inner_loop, group)
-        if isinstance(step, GroupStep):
+        if isinstance(step, GroupStep | RouteStep | ParallelStep):
             for inner in parts(step):
                 if not inner.aside:
                     yield from _leaves(inner, inner_path, inner_loop)
@@ -209,11 +224,11 @@ def _leaves(part: Part, path: str, loop: str) -> Iterator[tuple[str, Step]]:
 
 def _says_nothing(step: Step, path: str, status: str, value: Any) -> bool:
     """Whether the end of a step is only that of what is in it."""
-    if not isinstance(step, GroupStep | ForeachStep):
+    if not isinstance(step, GroupStep | ForeachStep | RouteStep | ParallelStep | RepeatStep):
         return False
     if status in ("failed", "ignored", "handled"):
         return isinstance(value, dict) and value.get("step", path) != path and status == "failed"
-    return isinstance(step, GroupStep)
+    return isinstance(step, GroupStep | ParallelStep)
 
 
 def _declared(step: Step) -> str | None:

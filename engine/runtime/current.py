@@ -24,7 +24,7 @@ from engine.runtime.durable import DurableEffects
 from engine.runtime.effects import Ask, Reply
 from engine.runtime.interpreter import Interpreter
 from engine.runtime.journal import Journal, attempt_key
-from engine.runtime.outcomes import UnknownOutcome
+from engine.runtime.outcomes import Held, UnknownOutcome
 from engine.runtime.rundata import EventGone, past_data
 from engine.runtime.settings import Limits
 from engine.runtime.states import State
@@ -45,7 +45,7 @@ STILL = 50
 NAMED = 5
 
 #: what a step without an id decided: its kind and number stand in place of an id
-_BY_PLACE = re.compile(r"(?:^|/)[a-z_]+@\d+(?:\?|\.message|\.output)?$")
+_BY_PLACE = re.compile(r"(?:^|/)(?:\w+\.)*[a-z_]+@\d+(?:\?|\.message|\.output|\.routes|\.times)?$")
 
 
 class DoesNotFit(CommandRefused):
@@ -122,6 +122,8 @@ async def _walk(plan: Scenario, rehearsal: Rehearsal, data: Mapping[str, Any]) -
     [outcome] = await asyncio.gather(task, return_exceptions=True)
     if isinstance(outcome, Exception):
         rehearsal.misfits.append(f"the current file cannot be walked: {type(outcome).__name__}: {outcome}")
+    if isinstance(outcome, Held):
+        rehearsal.misfits += [f"{hold.step}: {hold.message}" for hold in outcome.holds if hold.code == "diverged"]
 
 
 class Rehearsal(DurableEffects):

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from engine.runtime.back import ROLLBACK, Back, Done, roll_back
+from engine.runtime.branching import group, parallel, repeat, route
 from engine.runtime.effects import Effects
 from engine.runtime.elsewhere import Differs
 from engine.runtime.handling import cleaned, handle
@@ -46,6 +47,9 @@ from engine.scenario.plan import (
     ForeachStep,
     GroupStep,
     ModuleStep,
+    ParallelStep,
+    RepeatStep,
+    RouteStep,
     Scenario,
     SetStep,
     SleepStep,
@@ -279,18 +283,6 @@ class Interpreter:
     def _placed(error: EngineError, step: Step) -> dict[str, Any]:
         return {**error.to_json(), "place": error.place or str(step.place)}
 
-    async def group(self, step: GroupStep, path: str, loop: str, scope: Scope) -> None:
-        taken = True
-        if step.condition is not None:
-            condition = step.condition
-            context = self.effects.context(path)
-            taken = self.effects.decide(f"{path}?", lambda: condition.test(scope.names, context))
-        group = path[len(loop) :] + "/"
-        if taken:
-            await self.steps(step.steps, loop, group, scope)
-        else:
-            await self.steps(step.otherwise, loop, group, scope)
-
     async def set(self, step: SetStep, path: str, _loop: str, scope: Scope) -> Any:
         context = self.effects.context(path)
 
@@ -339,7 +331,10 @@ async def _wait_for(walk: Interpreter, step: WaitStep, path: str, loop: str, sco
 
 _KINDS: Mapping[type[Step], Callable[[Interpreter, Any, str, str, Scope], Coroutine[Any, Any, Any]]] = {
     ModuleStep: Interpreter.module,
-    GroupStep: Interpreter.group,
+    GroupStep: group,
+    RouteStep: route,
+    ParallelStep: parallel,
+    RepeatStep: repeat,
     ForeachStep: foreach,
     SetStep: Interpreter.set,
     StopStep: Interpreter.stop,

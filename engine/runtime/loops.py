@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.runtime.outcomes import CutOff, MustHold, RollBack, StepFailed, Stopped
+from engine.runtime.beside import TROUBLES, settle, side_by_side
 from engine.runtime.scope import Scope
 from engine.scenario.expressions import OMIT, ExpressionError
 from engine.scenario.plan import ForeachStep
@@ -55,7 +55,7 @@ async def foreach(walk: Interpreter, step: ForeachStep, path: str, _loop: str, s
                 if step.collect is not None:
                     context = walk.effects.context(f"{loops[index]}collect")
                     collect(index, step.collect.evaluate(scopes[index].names, context))
-            except (StepFailed, MustHold, Stopped, ExpressionError, RollBack, CutOff) as trouble:
+            except TROUBLES as trouble:
                 troubles[index] = trouble
             if index % YIELD_EVERY == YIELD_EVERY - 1:
                 # items that wait for nothing would keep every other run waiting; not before the item, because those at
@@ -67,8 +67,8 @@ async def foreach(walk: Interpreter, step: ForeachStep, path: str, _loop: str, s
     if workers <= 1:
         await work()
     else:
-        await _side_by_side(walk, work, workers)
-    _settle(troubles)
+        await side_by_side(walk, [work] * workers)
+    settle(troubles)
     walk.effects.gathers(whole, size)
     return [value for value in collected if value is not OMIT] if step.collect is not None else None
 
@@ -92,39 +92,3 @@ def _keys(walk: Interpreter, step: ForeachStep, path: str, scopes: Sequence[Scop
             hint="choose a key that tells them apart",
         )
     return keys
-
-
-async def _side_by_side(walk: Interpreter, work: Callable[[], Coroutine[Any, Any, None]], workers: int) -> None:
-    # the caller waits meanwhile, so it is not a branch of its own
-    walk.effects.branches(workers - 1)
-    tasks = [asyncio.ensure_future(work()) for _ in range(workers)]
-    left = set(tasks)
-
-    def ended(task: asyncio.Task[None]) -> None:
-        left.discard(task)
-        # the caller goes on in place of the last one
-        if left:
-            walk.effects.branches(-1)
-
-    for task in tasks:
-        # not in the task: one that is cancelled before its first turn never runs
-        task.add_done_callback(ended)
-    try:
-        await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
-
-
-def _settle(troubles: Mapping[int, Exception]) -> None:
-    """Raise what went wrong in a loop: a hold goes before a failure, the first item before the later ones."""
-    if not troubles:
-        return
-    holds = [hold for _, t in sorted(troubles.items()) if isinstance(t, MustHold) for hold in t.holds]
-    if holds:
-        raise MustHold(*holds)
-    if back := next((t for t in troubles.values() if isinstance(t, RollBack)), None):
-        raise back
-    raise troubles[min(troubles)]

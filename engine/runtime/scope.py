@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,6 +38,21 @@ class Scope:
     def copy(self) -> Scope:
         """The names as they are now; what either scope sets later, the other does not see."""
         return Scope({**self.names, "vars": dict(self.names["vars"]), "steps": dict(self.names["steps"])})
+
+    def join(self, branch: Scope, before: Scope) -> None:
+        """See what a branch has done since it was like ``before``."""
+        for name, ended in branch.names["steps"].items():
+            if before.names["steps"].get(name) is not ended:
+                self.names["steps"][name], self.names[name] = ended, branch.names[name]
+        for name, value in branch.names["vars"].items():
+            if name not in before.names["vars"] or before.names["vars"][name] is not value:
+                self.names["vars"][name] = value
+
+    def forget(self, step_ids: Iterable[str]) -> None:
+        """No longer see how these steps ended."""
+        for step_id in step_ids:
+            self.names.pop(step_id, None)
+            self.names["steps"].pop(step_id, None)
 
     def adopt(self, other: Scope) -> None:
         """See what the other scope sees."""

@@ -287,6 +287,18 @@ CODES: dict[str, Code] = {
         "  - set: {link: \"${{ approval_link('okay') }}\"}\n  - id: ok\n    wait_for: {approval: Is it right?}\n",
         "  - set: {link: \"${{ approval_link('ok') }}\"}\n  - id: ok\n    wait_for: {approval: Is it right?}\n",
     ),
+    "parallel-variable": Code(
+        "Two branches of a `parallel` set one variable.",
+        "Neither is before the other, so that nothing would say which value is left.",
+        "  - parallel:\n      a:\n        - set: {x: 1}\n      b:\n        - set: {x: 2}\n",
+        "  - parallel:\n      a:\n        - set: {x: 1}\n      b:\n        - set: {y: 2}\n",
+    ),
+    "repeat-kind": Code(
+        "A `repeat` does not say how often, or says it twice.",
+        "It goes by `times`, by `while` or by `until`.",
+        "  - repeat: {max: 3}\n    steps:\n      - set: {a: 1}\n",
+        "  - repeat: {times: 3}\n    steps:\n      - set: {a: 1}\n",
+    ),
     "step-kind": Code(
         "A step does nothing, or is of two kinds.",
         "Each step does one thing: call a module, choose, loop, set or stop.",

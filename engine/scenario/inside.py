@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from engine.scenario.nodes import Mapping, Node
 from engine.scenario.nodes import Sequence as Items
-from engine.scenario.plan import ForeachStep, GroupStep, Step, WaitStep
+from engine.scenario.plan import ForeachStep, GroupStep, ParallelStep, RepeatStep, RouteStep, Step, WaitStep
 
 #: stands in a path for the item of a loop
 ITEM = "[*]/"
+#: lists about how a step ended
+_ASIDE = ("on_error", "finally", "undo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,14 @@ class Part:
     :param below: what the paths of its steps begin with, ``{}`` being the step's own; None: they are named as those
         beside the step are.
     :param aside: whether it is about how the step ended (``on_error``, ``finally``, ``undo``), and not what it does.
+    :param name: of one among several under that key: of a route, of a branch.
     """
 
     key: str
     steps: tuple[Step, ...]
     below: str | None = None
     aside: bool = False
+    name: str = ""
 
     def paths(self, path: str, loop: str) -> tuple[str, str]:
         """What the paths of all its steps begin with, and what those of steps without an id go on with.
@@ -46,7 +50,15 @@ def parts(step: Step) -> Iterator[Part]:
     """The lists of steps in a step, empty ones left out."""
     match step:
         case GroupStep():
-            own = [Part("steps", step.steps), Part("else", step.otherwise)]
+            others = [Part("else_if", one.steps, name=one.name) for one in step.others]
+            own = [Part("steps", step.steps), *others, Part("else", step.otherwise)]
+        case RouteStep():
+            routes = [Part("route", one.steps, name=one.name) for one in step.routes]
+            own = [*routes, Part("otherwise", step.otherwise)]
+        case ParallelStep():
+            own = [Part("parallel", steps, name=name) for name, steps in step.branches.items()]
+        case RepeatStep():
+            own = [Part("steps", step.steps, "{}" + ITEM)]
         case ForeachStep():
             own = [Part("steps", step.steps, "{}" + ITEM)]
         case WaitStep():
@@ -88,12 +100,17 @@ def path_of(step: Step, loop: str, group: str) -> str:
     return f"{loop}{step.id}" if step.id else f"{loop}{group}{step.path}"
 
 
-def lists(step: Mapping) -> Iterator[Node]:
-    """The lists of steps in a step of a file, in the order of their keys in the language."""
-    for key in ("steps", "else", "on_timeout", "on_error", "finally", "undo"):
+def lists(step: Mapping) -> Iterator[tuple[str, Node]]:
+    """The lists of steps in a step of a file, and the key each stands under, in the order of the language."""
+    for key in ("steps", "else_if", "else", "route", "otherwise", "parallel", "on_timeout", *_ASIDE):
         found = step.get(key)
-        if found is not None:
-            yield found
+        if key in ("else_if", "route") and isinstance(found, Items):
+            within = (item.get("steps") for item in found.items if isinstance(item, Mapping))
+            yield from ((key, inner) for inner in within if inner is not None)
+        elif key == "parallel" and isinstance(found, Mapping):
+            yield from ((key, branch) for _, branch in found.entries)
+        elif found is not None:
+            yield key, found
 
 
 def steps_within(node: Node | None) -> Iterator[Mapping]:
@@ -102,5 +119,5 @@ def steps_within(node: Node | None) -> Iterator[Mapping]:
         for item in node.items:
             if isinstance(item, Mapping):
                 yield item
-                for inner in lists(item):
+                for _, inner in lists(item):
                     yield from steps_within(inner)

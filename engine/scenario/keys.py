@@ -37,12 +37,18 @@ KINDS: dict[str, tuple[str, ...]] = {
     "sleep_until": ("sleep_until",),
     "wait_for": ("wait_for", "on_timeout"),
     "stop": ("stop", "message", "output"),
-    "steps": ("steps", "else"),
+    "route": ("route", "match", "otherwise"),
+    "parallel": ("parallel",),
+    "repeat": ("repeat", "steps"),
+    "steps": ("steps", "else_if", "else"),
 }
-STEP_LATER = (
-    *("route", "match", "otherwise", "parallel", "repeat", "call"),
-    *("wait", "respond", "else_if", "batch", "group_by", "on_item_error"),
-)
+STEP_LATER = (*("call", "wait", "respond", "batch", "group_by", "on_item_error"),)
+#: keys of one of the routes, and of one of the ``else_if``
+ROUTE = ("if", "name", "steps")
+ELSE_IF = ("if", "steps")
+#: what a ``repeat`` goes by, of which it has one
+REPEAT_KINDS = ("times", "while", "until")
+REPEAT = (*REPEAT_KINDS, "max")
 #: what a step can wait for; the first key names it
 WAITS: dict[str, tuple[str, ...]] = {
     "signal": ("signal", "key", "timeout"),

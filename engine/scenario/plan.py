@@ -134,13 +134,71 @@ class ModuleStep(Step):
     fixed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A list of steps with a condition of its own.
+
+    :param name: of a route.
+    :param condition: None: it is always true.
+    """
+
+    name: str
+    condition: Expression | None
+    steps: tuple[Step, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupStep(Step):
-    """``if``/``steps``/``else``, or ``steps`` alone. Its condition chooses between the two lists."""
+    """``if``/``steps``/``else_if``/``else``, or ``steps`` alone. Its conditions choose one of the lists.
+
+    :param others: the ``else_if``, named by their numbers.
+    """
 
     kind = "steps"
     steps: tuple[Step, ...]
+    others: tuple[Alternative, ...] = ()
     otherwise: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteStep(Step):
+    """A router.
+
+    :param every: ``match: all``: all routes are taken whose condition is true, and not the first of them alone.
+    :param otherwise: done when no route is taken.
+    """
+
+    kind = "route"
+    routes: tuple[Alternative, ...]
+    every: bool = False
+    otherwise: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParallelStep(Step):
+    """Branches side by side, by name."""
+
+    kind = "parallel"
+    branches: Mapping[str, tuple[Step, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatStep(Step):
+    """The same steps again and again: one of ``times``, ``wanted`` and ``until`` is there.
+
+    :param wanted: ``while`` in the file: tested before each round.
+    :param until: tested after each round.
+    :param most: rounds (``max`` in the file); when more are needed the step fails.
+    :param ids: of the steps inside, whose outputs a new round does not see.
+    """
+
+    kind = "repeat"
+    times: Expression | None = None
+    wanted: Expression | None = None
+    until: Expression | None = None
+    most: int | None = None
+    steps: tuple[Step, ...]
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

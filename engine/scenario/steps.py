@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.scenario import types
 from engine.scenario.approvals import approvals_within
+from engine.scenario.branching import INDEX, BranchReader, Lists
 from engine.scenario.config import check_config, config_validator
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import Expression, Template
@@ -20,7 +21,7 @@ from engine.scenario.inside import steps_within
 from engine.scenario.keys import ANY_STEP, IDENTIFIER, KINDS, RESERVED, STEP_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup, is_trigger
 from engine.scenario.nodes import Mapping, Node, Scalar, Sequence
-from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, OnError, SetStep, Step, StopStep, WaitStep
+from engine.scenario.plan import ForeachStep, ModuleStep, OnError, SetStep, Step, StopStep, WaitStep
 from engine.scenario.policies import NO_DEFAULTS, Defaults, Policies, Rule, Timeout
 from engine.scenario.references import ERROR, Names
 from engine.scenario.report import Report
@@ -30,7 +31,6 @@ from engine.scenario.values import Values
 from engine.scenario.waiting import WaitReader
 from engine.sdk.modules import Schema
 
-_INDEX: Schema = {"type": "integer"}
 #: lists whose steps run when all else is over; those of a handler still belong to the way
 _AFTER = {key: key for key in ("undo", "finally", "on_failure")}
 
@@ -101,6 +101,7 @@ class StepReader:
         self._at_end: Names | None = None
         #: what a run gives that does not come to the end of its steps, and succeeds
         self._early: list[Schema] = []
+        self._branches = BranchReader(report, values, Lists(self._list, self._names, self._absent))
         self._kinds: dict[str, Callable[[_Read], tuple[Step | None, Schema]]] = {
             "module": self._module,
             "foreach": self._foreach,
@@ -109,7 +110,10 @@ class StepReader:
             "sleep_until": self._sleep,
             "wait_for": self._wait_for,
             "stop": self._stop,
-            "steps": self._group,
+            "route": self._branches.route,
+            "parallel": self._branches.parallel,
+            "repeat": self._branches.repeat,
+            "steps": self._branches.group,
         }
 
     def read(
@@ -184,7 +188,7 @@ class StepReader:
         place = node.place
         if kind is None:
             if not later:
-                hint = "one of `module`, `if` with `steps`, `steps`, `foreach`, `set`, `sleep`, `wait_for`, `stop`"
+                hint = f"one of {', '.join(f'`{kind}`' for kind in KINDS)}"
                 self._report.add("step-kind", "this step does nothing", place, hint)
             return None, UNKNOWN
         step_id = self._id(node)
@@ -276,7 +280,7 @@ class StepReader:
     def _kinds_of(self, node: Mapping) -> list[str]:
         """The kind of the step; where it is of several, that is noted."""
         present = [kind for kind in KINDS if node.get(kind) is not None]
-        if "foreach" in present and "steps" in present:
+        if present[1:] and present[-1] == "steps" and {"foreach", "repeat"} & {*present}:
             present.remove("steps")
         for extra in present[1:]:
             key = next(key for key, _ in node.entries if key.text == extra)
@@ -335,22 +339,6 @@ class StepReader:
         )
         return step, self._lookup.output(name, module, config, module_node.place)
 
-    def _group(self, read: _Read) -> tuple[Step | None, Schema]:
-        node, otherwise = read.node, read.node.get("else")
-        if otherwise is not None and node.get("if") is None:
-            key = next(key for key, _ in node.entries if key.text == "else")
-            self._report.add("step-kind", "`else` needs an `if`", key.place, "add `if: ${{ … }}` to the group")
-        scope = read.scope
-        first = scope.inner(read.condition)
-        steps = self._list(node.get("steps"), first, "")
-        other = scope.inner()
-        for name in first.outputs.keys() - scope.outputs.keys():
-            self._absent[name] = "it is in the other branch, of which only one runs"
-        others = self._list(otherwise, other, "else.")
-        scope.outputs.update(first.outputs)
-        scope.outputs.update(other.outputs)
-        return GroupStep(**read.common, steps=steps, otherwise=others), UNKNOWN
-
     def _foreach(self, read: _Read) -> tuple[Step | None, Schema]:
         node = read.node
         items_node = node.get("foreach")
@@ -362,7 +350,7 @@ class StepReader:
             message = f"`foreach` wants a list, this is {types.words(sorted(kinds))}"
             self._report.add("not-a-list", message, items_node.place, "one value as a list: ${{ [x] }}")
         variable = self._variable(node.get("as"))
-        loop = replace(read.names, known={**read.names.known, variable: types.items(schema), "index": _INDEX})
+        loop = replace(read.names, known={**read.names.known, variable: types.items(schema), "index": INDEX})
         loops = (*read.scope.loops, read.place)
         scope = replace(read.scope, names=loop, outputs=dict(read.scope.outputs), loops=loops)
         key_node, collect_node = node.get("key"), node.get("collect")
@@ -465,5 +453,8 @@ _NAMES = {
     "sleep_until": "a sleep step",
     "wait_for": "a wait_for step",
     "stop": "a stop step",
+    "route": "a router",
+    "parallel": "a parallel step",
+    "repeat": "a repeat step",
     "steps": "a group of steps",
 }

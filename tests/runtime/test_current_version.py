@@ -303,3 +303,33 @@ async def test_waits_are_answered_as_before_and_those_that_are_open_stay_so() ->
         assert (result.state, doubles["shop.charge"].configs[-1]) == ("waiting", {"n": 8})
         assert await harness.signal("last") == 1
         assert (await harness.result(run_id)).state == "succeeded"
+
+
+ROUTED = """
+- %sroute:
+    - name: large
+      if: ${{ trigger.n > 0 }}
+      steps:
+        - set: {a: 1}
+        - id: send
+          module: shop.charge
+          with: {}
+          on_error: hold
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "words"),
+    [
+        ("id: way\n  ", "name: large", "name: big", "way: the journal has it that 'large' was taken here"),
+        ("", "n > 0", "n > 9", "route@1.routes: it was decided otherwise there"),
+        # what stands in a route without an id is known by its place too
+        ("id: way\n  ", "set: {a: 1}", "set: {b: 1}", "way/1.set@1: it was decided otherwise there"),
+    ],
+)
+async def test_a_route_that_was_taken_must_still_be_there(name: str, before: str, after: str, words: str) -> None:
+    async with shop(ROUTED % name, {"shop.charge": Script(REFUSED, {})}) as harness:
+        run_id = (await harness.run({"n": 1})).run.id
+        with pytest.raises(DoesNotFit, match=words):
+            await go_on(harness, (ROUTED % name).replace(before, after), run_id)
+        assert (await go_on(harness, "- set: {x: 1}" + ROUTED % name, run_id)).state == "succeeded"
