@@ -82,6 +82,7 @@ This page is made from the list of checks in `engine/scenario/`.
 """
 
 _TRIGGER = "scenario: example\ntrigger:\n  module: crm.watch_orders\n"
+_ORDERS = f"{_TRIGGER}  with: {{events: [order]}}\nsteps:\n"
 _POLLING = "scenario: example\ntrigger:\n  module: crm.watch_customers\n  connection: crm\n"
 _CUSTOMER = "  - id: customer\n    module: crm.get_customer\n    connection: crm\n    with: {id: 7}\n"
 
@@ -464,6 +465,29 @@ CODES: dict[str, Code] = {
         "The fields of its output are not checked. This is a mistake of the app.",
         severity=_WARNING,
     ),
+    "null-in-config": Code(
+        "A module is given an expression that can be null, and does not take null.",
+        "The run would fail where it is.",
+        f"{_CUSTOMER}  - id: orders\n    module: crm.list_orders\n    with: {{email: '${{{{ customer.email_2 }}}}'}}\n",
+        f"{_CUSTOMER}  - id: orders\n    module: crm.list_orders\n"
+        "    with: {email: '${{ customer.email_2 || omit() }}'}\n",
+        _WARNING,
+    ),
+    "untrusted-text": Code(
+        "Text from outside stands in a URL or a header as it is.",
+        "Whoever sends the event could lead the request elsewhere: `1/../admin`, `1?all=true`. Numbers are safe, and so"
+        " is what is encoded, or passed in a `query`.",
+        f"{_ORDERS}  - id: page\n    module: crm.fetch_page\n    with: {{url: '/orders/${{{{ trigger.email }}}}'}}\n",
+        f"{_ORDERS}  - id: page\n    module: crm.fetch_page\n    with: {{url: '/orders/${{{{ trigger.id }}}}'}}\n",
+        _WARNING,
+    ),
+    "deprecated": Code(
+        "A module, or a key of its `with`, is deprecated.",
+        "It works today, and its app says that it will not for ever.",
+        "  - id: page\n    module: crm.fetch_page\n    with: {url: /orders, follow: true}\n",
+        "  - id: page\n    module: crm.fetch_page\n    with: {url: /orders}\n",
+        _WARNING,
+    ),
     "unused-ignore": Code(
         "A comment silences nothing, or what it names cannot be silenced.",
         "It would hide the next mistake in its line.",
@@ -531,11 +555,68 @@ CODES: dict[str, Code] = {
         doubt=True,
     ),
     "not-a-list": Code(
-        "A `foreach` goes over something that is no list.",
-        "The run would fail there.",
+        "A `foreach`, an index or a projection wants a list, and this is none.",
+        "A `foreach` would fail there; what is picked from it by `[0]` or `[*]` is always null.",
         f"{_CUSTOMER}  - foreach: ${{{{ customer.email }}}}\n    steps: []\n",
         f"{_CUSTOMER}  - foreach: ${{{{ customer.tags }}}}\n    steps: []\n",
         doubt=True,
+    ),
+    "unlike-types": Code(
+        "A comparison of values of unlike types.",
+        "A number and a text are never equal, and there is no order between them: the run would fail there.",
+        f"{_ORDERS}  - if: ${{{{ trigger.total > '500' }}}}\n    steps: []\n",
+        f"{_ORDERS}  - if: ${{{{ trigger.total > 500 }}}}\n    steps: []\n",
+        doubt=True,
+    ),
+    "impossible-value": Code(
+        "A comparison with a value that the other side cannot have.",
+        "It is always false, or always true; mostly a slip in writing. A value that the vendor has added since can be"
+        " silenced.",
+        f"{_ORDERS}  - if: ${{{{ trigger.channel == 'webb' }}}}\n    steps: []\n",
+        f"{_ORDERS}  - if: ${{{{ trigger.channel == 'web' }}}}\n    steps: []\n",
+        _WARNING,
+    ),
+    "constant-condition": Code(
+        "A condition that is always true, or always false.",
+        "What it decides is decided already; something else was meant, or it is left over from trying.",
+        f"{_ORDERS}  - if: ${{{{ trigger.channel == 'web' and 'web' == 'shop' }}}}\n    steps: []\n",
+        f"{_ORDERS}  - if: ${{{{ trigger.channel == 'web' }}}}\n    steps: []\n",
+        _WARNING,
+    ),
+    "fixed-condition": Code(
+        "A condition is written out as true or false.",
+        "A step that was switched off for a while is easily forgotten.",
+        f"{_CUSTOMER}  - if: false\n    steps: []\n",
+        f"{_CUSTOMER}  - if: ${{{{ customer.vip }}}}\n    steps: []\n",
+        _HINT,
+    ),
+    "wrong-operand": Code(
+        "Arithmetic with something that is no number.",
+        "The run would fail there.",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.email * 2 }}}}\n",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.id * 2 }}}}\n",
+        doubt=True,
+    ),
+    "null-operand": Code(
+        "Arithmetic with something that can be null.",
+        "The run would fail where it is.",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.points + 1 }}}}\n",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ (customer.points || 0) + 1 }}}}\n",
+        _WARNING,
+    ),
+    "wrong-argument": Code(
+        "A function is given what it does not take.",
+        "The run would fail there.",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ abs(customer.email) }}}}\n",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ length(customer.email) }}}}\n",
+        doubt=True,
+    ),
+    "object-in-text": Code(
+        "An object or a list stands inside a text.",
+        "It becomes JSON there, which is seldom what a person wants to read.",
+        f"{_CUSTOMER}  - set:\n      a: tags ${{{{ customer.tags }}}}\n",
+        f"{_CUSTOMER}  - set:\n      a: ${{{{ length(customer.tags) }}}} tags\n",
+        _WARNING,
     ),
     "quoted-text": Code(
         "A comparison has a name in double quotes that is hardly meant as one.",

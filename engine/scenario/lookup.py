@@ -39,7 +39,10 @@ class Lookup:
         if name is None or node is None:
             return None
         if name in self._registry.modules:
-            return name, self._registry.modules[name]
+            module = self._registry.modules[name]
+            if module.deprecated is not None:
+                self._report.add("deprecated", f"'{name}' is deprecated", node.place, module.deprecated)
+            return name, module
         message, hint = self._unknown(name)
         self._report.add("unknown-module", message, node.place, hint)
         return None

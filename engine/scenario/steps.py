@@ -17,6 +17,7 @@ from engine.scenario.branching import INDEX, BranchReader, Lists
 from engine.scenario.config import check_config, config_validator
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import Expression, Template
+from engine.scenario.given import check_given
 from engine.scenario.inside import steps_within
 from engine.scenario.keys import ANY_STEP, IDENTIFIER, KINDS, RESERVED, STEP_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup, is_trigger
@@ -328,6 +329,7 @@ class StepReader:
         if isinstance(config, Scalar) and config.value is None:
             config = None
         valid = check_config(module, config, module_node.place, self._report, name=name)
+        check_given(config, module.config, self._values.given, self._report)
         step = ModuleStep(
             **read.common,
             module_name=name,

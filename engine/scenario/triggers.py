@@ -6,6 +6,7 @@ from engine.scenario import types
 from engine.scenario.config import check_config
 from engine.scenario.durations import MOMENTS, parse_moment
 from engine.scenario.expressions import Expression
+from engine.scenario.given import check_given
 from engine.scenario.keys import TRIGGER, TRIGGER_KINDS, Reader, check_keys
 from engine.scenario.lookup import Lookup
 from engine.scenario.nodes import Mapping, Node, Scalar, plain
@@ -62,6 +63,7 @@ class TriggerReader:
         connection = None
         if isinstance(module, WebhookTrigger | PollingTrigger) and module_node is not None:
             check_config(module, config, module_node.place, self._report, name=name)
+            check_given(config, module.config, {}, self._report)
             connection = self._lookup.connection(node.get("connection"), name, module, module_node.place)
             event = self._lookup.output(name, module, config, module_node.place)
             self._check_kind(node, name, module)

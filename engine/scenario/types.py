@@ -7,7 +7,7 @@ object whose schema names its properties and says nothing about others is taken 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,13 @@ _NAMES = {
     "array": "a list",
     "object": "an object",
 }
+#: keyword of a null that stands for what may not be there: why, in words
+_ABSENT = "x-absent"
+#: what is known of schemas that were looked at lately; the schema is kept, so that its id stays its own
+_LATELY: dict[int, tuple[Any, list[Schema] | None]] = {}
+_MOST_LATELY = 8192
+#: values of an ``enum`` that are told
+_MOST_TOLD = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +76,35 @@ def type_name(value: Json) -> str:
 
 
 def schema_of(value: Json) -> Schema:
-    """The schema of a literal."""
+    """The schema of a literal: its value is known."""
     if isinstance(value, Mapping):
         return closed({key: schema_of(item) for key, item in value.items()})
     if isinstance(value, list):
         return array_of(union([schema_of(item) for item in value]) if value else UNKNOWN)
-    return {"type": type_name(value)}
+    return NULL if value is None else {"type": type_name(value), "const": value}
+
+
+def widened(schema: Schema, *, texts: bool = True) -> Schema:
+    """The same without the values that are known: what a variable may be given later.
+
+    :param texts: False keeps those of texts.
+    """
+    found = schema.get("anyOf")
+    if found is not None and len(schema) == 1:
+        return union([widened(one, texts=texts) for one in found])
+    if "const" in schema and (texts or not isinstance(schema["const"], str)):
+        return {"type": schema["type"]} if "type" in schema else {"type": type_name(schema["const"])}
+    return schema
+
+
+def absent(why: str) -> Schema:
+    """The null of what may not be there."""
+    return {"type": "null", _ABSENT: why}
+
+
+def why_null(schema: Schema) -> str | None:
+    """Why a value may not be there, where that is more than that its schema allows null."""
+    return next((str(one[_ABSENT]) for one in alternatives(schema) or () if one.get(_ABSENT)), None)
 
 
 def closed(properties: Mapping[str, Schema]) -> Schema:
@@ -91,17 +121,40 @@ def union(schemas: Sequence[Schema]) -> Schema:
     # schemas can share parts so that comparing them in depth takes for ever: only simple ones are compared
     found: dict[object, Schema] = {}
     for schema in schemas:
-        simple = [*schema] == ["type"] and isinstance(schema["type"], str)
-        found[schema["type"] if simple else id(schema)] = schema
+        inside = schema.get("anyOf")
+        for one in inside if inside is not None and len(schema) == 1 else (schema,):
+            found.setdefault(_simple(one) or id(one), one)
     unique = list(found.values())
     if not unique or any(not schema for schema in unique):
         return UNKNOWN
     return unique[0] if len(unique) == 1 else {"anyOf": unique}
 
 
+def _simple(schema: Schema) -> object:
+    kind = schema.get("type")
+    if not isinstance(kind, str) or kind in ("object", "array"):
+        return None
+    if len(schema) == 1:
+        return kind
+    if len(schema) == 2 and "const" in schema:
+        return kind, schema["const"]
+    return ("absent", schema[_ABSENT]) if _ABSENT in schema else None
+
+
 def alternatives(schema: Any) -> list[Schema] | None:
     """The schema as a list without combinators, each of one type; None when that cannot be told."""
-    if not isinstance(schema, Mapping):
+    known = _LATELY.get(id(schema))
+    if known is not None:
+        return known[1]
+    if len(_LATELY) >= _MOST_LATELY:
+        _LATELY.clear()
+    found = _alternatives(schema)
+    _LATELY[id(schema)] = schema, found
+    return found
+
+
+def _alternatives(schema: Any) -> list[Schema] | None:
+    if not isinstance(schema, Mapping) or not schema:
         return None
     if any(key in schema for key in _REFERENCES):
         return None
@@ -121,8 +174,19 @@ def alternatives(schema: Any) -> list[Schema] | None:
         types = _types(one)
         if types is None:
             return None
-        single += [{**one, "type": name} for name in types]
+        single += [one if one.get("type") == name else _of_type(one, name) for name in types]
     return single
+
+
+def _of_type(schema: Schema, name: str) -> Schema:
+    if "enum" not in schema:
+        return {**schema, "type": name}
+    return {**schema, "type": name, "enum": [value for value in schema["enum"] if _is_of(value, name)]}
+
+
+def _is_of(value: Json, name: str) -> bool:
+    found = type_name(value)
+    return found == name or (found == "integer" and name == "number")
 
 
 def _raw(schema: Any) -> list[Schema]:
@@ -153,6 +217,8 @@ def _merge(left: Schema, right: Schema) -> Schema | None:
         both["type"] = common
     if "properties" in left and "properties" in right:
         both["properties"] = {**left["properties"], **right["properties"]}
+    if "required" in left and "required" in right:
+        both["required"] = [*left["required"], *right["required"]]
     if left.get("additionalProperties") is False:
         both["additionalProperties"] = False
     return both
@@ -170,9 +236,10 @@ def _types(schema: Schema) -> list[str] | None:
         return None
     if "const" in schema:
         return [type_name(schema["const"])]
-    if "enum" in schema:
-        return sorted({type_name(value) for value in schema["enum"]})
     declared = _declared(schema)
+    if "enum" in schema:
+        types = sorted({type_name(value) for value in schema["enum"]})
+        return types if declared is None else [name for name in types if name in declared or "number" in declared]
     if declared is None and "properties" in schema:
         return ["object"]
     return declared
@@ -191,26 +258,52 @@ def field(schema: Schema, name: str) -> Schema | Missing:
         return UNKNOWN
     picked: list[Schema] = []
     known: dict[str, None] = {}
-    objects = False
+    objects = lacking = 0
     for one in found:
         if one["type"] == "null":
-            picked.append(NULL)
+            picked.append(one)
         if one["type"] != "object":
             continue
-        objects = True
+        objects += 1
         properties = one.get("properties", {})
         if name in properties:
             value = properties[name]
             picked.append(value if isinstance(value, Mapping) else UNKNOWN)
+            required = one.get("required")
+            if required and name not in required and value:
+                picked.append(absent(f"'{name}' may be left out"))
         elif _is_open(one):
             picked.append(_others(one))
+        else:
+            lacking += 1
         known.update(dict.fromkeys(properties))
-    if any(schema is not NULL for schema in picked):
+    if any(schema.get("type") != "null" for schema in picked):
+        if lacking:
+            picked.append(absent(_told_apart(found, name) or f"'{name}' is not there in each case"))
+        return union(picked)
+    if objects and not lacking and picked:
         return union(picked)
     types = sorted({str(one["type"]) for one in found} - {"null"})
     if not types:
-        return UNKNOWN
+        return found[0] if found else UNKNOWN
     return Missing(tuple(known) if objects else None, words(types))
+
+
+def _told_apart(found: Sequence[Schema], name: str) -> str | None:
+    """By which field of an object it is told which of the alternatives have a field."""
+    objects = [one["properties"] for one in found if one["type"] == "object" and "properties" in one]
+    for key in objects[0] if objects else ():
+        values = [_const(properties.get(key)) for properties in objects]
+        if None not in values and len({*values}) == len(values):
+            having = [repr(value) for value, properties in zip(values, objects, strict=True) if name in properties]
+            more = " and others" if len(having) > _MOST_TOLD else ""
+            return f"'{name}' is there only where `{key}` is {', '.join(having[:_MOST_TOLD])}{more}"
+    return None
+
+
+def _const(schema: object) -> str | None:
+    value = schema.get("const") if isinstance(schema, Mapping) else None
+    return value if isinstance(value, str) else None
 
 
 def _is_open(schema: Schema) -> bool:
@@ -280,3 +373,58 @@ def without_null(schema: Schema) -> Schema:
         return UNKNOWN
     rest = [one for one in found if one["type"] != "null"]
     return union(rest) if rest else UNKNOWN
+
+
+def values_of(schema: Schema) -> list[Json] | None:
+    """All values that it can have, null left out; None: more than can be told."""
+    found: list[Json] = []
+    for one in alternatives(schema) or ({},):
+        if one.get("type") == "null":
+            continue
+        if "const" in one:
+            found.append(one["const"])
+        elif "enum" in one:
+            found += one["enum"]
+        else:
+            return None
+    return found
+
+
+def narrow(schema: Schema, path: Sequence[str], keep: Callable[[Schema], Schema | None]) -> Schema | None:
+    """The value where what stands at a path in it fits.
+
+    :param keep: one alternative of what stands there, as it is where it fits; None: it does not.
+    :returns: None where nothing fits.
+    """
+    found = alternatives(schema)
+    if found is None:
+        return schema
+    left = [one for one in (_narrowed(one, path, keep) for one in found) if one is not None]
+    return union(left) if left else None
+
+
+def _narrowed(one: Schema, path: Sequence[str], keep: Callable[[Schema], Schema | None]) -> Schema | None:
+    if not path:
+        return keep(one)
+    name, *rest = path
+    properties = one.get("properties", {})
+    if one["type"] != "object" or (name not in properties and not _is_open(one)):
+        # null, of which every field is null
+        return one if keep(NULL) is not None else None
+    if name not in properties:
+        return one
+    value = properties[name]
+    if not isinstance(value, Mapping) or not value:
+        return one
+    required = one.get("required")
+    whole = union([value, absent(f"'{name}' may be left out")]) if required and name not in required else value
+    inner = narrow(whole, rest, keep)
+    if inner is None:
+        return None
+    if inner is whole or inner == whole:
+        return one
+    changed = {**one, "properties": {**properties, name: inner}}
+    if required and name not in required:
+        # that it may be left out is said by its schema now
+        changed["required"] = [*required, name]
+    return changed

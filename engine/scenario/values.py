@@ -14,8 +14,10 @@ from engine.scenario.expressions import (
     compile_expression,
     split,
 )
+from engine.scenario.expressions.analysis import needs_plain_scope
+from engine.scenario.inference import OMITTED, infer, kinds
 from engine.scenario.nodes import Mapping, Node, Scalar, place_in
-from engine.scenario.references import Names, infer
+from engine.scenario.references import Names
 from engine.scenario.report import Report
 from engine.scenario.types import UNKNOWN
 from engine.sdk.modules import Schema
@@ -39,10 +41,16 @@ def has_expression(node: Node) -> bool:
 
 
 class Values:
-    """Compiles values and notes what is wrong in them."""
+    """Compiles values and notes what is wrong in them.
+
+    :param given: by the identity of a text's node, its expressions and what is known of their values, and of its own.
+    :param used: what the expressions read so far look up: a name at the root and the field that follows it, if any.
+    """
 
     def __init__(self, report: Report) -> None:
         self._report = report
+        self.given: dict[int, tuple[tuple[tuple[Expression, Schema], ...], Schema]] = {}
+        self.used: set[tuple[str, str | None]] = set()
 
     def template(self, node: Node, names: Names) -> tuple[Template, Schema]:
         """A value in which expressions may stand, and what is known of its result."""
@@ -75,7 +83,10 @@ class Values:
             place = place_in(node, hole.start + error.position)
             self._report.add("expression-syntax", error.message, place, error.hint)
             return unreadable
-        return template, known[0] if whole else types.STRING
+        result = types.STRING if not whole else UNKNOWN if known[0] is OMITTED else known[0]
+        placed = (found.expression for found in template.expressions)
+        self.given[id(node)] = tuple(zip(placed, known, strict=True)), result
+        return template, result
 
     def _mapping(self, node: Mapping, names: Names) -> tuple[Template, Schema]:
         templates: dict[str, Template] = {}
@@ -89,17 +100,29 @@ class Values:
     def condition(self, node: Node, names: Names) -> Expression | None:
         """An ``if``: one expression, or true or false."""
         if isinstance(node, Scalar) and isinstance(node.value, bool):
+            word = "always" if node.value else "never"
+            message = f"this is switched {'on' if node.value else 'off'}: it {word} runs"
+            self._report.add("fixed-condition", message, node.place, "write a condition, or leave it out")
             return compile_expression("`true`" if node.value else "`false`")
         found = self.expression(node, names, "a condition")
         if found is None:
             return None
         expression, schema = found
-        kinds = types.types_of(schema)
-        if kinds and not kinds & {"boolean", "null"}:
-            what = types.words(sorted(kinds))
+        can_be = types.types_of(schema)
+        if can_be and not can_be & {"boolean", "null"}:
+            what = types.words(sorted(can_be))
             hint = "compare it: `x == 'yes'`, `x > 0`, `length(x) > 0`, `x != null`"
             self._report.add("condition-type", f"a condition must be true or false, this is {what}", node.place, hint)
+        elif can_be and can_be <= {"null"}:
+            self._constant(node, truth=False)
+        elif can_be and can_be <= {"boolean"} and (values := types.values_of(schema)) and len(values) == 1:
+            self._constant(node, truth=values[0] is True)
         return expression
+
+    def _constant(self, node: Node, *, truth: bool) -> None:
+        word, then = ("true", "always runs") if truth else ("false", "never runs")
+        message = f"the condition is always {word}: what it is for {then}"
+        self._report.add("constant-condition", message, node.place, "leave out what is not needed")
 
     def expression(self, node: Node, names: Names, what: str) -> tuple[Expression, Schema] | None:
         """A value that must be one expression as a whole.
@@ -147,11 +170,27 @@ class Values:
             self._report.add(code, message, place(start, length), hint)
 
         schema = infer(expression.ast, names, tell)
-        if in_text and types.nullable(schema) and not any(hole.text in guard for guard in names.guards):
-            message = f"`{hole.text}` can be null, which becomes an empty text"
+        self._note(expression)
+        if not in_text:
+            return schema
+        found = kinds(schema)
+        if found and found <= {"object", "array"}:
+            message = f"`{hole.text}` is {types.words(sorted(found))}, which becomes JSON inside a text"
+            hint = "name the field that is meant; if JSON is, write to_string(…)"
+            self._report.add("object-in-text", message, place(0, len(hole.text)), hint)
+        elif types.nullable(schema) and not any(hole.text in guard for guard in names.guards):
+            why = f" ({reason})" if (reason := types.why_null(schema)) else ""
+            message = f"`{hole.text}` can be null{why}, which becomes an empty text"
             hint = f"say what then: {OPEN} {hole.text} || 'none' }}}}"
             self._report.add("null-in-text", message, place(0, len(hole.text)), hint)
         return schema
+
+    def _note(self, expression: Expression) -> None:
+        for reference in expression.references:
+            name, *rest = reference.path
+            self.used.add((name, rest[0] if rest else None))
+        if needs_plain_scope(expression.ast):
+            self.used.add(("$", None))
 
 
 def _code(error: ExpressionSyntaxError) -> str:

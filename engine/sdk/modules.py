@@ -136,6 +136,7 @@ class Module:
     :param connection: name of the connection type that it uses.
     :param connection_required: False when a step may leave the connection out.
     :param example: a ``with:`` that is valid.
+    :param deprecated: what to use in its place, in words; scenarios that use the module are told.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Module:
     connection_required: bool = True
     version: str = "1"
     example: Json = None
+    deprecated: str | None = None
 
     def output_schema(self, config: Config) -> Schema:
         """The output's schema under this config. At load, values that are expressions are absent from ``config``."""

@@ -33,6 +33,7 @@ CONFIG: Schema = {
         "url": {
             "type": "string",
             "title": "URL",
+            "x-place": "url",
             "description": "With a connection a path below its base URL; without one a whole URL.",
             "minLength": 1,
             "pattern": "^[^\\s#]+$",
@@ -49,7 +50,7 @@ CONFIG: Schema = {
             "title": "Headers",
             "description": "Without credentials: those belong into a connection. Null is left out.",
             "propertyNames": {"pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
-            "additionalProperties": {**_PLAIN, "pattern": "^[^\\r\\n]*$"},
+            "additionalProperties": {**_PLAIN, "pattern": "^[^\\r\\n]*$", "x-place": "header"},
         },
         "query": {
             "type": "object",

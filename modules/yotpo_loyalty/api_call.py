@@ -31,6 +31,7 @@ CONFIG: Schema = {
         "url": {
             "type": "string",
             "title": "URL",
+            "x-place": "url",
             "description": (
                 "A path below the API's base URL, such as /customers/recent; no whole URL, and no '..' in it. The "
                 "slash in front may be left out."
@@ -72,7 +73,7 @@ CONFIG: Schema = {
                     {"pattern": f"^(?!({_CREDENTIAL_HEADER})$)", "description": _OF_CONNECTION},
                 ]
             },
-            "additionalProperties": {**_PLAIN, "pattern": "^[^\\r\\n]*$"},
+            "additionalProperties": {**_PLAIN, "pattern": "^[^\\r\\n]*$", "x-place": "header"},
         },
         "query": {
             "type": "object",
