@@ -54,7 +54,7 @@ async def look_up(workspace: Workspace, run_id: int) -> Run:
 async def change(workspace: Workspace, command: str, work: Callable[[Store], Awaitable[object]]) -> None:
     """Do something to the store that lets no run go on."""
     with ExecutorLock(workspace.data, clock=workspace.clock, command=command):
-        store = SqliteStore(workspace.data / STORE_FILE, clock=workspace.clock)
+        store = SqliteStore(workspace.data / STORE_FILE, clock=workspace.clock, environment=workspace.environment)
         await store.open()
         try:
             await work(store)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import click
 
 from engine.cli.failures import Bug, Failure
+from engine.cli.options import with_environment
 from engine.cli.session import Session
 from engine.sdk.errors import EngineError
 
@@ -68,6 +69,7 @@ class Commands(click.Group):
         if entry is None:
             return None
         command: click.Command = getattr(importlib.import_module(entry.module), cmd_name)
+        with_environment(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -95,11 +97,15 @@ class Commands(click.Group):
     epilog="\b\nExample:\n  engine run scenarios/hello.yaml --event event.json --simulate",
 )
 @click.option("--debug", is_flag=True, envvar="ENGINE_DEBUG", help="Show the traceback of an unexpected error.")
+@click.option(
+    "--env", metavar="NAME", envvar="ENGINE_ENV", help="As this environment of engine.yaml, with a store of its own."
+)
 @click.version_option(package_name="scenario-engine", prog_name="engine")
 @click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
+def cli(ctx: click.Context, debug: bool, env: str | None) -> None:
     """Run scenarios: YAML files that say what follows from an event, and that survive whatever stops them."""
-    ctx.ensure_object(Session).debug = debug
+    session = ctx.ensure_object(Session)
+    session.debug, session.environment = debug, env
     if os.environ.get("NO_COLOR"):
         ctx.color = False
 

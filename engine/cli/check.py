@@ -77,7 +77,7 @@ def check(session: Session, paths: tuple[Path, ...], form: str, level: str, *, s
     groups: dict[Path, list[Path]] = {}
     projects: dict[Path, Project] = {}
     for path in paths or (Path.cwd(),):
-        project = _project(path, found)
+        project = _project(path, session.environment, found)
         projects[project.root] = project
         groups.setdefault(project.root, []).extend([path] if paths else [])
     for root, group in groups.items():
@@ -112,12 +112,12 @@ def check(session: Session, paths: tuple[Path, ...], form: str, level: str, *, s
     raise Finished(not (shown if strict else errors) and not found.broken)
 
 
-def _project(path: Path, found: _Found) -> Project:
+def _project(path: Path, environment: str | None, found: _Found) -> Project:
     try:
-        return Project.find(path)
+        return Project.find(path, environment)
     except SettingsError as error:
         found.settings(error)
-        return Project(Path(error.diagnostics[0].place.file).parent)
+        return Project(Path(error.diagnostics[0].place.file).parent, environment=environment)
 
 
 def _check(workspace: Workspace, paths: list[Path], found: _Found) -> None:
@@ -131,6 +131,12 @@ def _check(workspace: Workspace, paths: list[Path], found: _Found) -> None:
         connections = {name: entry.type for name, entry in project.connections(registry).items()}
     except SettingsError as error:
         found.settings(error)
+    for name in project.settings.environments:
+        try:
+            if name != project.environment:
+                Project.find(project.root, name).connections(registry)
+        except SettingsError as error:
+            found.settings(error)
     found.files.update(path for name in (SETTINGS, CONNECTIONS) if (path := project.root / name).is_file())
     # what cannot be read is not held against those who rely on it
     broken = any(Path(d.place.file).name == SETTINGS for d in found.diagnostics)

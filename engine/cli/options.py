@@ -32,8 +32,23 @@ data_option = _shared(
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the store is.  [default: .engine/ in the project]",
 )
+environment_option = _shared(
+    "--env",
+    "environment",
+    metavar="NAME",
+    help="As this environment of engine.yaml, with a store of its own.",
+)
 json_option = _shared("--json", "as_json", is_flag=True, help="Print JSON on stdout, everything else on stderr.")
 verbose_option = _shared("--verbose", "-v", "verbose", is_flag=True, help="Show more: decisions, and the log.")
+
+
+def with_environment(command: click.Command) -> None:
+    """Let a command, and all below it, take ``--env``; one with such an option of its own takes it before its name."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            with_environment(inner)
+    if not any("--env" in parameter.opts for parameter in command.params):
+        environment_option(command)
 
 
 def listen_options(command: F) -> F:

@@ -11,7 +11,7 @@ from typing import Any
 from engine.cli.console import note
 from engine.cli.workspace import Workspace
 from engine.sdk import jsontext
-from engine.sdk.errors import EngineError, StoreLocked
+from engine.sdk.errors import EngineError, StoreLocked, WrongEnvironment
 from engine.server.admin import ADMIN_FILE
 from engine.store.lock import holder
 
@@ -64,6 +64,7 @@ def hand_over(
         about = json.loads((workspace.data / ADMIN_FILE).read_text("utf-8"))
         address = urllib.parse.urlsplit(about["url"])
         token = about["token"]
+        _same_environment(workspace, about)
     except (OSError, ValueError, KeyError):
         raise StoreLocked(
             f"{workspace.data} is executed by {who}, which takes no commands",
@@ -98,8 +99,20 @@ def health_of(workspace: Workspace) -> Mapping[str, Any] | None:
         about = json.loads((workspace.data / ADMIN_FILE).read_text("utf-8"))
     except (OSError, ValueError):
         return None
+    _same_environment(workspace, about)
     address = urllib.parse.urlsplit(about["url"])
     return _ask(address, about["token"], "/api/health", None, f"process {about.get('pid')}")
+
+
+def _same_environment(workspace: Workspace, about: Mapping[str, Any]) -> None:
+    theirs = about.get("environment") or ""
+    if theirs != workspace.environment:
+        named = f"environment '{theirs}'" if theirs else "the project without environment"
+        raise WrongEnvironment(
+            f"{workspace.data} is executed for {named}, and that is not what was asked for",
+            place=str(workspace.data),
+            hint=f"give {f'--env {theirs}' if theirs else 'no --env'}, or name another data folder with --data",
+        )
 
 
 def _ask(

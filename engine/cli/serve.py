@@ -129,8 +129,10 @@ def _announce(host: Host, service: Service, plans: list[Scenario], simulate: boo
     started_by_hand = [plan.name for plan in plans if plan.trigger is None]
     if started_by_hand:
         note(dim(f"without trigger, started by `engine start NAME`: {', '.join(started_by_hand)}"))
+    environment = host.project.environment
+    place = f" in environment '{environment}'" if environment else ""
     mode = ", simulated: every app answers from its simulator" if simulate else ""
-    note(f"\nserving {counted(len(plans), 'scenario')}{mode}. Ctrl-C stops\n")
+    note(f"\nserving {counted(len(plans), 'scenario')}{place}{mode}. Ctrl-C stops\n")
 
 
 def _listener(plan: Scenario) -> str:

@@ -55,12 +55,20 @@ async def _status(workspace: Workspace) -> dict[str, Any]:
     async with workspace.store() as store:
         found = await health(store, workspace.project.settings.limits, workspace.clock.time(), simulated=simulated)
     process = None if owner is None else {"pid": owner.get("pid"), "command": owner.get("command")}
-    return {**found, "process": process, "simulated": simulated, "wrong": [*wrong, *found["wrong"]]}
+    environment = workspace.project.environment
+    return {
+        **found,
+        "environment": environment,
+        "process": process,
+        "simulated": simulated,
+        "wrong": [*wrong, *found["wrong"]],
+    }
 
 
 def _show(found: dict[str, Any]) -> None:
     process, oldest, failure = found["process"], found["oldest_running"], found["alert_failure"]
     rows = [
+        *([("environment", found["environment"])] if found["environment"] else []),
         ("executed by", f"process {process['pid']} ({process['command']})" if process else "nobody"),
         ("runs", ", ".join(f"{n} {state}" for state, n in found["runs"].items() if n) or "none open"),
         ("queue age", took(found["queue_age"]) or "nothing waits"),

@@ -71,7 +71,7 @@ async def _hooks(workspace: Workspace, plans: list[Scenario]) -> dict[str, Hook]
     named = workspace.project.settings.webhooks
     try:
         with ExecutorLock(workspace.data, clock=workspace.clock, command="engine webhooks"):
-            store = SqliteStore(workspace.data / STORE_FILE, clock=workspace.clock)
+            store = SqliteStore(workspace.data / STORE_FILE, clock=workspace.clock, environment=workspace.environment)
             await store.open()
             try:
                 webhooks_ = Webhooks(store, workspace.clock)
@@ -149,7 +149,7 @@ async def _rotate(workspace: Workspace, name: str, grace: float) -> None:
 
 async def _rotate_here(workspace: Workspace, name: str, grace: float) -> str:
     with ExecutorLock(workspace.data, clock=workspace.clock, command="engine webhooks rotate"):
-        store = SqliteStore(workspace.data / STORE_FILE, clock=workspace.clock)
+        store = SqliteStore(workspace.data / STORE_FILE, clock=workspace.clock, environment=workspace.environment)
         await store.open()
         try:
             webhooks_ = Webhooks(store, workspace.clock)

@@ -40,11 +40,16 @@ class Workspace:
     @classmethod
     def of(cls, session: Session, start: Path | None = None) -> Workspace:
         """The project of a file or folder; by default that of the current folder."""
-        return cls(Project.find(start or Path()), session, SystemClock())
+        return cls(Project.find(start or Path(), session.environment), session, SystemClock())
 
     @property
     def data(self) -> Path:
         return self.project.data_dir(self.session.data)
+
+    @property
+    def environment(self) -> str:
+        """As the store knows it: "" for none."""
+        return self.project.environment or ""
 
     @property
     def redactor(self) -> Redactor:
@@ -53,7 +58,7 @@ class Workspace:
 
     def command(self, *words: str) -> str:
         """A command line that works on this store from the current folder."""
-        parts = ["engine", *words]
+        parts = ["engine", *words, *(["--env", self.environment] if self.environment else [])]
         if self.session.data is not None:
             parts += ["--data", str(self.session.data)]
         line = " ".join(shlex.quote(part) for part in parts)
@@ -96,7 +101,9 @@ class Workspace:
         there = path.is_file()
         if not there and not make:
             note(f"there is no store in {shorten(self.data)} yet: nothing was run")
-        store: Store = SqliteStore(path, clock=self.clock) if there or make else MemoryStore(clock=self.clock)
+        store: Store = MemoryStore(clock=self.clock)
+        if there or make:
+            store = SqliteStore(path, clock=self.clock, environment=self.environment)
         await store.open()
         try:
             yield store

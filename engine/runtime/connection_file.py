@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 
 from engine.plugins import Registry
+from engine.runtime.environments import Overlay, merge
 from engine.runtime.reader import Reader, SecretRef
 from engine.scenario.config import describe
 from engine.scenario.diagnostics import Place, did_you_mean
@@ -35,23 +36,47 @@ class ConnectionEntry:
     place: Place
 
 
-def read_connections(path: Path, registry: Registry) -> dict[str, ConnectionEntry]:
+def read_connections(path: Path, registry: Registry, overlay: Overlay | None = None) -> dict[str, ConnectionEntry]:
     """The connections of a file by name; none when there is no file. Raises ``SettingsError`` with all mistakes.
 
     A connection whose type belongs to a plugin that could not be loaded is left out: the plugin's problem is
     reported where plugins are, and does not keep the other connections from working.
+
+    :param overlay: fields that an environment has instead.
     """
-    if not path.exists():
+    overlay = overlay if overlay is not None else Overlay()
+    if not path.exists() and not overlay.fields:
         return {}
-    reader, node = Reader.open(path)
+    reader, node = Reader.open(path) if path.exists() else (Reader(path), None)
+    reader.others[overlay.file] = overlay.source
     entries = {}
-    for name, inner in reader.mapping(node, "connections.yaml", None).items():
+    top = _overlaid(reader, reader.mapping(node, "connections.yaml", None), overlay)
+    for name, inner in top.items():
         if not _NAME.fullmatch(name):
             reader.report("bad-value", inner.place, f"connection name '{name}' must match {_NAME.pattern}")
         elif entry := _entry(reader, name, inner, registry):
             entries[name] = entry
     reader.finish()
     return entries
+
+
+def _overlaid(reader: Reader, top: dict[str, Node], overlay: Overlay) -> dict[str, Node]:
+    """The connections as they are in an environment, which may change their fields and nothing else."""
+    merged = dict(top)
+    for name, fields in overlay.fields.items():
+        before = top.get(name)
+        if before is None:
+            hint = (
+                did_you_mean(name, top) or "an environment changes connections of connections.yaml: add it there first"
+            )
+            message = f"environment '{overlay.name}' changes connection '{name}', which is not in connections.yaml"
+            reader.report("unknown-connection", fields.place, message, hint)
+        elif (kind := fields.get("type")) is not None and isinstance(before, MappingNode):
+            message = f"environment '{overlay.name}' cannot change the type of connection '{name}'"
+            reader.report("bad-value", kind.place, message, "leave `type` out, or make two connections of it")
+        elif isinstance(before, MappingNode):
+            merged[name] = merge(before, fields)
+    return merged
 
 
 def _entry(reader: Reader, name: str, node: Node, registry: Registry) -> ConnectionEntry | None:

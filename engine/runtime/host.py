@@ -213,13 +213,21 @@ class Host:
             self._stack.push_async_callback(self.pruner.stop)
             self.pruner.start()
 
+    @property
+    def _command(self) -> str:
+        named = self.project.environment
+        return f"{self.options.command} --env {named}" if named else self.options.command
+
     async def _open_store(self) -> Store:
         store: Store
         if self.options.dry_run is not None:
             store = MemoryStore(clock=self.clock)
         else:
-            self._stack.enter_context(ExecutorLock(self.data, clock=self.clock, command=self.options.command))
-            store = SqliteStore(self.data / STORE_FILE, clock=self.clock, faults=self.options.faults)
+            self._stack.enter_context(ExecutorLock(self.data, clock=self.clock, command=self._command))
+            environment = self.project.environment or ""
+            store = SqliteStore(
+                self.data / STORE_FILE, clock=self.clock, faults=self.options.faults, environment=environment
+            )
         await store.open()
         self._stack.push_async_callback(store.close)
         if self.options.dry_run is not None:
@@ -231,7 +239,7 @@ class Host:
         path = self.data / STORE_FILE
         if not path.is_file():
             return
-        kept = SqliteStore(path, clock=self.clock)
+        kept = SqliteStore(path, clock=self.clock, environment=self.project.environment or "")
         await kept.open()
         try:
             secrets = await kept.secrets()

@@ -23,16 +23,19 @@ class Project:
 
     root: Path
     settings: Settings = field(default_factory=Settings)
+    environment: str | None = None
 
     @classmethod
-    def find(cls, start: Path) -> Project:
+    def find(cls, start: Path, environment: str | None = None) -> Project:
         """The project that a scenario file or folder belongs to.
 
         That is the nearest folder upwards with an ``engine.yaml`` or a ``connections.yaml``. Where there is none, it is
         the folder itself, or the one that holds the ``scenarios/`` which it is in: so a file and the folder that it is
         run from agree about where the store is.
 
+        :param environment: as which of its environments it is seen; None: none of them.
         :raises SettingsError: ``engine.yaml`` has mistakes; all are listed.
+        :raises UnknownEnvironment: ``engine.yaml`` has no such environment.
         """
         path = start.resolve()
         folder = path if path.is_dir() else path.parent
@@ -41,12 +44,17 @@ class Project:
         if root is None:
             # scenarios/name.yaml and scenarios/name/scenario.yaml
             root = next((f.parent for f in upwards[:2] if f.name == SCENARIOS), folder)
-        return cls(root, read_settings(root / SETTINGS))
+        return cls(root, read_settings(root / SETTINGS, environment), environment)
+
+    def again(self) -> Project:
+        """The same project as its files are now. Raises as ``find`` does."""
+        return type(self)(self.root, read_settings(self.root / SETTINGS, self.environment), self.environment)
 
     @property
     def name(self) -> str:
-        """How the project is named to people who watch several: its folder's name."""
-        return self.root.name or "engine"
+        """How the project is named to people who watch several: its folder's name, and its environment."""
+        name = self.root.name or "engine"
+        return f"{name} ({self.environment})" if self.environment else name
 
     @property
     def modules_folder(self) -> Path:
@@ -58,12 +66,17 @@ class Project:
         return self.root / CONNECTIONS
 
     def data_dir(self, override: Path | None = None) -> Path:
-        """Where the store is: ``.engine/`` in the project unless something else is asked for."""
-        return override.resolve() if override is not None else self.root / ".engine"
+        """Where the store is: ``.engine/`` in the project, ``.engine-NAME/`` of an environment, or as asked for."""
+        if override is not None:
+            return override.resolve()
+        return self.root / (f".engine-{self.environment}" if self.environment else ".engine")
 
     def connections(self, registry: Registry) -> Mapping[str, ConnectionEntry]:
-        """What ``connections.yaml`` says, checked against the installed connection types. Raises ``SettingsError``."""
-        return read_connections(self.connections_file, registry)
+        """What ``connections.yaml`` says, and the environment instead of it, checked against the installed types.
+
+        :raises SettingsError: with all mistakes.
+        """
+        return read_connections(self.connections_file, registry, self.settings.overlay)
 
     def scenario_files(self, paths: Iterable[Path] = ()) -> list[Path]:
         """The scenario files among these paths, sorted; without paths, those of the project.

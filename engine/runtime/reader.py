@@ -59,6 +59,8 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self.file = str(path)
         self.source = ""
+        #: texts of other files that mistakes may be in
+        self.others: dict[str, str] = {}
         self.diagnostics: list[Diagnostic] = []
 
     @classmethod
@@ -80,7 +82,7 @@ class Reader:
         errors = [d for d in self.diagnostics if d.severity is Severity.ERROR]
         if errors:
             errors.sort(key=lambda d: (d.place.line, d.place.column))
-            raise SettingsError(errors, {self.file: self.source})
+            raise SettingsError(errors, {self.file: self.source, **self.others})
 
     def report(self, code: str, place: Place, message: str, hint: str | None = None) -> None:
         self.diagnostics.append(Diagnostic(code, message, place, hint))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.runtime.alert_settings import KEYS as ALERT_KEYS
 from engine.runtime.alert_settings import AlertChannel, read_alerts
 from engine.runtime.checks import SenderCheck, read_check
+from engine.runtime.environments import ENVIRONMENTS, Overlay, chosen, connections_of, environments_of, overlaid
 from engine.runtime.reader import Reader
 from engine.scenario.keep import KEYS as KEEP_KEYS
 from engine.scenario.keep import LEAST
@@ -132,6 +133,9 @@ class Settings:
     #: what the steps of all scenarios do that say nothing themselves, as JSON; see ``load_scenario``
     defaults: str = ""
     alerts: tuple[AlertChannel, ...] = ()
+    #: names of all environments, and what the chosen one says of connections
+    environments: tuple[str, ...] = ()
+    overlay: Overlay = field(default_factory=Overlay)
 
 
 #: every key of the file, for its reference page
@@ -144,16 +148,43 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "webhooks": (),
     "defaults": DEFAULTS,
     "alerts": ALERT_KEYS,
+    "environments": (),
 }
 
 
-def read_settings(path: Path) -> Settings:
-    """The settings in a file; the defaults when there is none. Raises ``SettingsError`` with all mistakes."""
+def read_settings(path: Path, environment: str | None = None) -> Settings:
+    """The settings in a file; the defaults when there is none.
+
+    :param environment: as which of the file's environments they are read; None: none of them.
+    :raises SettingsError: with all mistakes, those of the other environments too.
+    :raises UnknownEnvironment: the file has no such environment.
+    """
     if not path.exists():
+        if environment is not None:
+            chosen({}, environment, str(path))
         return Settings()
     reader, node = Reader.open(path)
     top = reader.mapping(node, "engine.yaml", KEYS)
-    settings = Settings(
+    sections = [key for key in KEYS if key != ENVIRONMENTS]
+    environments = environments_of(reader, top.pop(ENVIRONMENTS, None), dict.fromkeys(sections))
+    settings = _settings(reader, top)
+    of_all = {}
+    for name, given in environments.items():
+        # what stands in the file twice over is a mistake once
+        own = Reader(path)
+        of_all[name] = (_settings(own, overlaid(top, given)), connections_of(reader, name, given))
+        reader.diagnostics += [found for found in own.diagnostics if found not in reader.diagnostics]
+    reader.finish()
+    names = tuple(environments)
+    if environment is None:
+        return replace(settings, environments=names)
+    chosen(environments, environment, str(path))
+    settings, overlay = of_all[environment]
+    return replace(settings, environments=names, overlay=replace(overlay, source=reader.source))
+
+
+def _settings(reader: Reader, top: Mapping[str, Node]) -> Settings:
+    return Settings(
         server=_server(reader, top.get("server")),
         limits=_limits(reader, top.get("limits")),
         http=_http(reader, top.get("http")),
@@ -163,8 +194,6 @@ def read_settings(path: Path) -> Settings:
         defaults=_defaults(reader, top.get("defaults")),
         alerts=read_alerts(reader, top.get("alerts")),
     )
-    reader.finish()
-    return settings
 
 
 def _server(reader: Reader, node: Node | None) -> ServerSettings:

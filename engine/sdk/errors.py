@@ -60,6 +60,12 @@ class StoreLocked(StoreError):
     code = "store-locked"
 
 
+class WrongEnvironment(StoreError):
+    """The store was made for another environment than the one that this is. Nothing was read or written."""
+
+    code = "wrong-environment"
+
+
 class LostOwnership(EngineError):
     """The run belongs to another owner now; what this one learned cannot advance it."""
 

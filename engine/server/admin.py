@@ -87,7 +87,8 @@ class AdminServer:
         draft.unlink(missing_ok=True)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
-            about = {"url": url, "webhooks": webhooks, "token": self.token, "pid": os.getpid()}
+            about: dict[str, Any] = {"url": url, "webhooks": webhooks, "token": self.token, "pid": os.getpid()}
+            about["environment"] = self._host.project.environment
             json.dump({**about, "simulated": self._host.runner.simulated}, file)
         draft.replace(path)
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.sdk.errors import StoreError
+from engine.sdk.errors import StoreError, WrongEnvironment
 from engine.store.lock import holder
-from engine.store.sql import migrations, statements
+from engine.store.sql import migrations, queries, statements
 from engine.store.trouble import explain
 
 #: marks a SQLite file as ours; migration 1 writes it
@@ -125,6 +125,23 @@ def _check(db: sqlite3.Connection, path: Path) -> int:
             hint="update the engine, or use another data folder",
         )
     return int(version)
+
+
+def claim(db: sqlite3.Connection, path: Path, environment: str) -> None:
+    """Say for which environment the file is, where that was not said yet. Raises ``WrongEnvironment``."""
+    # statements by themselves are transactions of their own; the first of two processes wins
+    db.execute(queries()["claim_store"], (environment,))
+    (owner,) = db.execute(queries()["store_environment"]).fetchone()
+    if owner != environment:
+        raise WrongEnvironment(
+            f"the store is that of {_shown(owner)}, and this is {_shown(environment)}",
+            place=str(path),
+            hint=f"give {f'--env {owner}' if owner else 'no --env'}, or name another data folder with --data",
+        )
+
+
+def _shown(environment: str) -> str:
+    return f"environment '{environment}'" if environment else "the project without environment"
 
 
 def compact(path: Path) -> None:

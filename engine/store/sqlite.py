@@ -16,7 +16,7 @@ from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
 from engine.store import reads, schedules
 from engine.store.alerts_file import AlertsInFile
 from engine.store.changes import Change, Fate, Owner
-from engine.store.file import alone, connect, create, migrate
+from engine.store.file import alone, claim, connect, create, migrate
 from engine.store.ids import IdSource
 from engine.store.interface import Question
 from engine.store.lanes import Standing
@@ -55,10 +55,21 @@ class SqliteStore(AlertsInFile):
     :param clock: where the time in ids comes from.
     :param faults: where tests make a commit fail.
     :param vfs: name of a registered SQLite VFS to open the file with; None: the system's.
+    :param environment: the environment that the file is opened for, "" for none of them; whoever opens it first decides
+        whose it is. None: it is not asked.
     """
 
-    def __init__(self, path: Path, *, clock: Clock, faults: Faults = NO_FAULTS, vfs: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        faults: Faults = NO_FAULTS,
+        vfs: str | None = None,
+        environment: str | None = None,
+    ) -> None:
         self._path = path
+        self._environment = environment
         self._clock = clock
         self._faults = faults
         self._vfs = vfs
@@ -77,10 +88,12 @@ class SqliteStore(AlertsInFile):
         return self._writer.broken is not None or self._writer.crash is not None
 
     async def open(self) -> None:
-        """Open or create, and migrate. Raises ``StoreError``."""
+        """Open or create, and migrate. Raises ``StoreError``; ``WrongEnvironment``: it is another environment's."""
         try:
             await self._on_reader(lambda: create(self._path))
             await self._writer.start()
+            if (environment := self._environment) is not None:
+                await self._writer.job(lambda db: claim(db, self._path, environment))
         except BaseException:
             await self.close()
             raise

@@ -310,3 +310,11 @@ select webhook, status, count from refusal_counts order by webhook, status;
 -- name: refusals
 -- The last refused requests, newest first.
 select at, webhook, status, reason, excerpt from refusals order by at desc, id desc;
+
+-- name: claim_store
+-- Say whose store this is, unless that was said before.
+insert into about(name, value) values('environment', ?) on conflict do nothing;
+
+-- name: store_environment
+-- Whose store this is.
+select value from about where name = 'environment';
