@@ -40,6 +40,10 @@ class Catalog:
     def current(self, name: str) -> Scenario | None:
         return self._current.get(name)
 
+    def loaded(self, name: str, version: str) -> Scenario | None:
+        """The plan of a version, where it was asked for before."""
+        return self._plans.get((name, version))
+
     @property
     def versions(self) -> frozenset[str]:
         """The versions of the current scenarios."""

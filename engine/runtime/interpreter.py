@@ -145,11 +145,11 @@ class Interpreter:
 
     def another(self, effects: Effects, back: Back | None = None) -> Interpreter:
         """Another walk of the same run: over the journal alone where the effects are not the run's own."""
-        return Interpreter(self.plan, effects, back, None if effects is self._live else self._live)
+        return type(self)(self.plan, effects, back, None if effects is self._live else self._live)
 
     def forward(self) -> Interpreter:
         """A walk of the same run that does what was not done yet; what it does is noted as this one's is."""
-        return Interpreter(self.plan, self._live, self.back) if self.over else self
+        return type(self)(self.plan, self._live, self.back) if self.over else self
 
     def variables(self, scope: Scope) -> None:
         """Set the scenario's own variables."""
@@ -172,7 +172,10 @@ class Interpreter:
             # Ids are unique in a scenario, so a step with one keeps its key when it is moved into another group;
             # a step without one is named by its place.
             path = f"{loop}{step.id}" if step.id else f"{loop}{group}{step.path}"
-            await (cleaned if step.cleanup else Interpreter.through)(self, step, path, loop, scope)
+            if step.cleanup:
+                await cleaned(self, step, path, loop, scope)
+            else:
+                await self.through(step, path, loop, scope)
 
     async def through(self, step: Step, path: str, loop: str, scope: Scope) -> None:
         """Do a step, and what its ``on_error`` says when it fails."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from engine.runtime.callers import Caller
@@ -65,6 +65,8 @@ class Runner:
     :param simulated: whether this process answers from simulators; it touches only runs of its own kind.
     :param held_retry: seconds before each automatic try of a run that is held because a step failed.
     :param limits: of these, how large outputs and journals may be.
+    :param effects: makes what a run may do, with the arguments of ``DurableEffects``.
+    :param walk: makes the walk of a run.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class Runner:
         max_running: int = MAX_RUNNING,
         held_retry: Sequence[float] = (),
         limits: Limits = DEFAULT_LIMITS,
+        effects: Callable[..., DurableEffects] = DurableEffects,
+        walk: Callable[[Scenario, DurableEffects], Interpreter] = Interpreter,
     ) -> None:
         self.epoch = 0
         #: where people reach the links that runs give out
@@ -109,6 +113,8 @@ class Runner:
         )
         self._held_retry = held_retry
         self._limits = limits
+        self._new_effects = effects
+        self._new_walk = walk
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._effects: dict[int, DurableEffects] = {}
         self._pump_task: asyncio.Task[None] | None = None
@@ -259,7 +265,7 @@ class Runner:
                 due.append(Waiting(until, keys) if keys else Sleeping(until))
                 task.cancel()
 
-        effects = DurableEffects(
+        effects = self._new_effects(
             run,
             journal,
             self._store,
@@ -325,7 +331,7 @@ class Runner:
         self, plan: Scenario, effects: DurableEffects, data: dict[str, Any], due: list[Sleeping]
     ) -> Outcome:
         try:
-            return await Interpreter(plan, effects).run(data)
+            return await self._new_walk(plan, effects).run(data)
         except asyncio.CancelledError:
             if why := self._cut_off.get(effects.run.id):
                 return Held((Hold("stuck", why, effects.doing),))

@@ -52,14 +52,20 @@ class Start:
 
     def __init__(self, plan: Scenario, name: str) -> None:
         self.found = False
+        self._path = re.compile("(?!)")
         self._own = re.compile("(?!)")
         for path, step in with_paths(plan.steps):
             if name == step.id or re.fullmatch(_pattern(path), name):
                 self.found = True
                 whole = [path, *(inner for part in parts(step) for inner in _inside(part, path))]
                 concrete = name if name != step.id else path
+                self._path = re.compile(_pattern(_in_items(path, concrete)))
                 self._own = re.compile(f"(?:{'|'.join(_pattern(_in_items(each, concrete)) for each in whole)}){_END}")
                 return
+
+    def means(self, path: str) -> bool:
+        """Whether a path is the step's own."""
+        return self._path.fullmatch(path) is not None
 
     def about(self, key: str) -> bool:
         """Whether a key is about the step, or about anything inside it."""
