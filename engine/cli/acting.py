@@ -63,18 +63,30 @@ async def change(workspace: Workspace, command: str, work: Callable[[Store], Awa
 
 
 async def go_on(
-    workspace: Workspace, command: str, simulate: bool, work: Callable[[Host], Awaitable[Sequence[int]]]
+    workspace: Workspace,
+    command: str,
+    simulate: bool,
+    work: Callable[[Host], Awaitable[Sequence[int]]],
+    *,
+    dry_run: bool = False,
 ) -> Ended:
     """Start what executes the store, do something, and follow the runs that it is about until they are at rest.
 
     :param work: gives the ids of those runs.
+    :param dry_run: in a store in memory, and nothing is written anywhere.
     """
     registry = workspace.registry()
     plans = workspace.scenarios(registry, (), simulate=simulate, tolerant=True)
     news = asyncio.Event()
     screen = Transcript(layout(plans), err=workspace.session.as_json)
     watcher = Watcher(workspace.clock, news, screen)
-    options = Options(data=workspace.session.data, simulate=simulate, observer=watcher, command=command)
+    options = Options(
+        data=workspace.session.data,
+        simulate=simulate,
+        dry_run=watcher if dry_run else None,
+        observer=watcher,
+        command=command,
+    )
     with Signals(news) as signals:
         async with Host(workspace.project, registry, plans, options) as host, prompt_stop(host):
             watcher.redactor = await host.connections.redactor()

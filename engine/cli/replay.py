@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from engine.cli.acting import go_on, look_up, who
+from engine.cli.acting import Ended, go_on, look_up, who
 from engine.cli.aio import run_async
 from engine.cli.console import coloured, note, print_json, warn
 from engine.cli.failures import Finished
@@ -36,11 +36,12 @@ from engine.store.ids import show
     show_default=True,
     help="Under the scenario's file as it is now, or as it was.",
 )
+@click.option("--dry-run", is_flag=True, help="Reads are made, writes are only shown; nothing is kept or changed.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with the replay.")
 @json_option
 @data_option
 @click.pass_obj
-def replay(session: Session, run_id: int, start: str | None, version: str, reason: str) -> None:
+def replay(session: Session, run_id: int, start: str | None, version: str, dry_run: bool, reason: str) -> None:
     """Run the event of a run that is over once more, as a new run.
 
     What was written is not written again: each write is found by its key, and its output taken. One that would be
@@ -49,6 +50,9 @@ def replay(session: Session, run_id: int, start: str | None, version: str, reaso
     workspace = Workspace.of(session)
     old = run_async(look_up(workspace, run_id))
     word = {"from": start or "", "version": version, "reason": reason, "by": who()}
+    wanted = replays.Wanted(start, version == "current", reason, word["by"])
+    if dry_run:
+        _finish(run_async(_rehearse(workspace, run_id, old.simulated, wanted)), session)
     if (answer := hand_over(workspace, f"/api/runs/{show(run_id)}/replay", word)) is not None:
         for text in answer["warnings"]:
             warn(text)
@@ -62,16 +66,32 @@ def replay(session: Session, run_id: int, start: str | None, version: str, reaso
         return
 
     async def begin(host: Host) -> list[int]:
-        wanted = replays.Wanted(start, version == "current", reason, word["by"])
-        epoch = host.runner.epoch
-        made = await replays.replay(host.store, host.catalog, host.clock, run_id, wanted, epoch=epoch)
-        for text in made.warnings:
-            warn(text)
-        note(f"run {show(made.run.id)} replays {show(run_id)}")
-        host.runner.wake(made.scenarios)
-        return [made.run.id]
+        return [await _begin(host, run_id, wanted)]
 
-    ended = run_async(go_on(workspace, "engine runs replay", old.simulated, begin))
+    _finish(run_async(go_on(workspace, "engine runs replay", old.simulated, begin)), session)
+
+
+def _finish(ended: Ended, session: Session) -> None:
     if session.as_json:
         print_json(ended.reports.to_json(ended.runs[0]))
     raise Finished(ended.fine)
+
+
+async def _begin(host: Host, run_id: int, wanted: replays.Wanted) -> int:
+    made = await replays.replay(host.store, host.catalog, host.clock, run_id, wanted, epoch=host.runner.epoch)
+    for text in made.warnings:
+        warn(text)
+    note(f"run {show(made.run.id)} replays {show(run_id)}")
+    return made.run.id
+
+
+async def _rehearse(workspace: Workspace, run_id: int, simulate: bool, wanted: replays.Wanted) -> Ended:
+    """The replay in a store in memory, which is lent what it needs to know."""
+    note("dry run: reads are made, writes are only shown, nothing is kept")
+
+    async def begin(host: Host) -> list[int]:
+        async with workspace.store() as store:
+            await replays.lend(store, run_id, host.store, workspace.clock.time())
+        return [await _begin(host, run_id, wanted)]
+
+    return await go_on(workspace, "engine runs replay", simulate, begin, dry_run=True)

@@ -158,7 +158,7 @@ class _Run:
         options = Options(
             data=workspace.session.data,
             simulate=order.simulate,
-            dry_run=watcher.would_write if order.dry_run else None,
+            dry_run=watcher if order.dry_run else None,
             observer=watcher,
             command=f"engine run {shorten(Path(plan.file))}",
         )

@@ -13,6 +13,7 @@ from engine.sdk.clock import utc
 from engine.sdk.errors import EngineError
 from engine.sdk.modules import Config, Delivery, Json, Module, WebhookTrigger
 
+
 def event_for(registry: Registry, name: str, config: Config) -> Json:
     """An event of a trigger.
 

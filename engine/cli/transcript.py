@@ -101,6 +101,10 @@ class Transcript:
     def sleeping(self, run: Run, due: float) -> None:
         self.say(f"  {click.style('…', fg='yellow')} run {show(run.id)} sleeps until {moment(due)}")
 
+    def resting(self, run: Run, path: str, names: Sequence[str]) -> None:
+        if not self._whole:
+            self.say(click.style(f"  ○ {path}: what it decides may rest on {_made_up(names)}", fg="cyan"))
+
     def ended(self, run: Run, steps: list[StepReport]) -> None:
         if self._whole:
             for report in steps:
@@ -121,6 +125,8 @@ class Transcript:
         self.say(f"  {click.style(mark, fg=colour, bold=True)} {self._names(report)}  {outcome}".rstrip())
         for line in self._value(report):
             self.say(f"{_INDENT}{line}")
+        if report.rests_on:
+            self.say(click.style(f"{_INDENT}may rest on {_made_up(report.rests_on)}", fg="cyan"))
 
     def _names(self, report: StepReport) -> str:
         path, module = self._columns
@@ -137,7 +143,10 @@ class Transcript:
             if value.get("hint"):
                 yield f"next: {value['hint']}"
         elif report.status == "shown":
-            yield self._excerpt(f"would send {excerpt(value, 4000)}", cut=False)
+            would = report.request if isinstance(report.request, str) else f"send {excerpt(report.request, 4000)}"
+            yield self._excerpt(f"would {would}", cut=False)
+            what = "the simulator gives" if report.source == "simulator" else "made up"
+            yield self._excerpt(f"{what}: {excerpt(value, 2000)}")
         elif report.module == RouteStep.kind and isinstance(value, list):
             yield dim(f"took {', '.join(map(str, value))}" if value else "no route was taken")
         elif report.module == RepeatStep.kind and isinstance(value, int):
@@ -164,6 +173,10 @@ class Transcript:
             self.say(f"    output {self._excerpt(excerpt(output, 2000))}")
 
 
+def _made_up(names: Sequence[str]) -> str:
+    return f"what was made up for {', '.join(names)}"
+
+
 def _sentence(error: dict[str, Any]) -> str:
     code = error.get("code")
     return f"{f'{code}: ' if code else ''}{error.get('message') or 'failed'}"
@@ -172,7 +185,9 @@ def _sentence(error: dict[str, Any]) -> str:
 def _outcome(report: StepReport) -> str:
     effect = report.effect
     if report.status == "shown":
-        return "write not sent"
+        if isinstance(report.request, str):
+            return "not waited for"
+        return "read not made" if effect == "read" else "write not sent"
     if effect in ("write", "idempotent", "keyed"):
         if report.status == "done":
             return "write done"

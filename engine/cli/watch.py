@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -12,7 +12,17 @@ from engine.runtime.callers import effect_of
 from engine.runtime.outcomes import Held, Outcome, Sleeping
 from engine.runtime.redact import Redactor
 from engine.scenario.inside import Part, parts, path_of
-from engine.scenario.plan import ForeachStep, GroupStep, ModuleStep, ParallelStep, RepeatStep, RouteStep, Step
+from engine.scenario.plan import (
+    ForeachStep,
+    GroupStep,
+    ModuleStep,
+    ParallelStep,
+    RepeatStep,
+    RouteStep,
+    SetStep,
+    Step,
+    StopStep,
+)
 from engine.sdk.clock import Clock
 from engine.sdk.modules import Action, Config, Effect
 from engine.store.records import Run
@@ -31,6 +41,9 @@ class StepReport:
     :param seconds: from its first attempt to its end.
     :param value: output, error, or request of a write that was only shown; redacted.
     :param reason: why it was skipped.
+    :param request: what a dry run would have sent; redacted. Its value is then what stands in place of the answer.
+    :param source: of that: ``made up``, or ``simulator``.
+    :param rests_on: in a dry run, the steps whose made-up outputs its expressions may rest on.
     :param earlier: whether it is known from before, so that it was not done now.
     """
 
@@ -44,12 +57,13 @@ class StepReport:
     value: Any = None
     reason: str | None = None
     earlier: bool = False
+    request: Any = None
+    source: str | None = None
+    rests_on: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For ``--json``."""
-        key = {"failed": "error", "ignored": "error", "handled": "error", "held": "error", "shown": "request"}.get(
-            self.status, "output"
-        )
+        key = {"failed": "error", "ignored": "error", "handled": "error", "held": "error"}.get(self.status, "output")
         about: dict[str, Any] = {
             "path": self.path,
             "module": self.module,
@@ -57,6 +71,10 @@ class StepReport:
             "status": self.status,
         }
         about |= {"attempts": self.attempts, "seconds": self.seconds, key: self.value}
+        if self.source:
+            about |= {"request": self.request, "output_from": self.source}
+        if self.rests_on:
+            about["rests_on"] = list(self.rests_on)
         return about | ({"reason": self.reason} if self.reason else {})
 
 
@@ -70,6 +88,8 @@ class Screen(Protocol):
     def retrying(self, run: Run, report: StepReport, attempt: int, error: dict[str, Any], seconds: float) -> None: ...
 
     def sleeping(self, run: Run, due: float) -> None: ...
+
+    def resting(self, run: Run, path: str, names: Sequence[str]) -> None: ...
 
     def ended(self, run: Run, steps: list[StepReport]) -> None: ...
 
@@ -93,11 +113,23 @@ class Watcher:
     redactor: Redactor = field(default_factory=Redactor)
     known: dict[int, set[str]] = field(default_factory=dict)
     steps: dict[int, dict[str, StepReport]] = field(default_factory=dict)
-    _shown: dict[int, Config] = field(default_factory=dict)
+    _shown: dict[tuple[int, str], tuple[Any, str]] = field(default_factory=dict)
+    _leaning: dict[tuple[int, str], Sequence[str]] = field(default_factory=dict)
 
-    def would_write(self, step: ModuleStep, config: Config) -> None:
-        """A dry run's write; the end of the step follows at once."""
-        self._shown[id(step)] = config
+    # ------------------------------------------------------------------ what a dry run does not do
+
+    def would_send(self, run: Run, path: str, request: Config, output: Any, *, simulated: bool) -> None:
+        """The end of the step follows at once."""
+        self._shown[run.id, path] = (self.redactor.json(request), "simulator" if simulated else "made up")
+
+    def would_wait(self, run: Run, path: str, what: str, value: Any) -> None:
+        self._shown[run.id, path] = (self.redactor.text(what), "made up")
+
+    def rests_on(self, run: Run, step: Step, path: str, names: Sequence[str]) -> None:
+        if isinstance(step, ModuleStep | StopStep | SetStep):
+            self._leaning[run.id, path] = names
+        elif self.wants(run) and self.screen is not None:
+            self.screen.resting(run, path, names)
 
     # ------------------------------------------------------------------ what the engine tells
 
@@ -129,9 +161,11 @@ class Watcher:
         report = self._report(run, step, path)
         if report.status != "running":
             return  # the walk after a wait comes by what was told before
-        request = self._shown.pop(id(step), None)
-        if request is not None:
-            status, value = "shown", dict(request)
+        report.rests_on = self._leaning.pop((run.id, path), ())
+        shown = self._shown.pop((run.id, path), None)
+        if shown is not None:
+            report.request, report.source = shown
+            status = "shown" if status == "done" else status
         if isinstance(value, dict) and status in ("failed", "ignored", "handled"):
             report.attempts = max(report.attempts, value.get("attempt") or 0)
         if status == "skipped":

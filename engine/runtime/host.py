@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -16,9 +17,11 @@ from engine.runtime.catalog import Catalog
 from engine.runtime.channels import Channels
 from engine.runtime.clock import SystemClock
 from engine.runtime.connections import Connections
-from engine.runtime.dryrun import DryRunCaller
+from engine.runtime.dryrun import Audience, DryRunEffects
+from engine.runtime.durable import DurableEffects
 from engine.runtime.gone import forget_gone
 from engine.runtime.intake import Intake
+from engine.runtime.interpreter import Interpreter
 from engine.runtime.observers import Observer
 from engine.runtime.polling import ModulePages, Poller
 from engine.runtime.project import Project
@@ -33,11 +36,10 @@ from engine.runtime.watch import Watch
 from engine.runtime.webhooks import Webhooks
 from engine.scenario.diagnostics import Diagnostic, ScenarioError, Severity
 from engine.scenario.load import check_unique, load_file
-from engine.scenario.plan import ModuleStep, Scenario
+from engine.scenario.plan import Scenario
 from engine.sdk.clock import Clock
 from engine.sdk.errors import ConfigError
 from engine.sdk.faults import NO_FAULTS, Faults
-from engine.sdk.modules import Config
 from engine.store.changes import PutPoll, PutPollItems, PutSecret
 from engine.store.interface import Store
 from engine.store.lock import ExecutorLock
@@ -53,12 +55,14 @@ class Options:
 
     :param data: folder of the store; None: the project's.
     :param simulate: every app answers from its simulator.
-    :param dry_run: told of writes, which are not sent; nothing is kept.
+    :param dry_run: told of what is not done; nothing is kept.
+    :param walk: makes the walk of each run.
     """
 
     data: Path | None = None
     simulate: bool = False
-    dry_run: Callable[[ModuleStep, Config], None] | None = None
+    dry_run: Audience | None = None
+    walk: Callable[[Scenario, DurableEffects], Interpreter] = Interpreter
     observer: Observer | None = None
     faults: Faults = NO_FAULTS
     command: str = "engine"
@@ -138,8 +142,6 @@ class Host:
         )
         self._stack.push_async_callback(self.connections.close)
         caller: Caller = ModuleCaller(self.connections, self.project.settings.limits.output)
-        if options.dry_run is not None:
-            caller = DryRunCaller(caller, options.dry_run)
         self.catalog = Catalog(self._scenarios, self.registry, self.store, clock)
         await self.catalog.keep()
         await forget_gone(self.store, [plan.name for plan in self._scenarios], clock)
@@ -154,6 +156,8 @@ class Host:
             max_running=self.project.settings.limits.concurrency,
             held_retry=self.project.settings.held.retry,
             limits=self.project.settings.limits,
+            effects=self._effects(),
+            walk=options.walk,
         )
         limits = self.project.settings.limits
         known_for = self.project.settings.history.dedupe_for
@@ -217,6 +221,16 @@ class Host:
     def _command(self) -> str:
         named = self.project.environment
         return f"{self.options.command} --env {named}" if named else self.options.command
+
+    def _effects(self) -> Callable[..., DurableEffects]:
+        if self.options.dry_run is None:
+            return DurableEffects
+        return partial(
+            DryRunEffects,
+            audience=self.options.dry_run,
+            plan_of=lambda run: self.catalog.loaded(run.scenario, run.version),
+            simulated=self.options.simulate,
+        )
 
     async def _open_store(self) -> Store:
         store: Store

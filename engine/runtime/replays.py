@@ -26,7 +26,18 @@ from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.errors import EngineError, LostOwnership
 from engine.sdk.faults import NO_FAULTS, Faults
-from engine.store.changes import AddEffect, AddRecord, AddRun, Change, MoveRun, OnlyRun, StillHeld
+from engine.store.changes import (
+    AddDelivery,
+    AddEffect,
+    AddReceipt,
+    AddRecord,
+    AddRun,
+    AddVersion,
+    Change,
+    MoveRun,
+    OnlyRun,
+    StillHeld,
+)
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import EffectRecord, EffectState, Page, Record, Run, RunFilter
@@ -251,3 +262,24 @@ def links(records: Sequence[Record]) -> dict[str, object]:
 def replay_of(row: Record) -> int:
     """The run that a row of kind ``replayed`` tells of; known from its key, which erasing leaves."""
     return int(row.key.rpartition("#")[2])
+
+
+async def lend(store: Store, run_id: int, to: Store, now: float) -> None:
+    """Give another store, which is empty, all that a replay of a run needs.
+
+    :raises CommandRefused: there is no such run.
+    """
+    run = await found(store, run_id)
+    runs = await of_event(store, run)
+    changes: list[Change] = []
+    for other, past in zip(runs, await store.pasts(runs), strict=True):
+        if other.id == run.id:
+            changes += [AddReceipt(past.receipt)] if past.receipt is not None else []
+            changes += [AddDelivery(past.delivery)] if past.delivery is not None else []
+        changes.append(AddRun(other))
+        changes += [AddRecord(row) for row in past.records]
+        changes += [AddEffect(row) for row in past.effects]
+    source = await store.version(run.version)
+    if source is not None:
+        changes.append(AddVersion(run.version, run.scenario, source, now))
+    await to.put(*changes)

@@ -58,3 +58,15 @@ def test_a_running_server_replays(shop: Shop, start: Callable[..., Program]) -> 
     refused = shop.engine("runs", "resume", old, "--send-again")
     assert "is cancelled, not held" in refused.stderr
     assert program.end(signal.SIGTERM)[0] == 0
+
+
+def test_a_dry_run_of_a_replay_shows_what_it_would_send_and_changes_nothing(shop: Shop) -> None:
+    old = failed(shop)
+    mend(shop)
+    before = shop.calls("send")
+    shown = shop.engine("runs", "replay", old, "--dry-run")
+    assert shown.exit_code == 0, shown.output
+    assert 'would send {"mode":"refused","to":"ana@example.com"}' in shown.stdout
+    assert shop.calls("send") == before
+    assert len(shop.json("runs")["runs"]) == 1
+    assert shop.json("runs", "show", old)["replayed_as"] == []

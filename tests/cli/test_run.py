@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 from engine.runtime.clock import SystemClock
 from engine.store.lock import ExecutorLock
@@ -217,3 +218,18 @@ def test_a_call_that_the_simulator_does_not_have_is_not_taken_for_the_vendors_an
     result = shop.engine("run", "scenarios/call.yaml", "--simulate")
     assert result.exit_code == 1
     assert "the simulator of yotpo_loyalty does not know POST /api/v2/nothing; the vendor may" in result.stdout
+
+
+def test_a_dry_run_says_what_is_made_up_and_where_it_went(shop: Shop) -> None:
+    result = shop.engine("run", SCENARIO, "--event", shop.event(), "--dry-run")
+    assert "made up: null" in result.stdout
+    steps = {step["path"]: step for step in _steps(shop)}
+    assert (steps["send"]["status"], steps["send"]["output_from"]) == ("shown", "made up")
+    assert steps["send"]["request"] == {"mode": "done", "to": "ana@example.com"}
+    assert steps["stop@4"]["rests_on"] == ["send"]
+
+
+def _steps(shop: Shop) -> list[Any]:
+    result = shop.engine("run", SCENARIO, "--event", shop.event(), "--dry-run", "--json")
+    steps: list[Any] = json.loads(result.stdout)["runs"][0]["steps"]
+    return steps
