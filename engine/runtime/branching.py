@@ -112,6 +112,7 @@ async def parallel(walk: Interpreter, step: ParallelStep, path: str, loop: str, 
     for branch in scopes:
         scope.join(branch, before)
     settle(troubles)
+    walk.effects.hit("branches.rested")
     walk.effects.decide(f"{path}.joined", lambda: True)
 
 
@@ -136,6 +137,7 @@ async def repeat(walk: Interpreter, step: RepeatStep, path: str, _loop: str, sco
             scope.forget(step.ids)
             await walk.steps(step.steps, loop, "", scope)
             index += 1
+            effects.hit("repeat.round")
             if step.until is not None:
                 if effects.decide(f"{loop}until", _test(walk, step.until, path, scope)):
                     break

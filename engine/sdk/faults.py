@@ -36,6 +36,8 @@ POINTS: dict[str, str] = {
     "probe.after": "the vendor has said what became of a write; the answer is not recorded",
     "wait.begun": "a branch of a run begins to wait for a time",
     "wait.over": "the time that a branch waited for has come, in memory",
+    "branches.rested": "all branches of a `parallel` have come to rest; that they joined is not recorded",
+    "repeat.round": "a round of a `repeat` is through; what follows from it is not decided",
     "run.replaying": "what a replay takes over is known; nothing of it is stored",
     "run.replayed": "a replay is stored, and queued; nobody has been told",
     "bulk.part": "a word on many runs was said of some; the others are as they were",

@@ -1,4 +1,4 @@
-"""Random plans of groups, loops, handlers, cleaning up and undoing: a crash anywhere changes nothing."""
+"""Random plans of ways, loops, handlers, cleaning up and undoing: a crash anywhere changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Shop:
     def __call__(self, config: Mapping[str, Any]) -> Any:
         if config["bad"]:
             raise DataError("no", refused=True)
-        name = f"{config['name']}/{config.get('item')}"
+        name = f"{config['name']}/{config.get('item')}/{config.get('round')}"
         if name not in self.taken:
             self.taken.append(name)
         return {}
@@ -39,12 +39,12 @@ class Names:
     def __init__(self) -> None:
         self.number = 0
 
-    def call(self, *, bad: bool, item: bool) -> dict[str, Any]:
+    def call(self, *, bad: bool, item: str) -> dict[str, Any]:
         self.number += 1
         name = f"s{self.number}"
         config: dict[str, Any] = {"name": name, "bad": bad}
         if item:
-            config["item"] = "${{ item }}"
+            config[item] = {"item": "${{ item }}", "round": "${{ index }}"}[item]
         return {"id": name, "module": "shop.pay", "with": config}
 
 
@@ -52,32 +52,49 @@ class Names:
 def plans(draw: st.DrawFn) -> Plan:
     names = Names()
 
-    def steps(depth: int, *, item: bool, aside: bool, most: int = 3) -> Plan:
-        return [step(depth, item=item, aside=aside) for _ in range(draw(st.integers(1, most)))]
+    def steps(depth: int, *, item: str, aside: bool, side: bool, most: int = 3) -> Plan:
+        return [step(depth, item=item, aside=aside, side=side) for _ in range(draw(st.integers(1, most)))]
 
-    def step(depth: int, *, item: bool, aside: bool) -> dict[str, Any]:
-        kind = draw(st.sampled_from(("call", "call", "group", "loop"))) if depth < 2 else "call"
+    def step(depth: int, *, item: str, aside: bool, side: bool) -> dict[str, Any]:
+        kinds = ("call", "call", "group", "else_if", "route", "parallel", "loop", "repeat")
+        kind = draw(st.sampled_from(kinds)) if depth < 2 else "call"
+
+        def inside(*, item: str = item, side: bool = side) -> Plan:
+            return steps(depth + 1, item=item, aside=aside, side=side)
+
         if kind == "call":
             made = names.call(bad=draw(st.integers(0, 3)) == 0, item=item)
+        elif kind == "else_if":
+            made = {"if": False, "steps": [], "else_if": [{"if": draw(st.booleans()), "steps": inside()}]}
+            made["else"] = inside()
+        elif kind == "route":
+            routes = [{"if": draw(st.booleans()), "steps": inside()} for _ in range(draw(st.integers(1, 3)))]
+            made = {"route": routes, "match": draw(st.sampled_from(["first", "all"])), "otherwise": inside()}
+        elif kind == "parallel":
+            made = {"parallel": {"a": inside(side=True), "b": inside(side=True)}}
         elif kind == "group" or item:
-            made = {"steps": steps(depth + 1, item=item, aside=aside)}
+            made = {"steps": inside()}
+        elif kind == "repeat":
+            rounds = draw(st.sampled_from([{"times": 2}, {"until": "${{ index == 1 }}", "max": 2}]))
+            made = {"repeat": rounds, "steps": inside(item="round")}
         else:
-            made = {"foreach": "${{ trigger.items }}", "steps": steps(depth + 1, item=True, aside=aside)}
+            made = {"foreach": "${{ trigger.items }}", "steps": inside(item="item")}
         if draw(st.booleans()):
             # what cannot fail, so that cleaning up and undoing comes to its end without a person
             more = ["finally"] if aside else ["finally", "undo", "undo"]
             made[draw(st.sampled_from(more))] = [names.call(bad=False, item=item)]
-        ways = (
-            ["fail", "ignore", "handler"] if aside else ["fail", "ignore", "handler", "commit", "rollback", "rollback"]
-        )
+        ways = ["fail", "ignore", "handler"]
+        if not aside:
+            # how far a branch comes while its sibling rolls back depends on who is faster
+            ways += ["commit"] if side else ["commit", "rollback", "rollback"]
         way = draw(st.sampled_from(ways))
         if way == "handler":
-            made["on_error"] = steps(2, item=item, aside=aside, most=1)
+            made["on_error"] = steps(2, item=item, aside=aside, side=side, most=1)
         elif way != "fail":
             made["on_error"] = way
         return made
 
-    return steps(0, item=False, aside=False)
+    return steps(0, item="", aside=False, side=False)
 
 
 async def walked(plan: Plan, crash: CrashAt | None) -> tuple[Any, ...]:
@@ -91,7 +108,9 @@ async def walked(plan: Plan, crash: CrashAt | None) -> tuple[Any, ...]:
     [result] = found
     said = result._result()
     # a try that was cut off is made again under the next number, so that is left out
-    return result.state, said.get("error", {}).get("step"), said.get("rolled_back"), said.get("committed"), vendor.taken
+    # what goes on side by side comes in any order
+    taken = sorted(vendor.taken) if "parallel" in json.dumps(plan) else vendor.taken
+    return result.state, said.get("error", {}).get("step"), said.get("rolled_back"), said.get("committed"), taken
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -46,12 +46,46 @@ STEPS = st.recursive(
         | SET
         | st.fixed_dictionaries({"if": st.just("${{ vars.flag }}"), "steps": inner, "else": inner})
         | st.fixed_dictionaries(
+            {
+                "if": st.just("${{ not vars.flag }}"),
+                "steps": inner,
+                "else_if": st.tuples(
+                    st.fixed_dictionaries({"if": st.just("${{ vars.at != 'never' }}"), "steps": inner})
+                ),
+                "else": inner,
+            }
+        )
+        | st.fixed_dictionaries(
+            {
+                "route": st.lists(
+                    st.fixed_dictionaries({"if": st.sampled_from(["${{ vars.flag }}", False, True]), "steps": inner}),
+                    min_size=1,
+                    max_size=3,
+                ),
+                "match": st.sampled_from(["first", "all"]),
+                "otherwise": inner,
+            }
+        )
+        | st.fixed_dictionaries({"parallel": st.fixed_dictionaries({"left": inner, "right": inner})})
+        | st.fixed_dictionaries(
+            {
+                "repeat": st.sampled_from(
+                    [
+                        {"times": 2},
+                        {"until": "${{ vars.flag }}", "max": 2},
+                        {"while": "${{ index < 2 and vars.flag }}", "max": 5},
+                    ]
+                ),
+                "steps": inner,
+            }
+        )
+        | st.fixed_dictionaries(
             {"foreach": st.just("${{ trigger.items }}"), "concurrency": st.integers(1, 2), "steps": inner}
         ),
         min_size=1,
         max_size=3,
     ),
-    max_leaves=6,
+    max_leaves=8,
 )
 
 
@@ -63,7 +97,7 @@ class Vendor:
         self._calls: Counter[str] = Counter()
 
     def __call__(self, config: Mapping[str, Any]) -> Any:
-        which = json.dumps([config["n"], config.get("item")])
+        which = json.dumps([config["n"], config.get("item"), config.get("index")])
         self._calls[which] += 1
         error = TROUBLE[self._troubles[config["n"]]]() if self._calls[which] == 1 else None
         if error is not None:
@@ -76,26 +110,39 @@ def written(steps: list[Any]) -> tuple[str, dict[int, str]]:
     numbers = itertools.count()
     troubles: dict[int, str] = {}
 
-    def step(given: dict[str, Any], *, loop: bool) -> dict[str, Any]:
+    def step(given: dict[str, Any], *, loop: frozenset[str], side: str) -> dict[str, Any]:
+        def inside(steps: list[dict[str, Any]], *, side: str = side) -> list[dict[str, Any]]:
+            own = {"foreach": {"item", "index"}, "repeat": {"index"}}
+            around = loop.union(*(names for key, names in own.items() if key in given))
+            return [step(inner, loop=around, side=side) for inner in steps]
+
         number = next(numbers)
         made = {key: value for key, value in given.items() if key != "trouble"}
         if "module" in given:
             troubles[number] = given["trouble"]
             made |= {"id": f"s{number}", "with": {"n": number, "at": "${{ vars.at }}"}}
-            if loop:
-                made["with"]["item"] = "${{ item }}"
-        if "foreach" in given:
+            made["with"] |= {name: f"${{{{ {name} }}}}" for name in sorted(loop)}
+        if given.keys() & {"foreach", "repeat", "route"}:
             made["id"] = f"s{number}"
-        for key in ("steps", "else"):
+        if side and "set" in given:
+            # no two branches may set one variable
+            made["set"] = {f"{name}{side}": value for name, value in given["set"].items()}
+        for key in ("steps", "else", "otherwise"):
             if key in given:
-                made[key] = [step(inner, loop=loop or "foreach" in given) for inner in given[key]]
+                made[key] = inside(given[key])
+        for key in ("else_if", "route"):
+            if key in given:
+                made[key] = [{**one, "steps": inside(one["steps"])} for one in given[key]]
+        if "parallel" in given:
+            branches = given["parallel"].items()
+            made["parallel"] = {name: inside(steps, side=f"{side}_{name}{number}") for name, steps in branches}
         return made
 
     plan = {
         "scenario": "drawn",
         "trigger": {"module": "shop.watch"},
         "vars": {"flag": True, "at": "never"},
-        "steps": [step(given, loop=False) for given in steps],
+        "steps": [step(given, loop=frozenset(), side="") for given in steps],
     }
     return json.dumps(plan), troubles
 
