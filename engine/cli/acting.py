@@ -18,7 +18,7 @@ from engine.runtime.states import State
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.lock import ExecutorLock
-from engine.store.records import EffectFilter, EffectState, Run
+from engine.store.records import EffectState, Run
 from engine.store.sqlite import SqliteStore
 
 
@@ -104,7 +104,8 @@ async def go_on(
 
 
 async def _done_before(store: Store, run_id: int) -> set[str]:
-    keys = [record.key for record in await store.records(run_id) if record.kind == "call"]
-    effects = await store.effects(EffectFilter(run_id=run_id))
-    keys += [effect.key for effect in effects if effect.state is EffectState.DONE]
+    run = await store.run(run_id)
+    [past] = await store.pasts([run] if run is not None else [])
+    keys = [record.key for record in past.records if record.kind == "call"]
+    keys += [effect.key for effect in past.effects if effect.state is EffectState.DONE]
     return {key.rpartition("#")[0] for key in keys}

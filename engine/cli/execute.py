@@ -19,7 +19,7 @@ from engine.runtime.states import FINAL, State
 from engine.runtime.waiting import rests, waits_for
 from engine.sdk import jsontext
 from engine.store.ids import show
-from engine.store.records import Delivery, EffectFilter, Run
+from engine.store.records import Delivery, Run
 from engine.store.waits import WaitState
 
 #: seconds after which runs are looked at again although nothing was told: another process may have moved them
@@ -123,9 +123,8 @@ class Reports:
         return found
 
     async def _warnings(self, run: Run) -> dict[str, list[str]]:
-        records = await self._host.store.records(run.id)
-        effects = await self._host.store.effects(EffectFilter(run_id=run.id))
-        return warnings_in([run.notes, *(r.notes for r in records), *(e.notes for e in effects)])
+        [past] = await self._host.store.pasts([run])
+        return warnings_in([run.notes, *(r.notes for r in past.records), *(e.notes for e in past.effects)])
 
 
 def warnings_in(notes: Sequence[bytes | None]) -> dict[str, list[str]]:

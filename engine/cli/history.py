@@ -11,13 +11,16 @@ from engine.cli import holds
 from engine.cli.acting import look_up
 from engine.cli.console import bold, coloured, dim, excerpt, moment, print_json, took, width
 from engine.cli.execute import seconds
+from engine.cli.transcript import how_far
 from engine.cli.waiting import describe, wait_json
 from engine.cli.workspace import Workspace
 from engine.runtime.branching import ROUTES
+from engine.runtime.folding import PART, progress_of
 from engine.runtime.shown import shown
 from engine.sdk import jsontext
+from engine.store.folds import FOLD
 from engine.store.ids import show as show_id
-from engine.store.records import EffectFilter, EffectRecord, Receipt, Record, Run
+from engine.store.records import EffectRecord, Receipt, Record, Run
 from engine.store.waits import WaitState
 
 #: routers whose ways are told at the head of a run; a router in a long loop takes many
@@ -30,11 +33,10 @@ async def show_run(workspace: Workspace, run_id: int) -> None:
     run = await look_up(workspace, run_id)
     async with workspace.store() as store:
         receipt = await store.receipt(run.receipt_id)
-        records = await store.records(run_id)
-        effects = await store.effects(EffectFilter(run_id=run_id))
+        [past] = await store.pasts([run])
         waits = [wait_json(wait) for wait in await store.waits.of_run(run_id) if wait.state is WaitState.OPEN]
         about = await shown(store, run, workspace.redactor)
-    rows: list[Record | EffectRecord] = sorted([*records, *effects], key=lambda row: row.position)
+    rows: list[Record | EffectRecord] = sorted([*past.records, *past.effects], key=lambda row: row.position)
     if workspace.session.as_json:
         source = {"source": receipt.source, "received_at": receipt.received_at} if receipt else None
         journal = [row_json(row, workspace) for row in rows]
@@ -137,6 +139,8 @@ def _context(context: Mapping[str, Any]) -> Iterator[str]:
 def row_json(row: Record | EffectRecord, workspace: Workspace) -> dict[str, Any]:
     """A journal row or effect as ``--json`` shows it."""
     path, _, attempt = row.key.rpartition("#")
+    if isinstance(row, Record) and row.kind in (FOLD, PART):
+        path, attempt = row.key.rpartition("!")[0], "0"
     shared = {
         "path": path,
         "attempt": int(attempt.partition("!")[0]),
@@ -170,6 +174,10 @@ def _row(row: dict[str, Any]) -> list[str]:
     if row["kind"] in ("waiting", "timed-out", "closed"):
         words = {"waiting": "waits", "timed-out": "no answer in time", "closed": "not waited for any more"}
         return [f"  {moment(row['at'])}  {bold(row['path'])}{attempt}  {words[row['kind']]}"]
+    if row["kind"] == FOLD:
+        return [f"  {moment(row['at'])}  {bold(row['path'])}  {how_far(progress_of(row['output']))}"]
+    if row["kind"] == PART:
+        return []
     if row["kind"] == "sleep":
         return [f"  {moment(row['at'])}  {bold(row['path'])}  sleeps until {moment(row['output']['due'])}"]
     if row["kind"] == "differs":

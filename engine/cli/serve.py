@@ -17,6 +17,7 @@ from engine.cli.options import data_option, listen_options, simulate_option, ver
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace, refuse
 from engine.plugins import Registry
+from engine.runtime.effects import Progress
 from engine.runtime.host import Host, Options
 from engine.runtime.outcomes import Failed, Held, Outcome, Sleeping, Succeeded
 from engine.runtime.redact import Redactor
@@ -167,6 +168,9 @@ class Ticker:
         """Only ends are told."""
 
     def step_finished(self, run: Run, step: Step, path: str, status: str, value: object) -> None:
+        """Only ends are told."""
+
+    def loop_progressed(self, run: Run, step: Step, path: str, progress: Progress) -> None:
         """Only ends are told."""
 
     def run_ended(self, run: Run, outcome: Outcome) -> None:

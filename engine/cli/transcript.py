@@ -10,6 +10,7 @@ import click
 
 from engine.cli.console import bold, coloured, dim, excerpt, moment, took, width
 from engine.cli.watch import StepReport
+from engine.runtime.effects import Progress
 from engine.scenario.inside import parts, path_of
 from engine.scenario.plan import GroupStep, ModuleStep, ParallelStep, RepeatStep, RouteStep, Scenario, Step
 from engine.store.ids import show
@@ -98,6 +99,10 @@ class Transcript:
         self.say(f"  {click.style('↻', fg='yellow')} {self._names(report)}  retry {attempt} in {took(seconds)}")
         self.say(f"{_INDENT}{self._excerpt(_sentence(error))}")
 
+    def progressed(self, run: Run, path: str, progress: Progress) -> None:
+        if self._live:
+            self.say_nothing_yet(f"  … {path}  {how_far(progress)}")
+
     def sleeping(self, run: Run, due: float) -> None:
         self.say(f"  {click.style('…', fg='yellow')} run {show(run.id)} sleeps until {moment(due)}")
 
@@ -175,6 +180,12 @@ class Transcript:
 
 def _made_up(names: Sequence[str]) -> str:
     return f"what was made up for {', '.join(names)}"
+
+
+def how_far(progress: Progress) -> str:
+    """How far a loop has come, in words."""
+    failed = f", {progress.failed:,} failed or held" if progress.failed else ""
+    return f"{progress.done:,} items over{failed}{f', of {progress.total:,}' if progress.total is not None else ''}"
 
 
 def _sentence(error: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from engine.runtime.callers import effect_of
+from engine.runtime.effects import Progress
 from engine.runtime.outcomes import Held, Outcome, Sleeping
 from engine.runtime.redact import Redactor
 from engine.scenario.inside import Part, parts, path_of
@@ -25,6 +26,7 @@ from engine.scenario.plan import (
 )
 from engine.sdk.clock import Clock
 from engine.sdk.modules import Action, Config, Effect
+from engine.store.folds import PAGE
 from engine.store.records import Run
 
 #: what the paths of all steps begin with that stand beside a step: the item, handler or cleaning up around it
@@ -86,6 +88,8 @@ class Screen(Protocol):
     def step_ended(self, run: Run, report: StepReport) -> None: ...
 
     def retrying(self, run: Run, report: StepReport, attempt: int, error: dict[str, Any], seconds: float) -> None: ...
+
+    def progressed(self, run: Run, path: str, progress: Progress) -> None: ...
 
     def sleeping(self, run: Run, due: float) -> None: ...
 
@@ -171,6 +175,17 @@ class Watcher:
         if status == "skipped":
             report.reason = f"`if: {step.condition.text}` is false" if step.condition else None
         self._end(run, report, status, value)
+
+    def loop_progressed(self, run: Run, step: Step, path: str, progress: Progress) -> None:
+        if not self.wants(run):
+            return
+        # nothing more is told of these items, and there may be millions
+        steps = self.steps.get(run.id, {})
+        for old in [key for key in steps if key.startswith((f"{path}[", f"{path}{PAGE}"))]:
+            if steps[old].status != "running":
+                del steps[old]
+        if self.screen is not None:
+            self.screen.progressed(run, path, progress)
 
     def run_ended(self, run: Run, outcome: Outcome) -> None:
         self.news.set()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from engine.runtime.effects import Ask, Effects, Reply
+from engine.runtime.effects import COLLECTED, Ask, Effects, Progress, Reply
 from engine.runtime.outcomes import (
     CutOff,
     Failed,
@@ -87,10 +87,10 @@ class Past:
             raise CutOff
         return self._effects.keep(key, compute, about)
 
-    def gathers(self, key: str, size: int) -> None:
+    def gathers(self, key: str, size: int, what: str = COLLECTED) -> None:
         # the items come in another order than they did, so that only what was decided counts
         if self._effects.remembers(key):
-            self._effects.gathers(key, size)
+            self._effects.gathers(key, size, what)
 
     async def call(self, step: ModuleStep, path: str, attempt: int, config: Any) -> Any:
         if not (self._effects.begun(path, attempt) or (path, attempt) in self._again):
@@ -121,6 +121,8 @@ class Past:
     def started(self, step: ModuleStep, path: str, attempt: int, config: Any) -> None: ...
 
     def retrying(self, step: Step, path: str, attempt: int, error: dict[str, Any], due: float) -> None: ...
+
+    def progressed(self, step: Step, path: str, progress: Progress) -> None: ...
 
     def finished(self, step: Step, path: str, status: str, value: Any) -> None: ...
 

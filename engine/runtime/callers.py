@@ -126,6 +126,9 @@ class ModuleCaller:
         module = step.module
         call = self._open(step, config, attempt)
         if isinstance(module, Search):
+            if step.page is not None:
+                page = await self._guard(step, module.page(call, step.page.cursor))
+                return {"items": page.items, "cursor": page.cursor}
             return await self._guard(step, search(module, call, self._most))
         assert isinstance(module, Action)
         writes = module.effect_of(config).writes

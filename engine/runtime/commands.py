@@ -211,8 +211,8 @@ def _hold(run: Run, step: str | None) -> dict[str, Any]:
 
 
 async def _verdicts(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], word: Word, now: float) -> list[Change]:
-    records = await store.records(run.id)
-    effects = {row.key: row for row in await store.effects(EffectFilter(run_id=run.id))}
+    [past] = await store.pasts([run])
+    records, effects = past.records, {row.key: row for row in past.effects}
     rows: Sequence[Record | EffectRecord] = [*records, *effects.values()]
     position = max((row.position for row in rows), default=0)
     keys = {row.key for row in records}

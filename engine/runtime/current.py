@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, cast
 
@@ -161,6 +161,9 @@ class Rehearsal(DurableEffects):
             return await super().call(step, path, attempt, config)
         except UnknownOutcome:
             return await _never()
+
+    async def known_items(self, path: str, names: Sequence[str]) -> Collection[str]:
+        return ()
 
     def _same(self, row: Record | EffectRecord, step: ModuleStep, fingerprint: str, config: Any) -> None:
         if row.module != step.module_name:

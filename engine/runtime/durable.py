@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from engine.runtime import folding
 from engine.runtime.callers import KEY_SPACE, Attempt, Caller, PluginFault, plugin_fault
 from engine.runtime.differences import differing
-from engine.runtime.effects import Ask, Reply
+from engine.runtime.effects import COLLECTED, Ask, Checkpoint, Progress, Reply
 from engine.runtime.elsewhere import Differs, differs, found, settle_others
 from engine.runtime.event_sources import EventSources
 from engine.runtime.journal import DIFFERS, Journal, attempt_key, from_key
@@ -34,6 +35,7 @@ from engine.sdk.errors import STANDARD_TYPES, DataError, EngineError, ModuleErro
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Action, Config, Effect, Happened, ProbeResult, RunInfo, Transform
 from engine.store.changes import AddEffect, AddRecord, Owner, SettleEffect
+from engine.store.folds import KnownItems
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import EffectRecord, EffectState, Record, Run
@@ -127,6 +129,30 @@ class DurableEffects:
     def hit(self, point: str) -> None:
         self._faults.hit(point)
 
+    @property
+    def pending(self) -> dict[str, Any]:
+        """Decisions that no row has yet."""
+        return self._pending
+
+    def folded(self, path: str) -> Any:
+        return folding.state_of(self, path)
+
+    def set_aside(self, key: str) -> Any:
+        return folding.part_of(self, key)
+
+    async def fold(self, path: str, checkpoint: Checkpoint) -> bool:
+        self._faults.hit("loop.folding")
+        changes = folding.fold(self, path, checkpoint)
+        if changes is None:
+            return False
+        # waited for, so that what a loop records cannot pile up before it is written
+        await self._store.put(*changes, owner=self._owner)
+        self._faults.hit("loop.folded")
+        return True
+
+    async def known_items(self, path: str, names: Sequence[str]) -> Collection[str]:
+        return await self._store.ask(KnownItems(self.run.id, path, tuple(names)))
+
     def hurry(self, *, on: bool) -> None:
         self._hurry = on
 
@@ -140,12 +166,12 @@ class DurableEffects:
     def keep(self, key: str, compute: Callable[[], Any], about: About) -> Any:
         return self.decide(key, lambda: self.sizes.value(compute(), about))
 
-    def gathers(self, key: str, size: int) -> None:
+    def gathers(self, key: str, size: int, what: str = COLLECTED) -> None:
         if size <= SMALL:
             return
         limit = self._limits.output
         if not (self.decided(key) if self.remembers(key) else self.decide(key, lambda: size <= limit)):
-            raise ValueTooLarge("the list that `collect` makes", size, limit)
+            raise ValueTooLarge(what, size, limit)
 
     def context(self, path: str) -> StepContext:
         return StepContext(self, path)
@@ -648,6 +674,10 @@ class DurableEffects:
         # a walk over the journal comes by attempts that were made long ago
         if self._observer is not None and due > self._clock.time():
             self._observer.step_retrying(self.run, step, path, attempt, error, due)
+
+    def progressed(self, step: Step, path: str, progress: Progress) -> None:
+        if self._observer is not None:
+            self._observer.loop_progressed(self.run, step, path, progress)
 
     def finished(self, step: Step, path: str, status: str, value: Any) -> None:
         if self._observer is not None:

@@ -6,8 +6,8 @@ test and another backend are each another implementation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from engine.runtime.outcomes import Verdict
@@ -48,6 +48,45 @@ class Reply:
     value: Any = None
 
 
+#: what a loop gathers, in words
+COLLECTED = "the list that `collect` makes"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What stands for the items of a loop that are over.
+
+    :param state: where the loop stands, as JSON.
+    :param over: what the keys of these items begin with.
+    :param rest: names of the items whose rows are still needed: those that are open, and those that may begin before
+        the next checkpoint.
+    :param aside: values to be kept in rows of their own, by key.
+    :param pages: so many pages of the stream, the first ones, are not needed any more.
+    :param names: of the items that are over, where they are to be known again.
+    """
+
+    state: Any
+    over: Collection[str]
+    rest: Sequence[str]
+    aside: Mapping[str, Any] = field(default_factory=dict)
+    pages: int = 0
+    names: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a loop has come.
+
+    :param done: items that are over, those that failed among them.
+    :param failed: items that failed, or are held.
+    :param total: how many there are; None: that is not known yet.
+    """
+
+    done: int
+    failed: int = 0
+    total: int | None = None
+
+
 class Effects(Protocol):
     """What a run may do to the world, and what it remembers.
 
@@ -70,10 +109,11 @@ class Effects(Protocol):
         """
         ...
 
-    def gathers(self, key: str, size: int) -> None:
+    def gathers(self, key: str, size: int, what: str = COLLECTED) -> None:
         """Tell how large the list has become that a loop collects; whether that is too large is decided once.
 
         :param key: of the loop's item.
+        :param what: what the list is, for the message.
         :raises ValueTooLarge: it is.
         """
         ...
@@ -127,6 +167,29 @@ class Effects(Protocol):
 
     def hit(self, point: str) -> None:
         """Pass a fault point."""
+        ...
+
+    def folded(self, path: str) -> Any:
+        """Where the loop at a path stood at its checkpoint; None: it has none."""
+        ...
+
+    def set_aside(self, key: str) -> Any:
+        """A value that a checkpoint set aside."""
+        ...
+
+    async def fold(self, path: str, checkpoint: Checkpoint) -> bool:
+        """Put a checkpoint in place of what the run remembers of items that are over.
+
+        :returns: False: the outcome of a write in them is not known yet, so that nothing was changed.
+        """
+        ...
+
+    async def known_items(self, path: str, names: Sequence[str]) -> Collection[str]:
+        """Which of these items of a loop, by their names, its checkpoint stands for."""
+        ...
+
+    def progressed(self, step: Step, path: str, progress: Progress) -> None:
+        """For whoever watches: how far a loop has come."""
         ...
 
     def hurry(self, *, on: bool) -> None:

@@ -12,6 +12,7 @@ from engine.runtime.payload import About
 from engine.runtime.scope import Scope
 from engine.scenario.expressions import OMIT, ExpressionError
 from engine.scenario.plan import OnError, Step
+from engine.store.folds import PAGE
 
 if TYPE_CHECKING:
     from engine.runtime.interpreter import Interpreter
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 async def handle(walk: Interpreter, step: Step, path: str, scope: Scope, failure: StepFailed) -> None:
     """Do what the step's ``on_error`` says; return where the run goes on."""
     how = step.on_error
-    if step.inherited and failure.step != path:
+    if step.inherited and failure.step != path and not failure.step.startswith(f"{path}{PAGE}"):
         # a default is about what fails in the step itself; a step in it has had its own say
         how = OnError.FAIL
     # how the step itself ended can be seen by those that handle it
@@ -73,13 +74,17 @@ def _give_up(walk: Interpreter, step: Step, path: str, how: OnError, failure: St
         # a walk over the journal begins nothing
         raise CutOff
     if how is OnError.HOLD:
-        message, place = str(failure.error.get("message")), failure.error.get("place") or str(step.place)
-        hold = Hold("failed", message, failure.step, failure.attempt, failure.error, step.schedule, place)
-        raise MustHold(hold)
+        raise MustHold(failed_hold(failure, step))
     walk.effects.decide(ROLLBACK, lambda: {"step": path, "error": failure.error})
     walk.closing = True
     walk.effects.hurry(on=True)
     raise RollBack
+
+
+def failed_hold(failure: StepFailed, step: Step) -> Hold:
+    """What a run waits for whose step failed, where the author says that it is to wait."""
+    message, place = str(failure.error.get("message")), failure.error.get("place") or str(step.place)
+    return Hold("failed", message, failure.step, failure.attempt, failure.error, step.schedule, place)
 
 
 async def cleaned(walk: Interpreter, step: Step, path: str, loop: str, scope: Scope) -> None:

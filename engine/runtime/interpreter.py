@@ -62,7 +62,7 @@ from engine.sdk.errors import EngineError, ModuleError
 #: where a run failed whose ``output`` cannot be computed
 OUTPUT = "output"
 #: the output of a step that a person has left out: nothing of it is to be undone
-_LEFT_OUT = object()
+LEFT_OUT = object()
 
 
 class Interpreter:
@@ -184,7 +184,7 @@ class Interpreter:
             if word is not None and word.choice != "again":
                 # before the step's own condition, because that may be what failed
                 self._begin(step, path)
-                output = word.output if word.choice == "happened" else _LEFT_OUT
+                output = word.output if word.choice == "happened" else LEFT_OUT
             elif self._wanted(step, path, scope):
                 self._begin(step, path)
                 done = _KINDS[type(step)] if step.timeout is None else within
@@ -205,7 +205,7 @@ class Interpreter:
             self.effects.decide(f"{path}.begun", lambda: True)
 
     def _end(self, step: Step, path: str, scope: Scope, output: Any) -> None:
-        done = output is not _LEFT_OUT
+        done = output is not LEFT_OUT
         output = output if done else None
         scope.finish(step.id, "done", output)
         self.effects.finished(step, path, "done", output)
@@ -280,7 +280,7 @@ class Interpreter:
                     raise CutOff
                 tries = 0
                 continue
-            return _LEFT_OUT if verdict.choice == "skip" else verdict.output
+            return LEFT_OUT if verdict.choice == "skip" else verdict.output
 
     @staticmethod
     def _placed(error: EngineError, step: Step) -> dict[str, Any]:

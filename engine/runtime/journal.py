@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.runtime.outcomes import Verdict
 from engine.sdk import jsontext
+from engine.store.folds import FOLD
 from engine.store.ids import read
 from engine.store.records import EffectRecord, Record
 
@@ -104,7 +105,12 @@ class Journal:
         for row in sorted(rows, key=lambda r: r.position):
             if isinstance(row, Record):
                 journal.records[row.key] = row
-                if row.kind == "settled" and row.output:
+                if row.kind == FOLD and row.output:
+                    # the words on items that are over went with their rows
+                    about = jsontext.loads(row.output)
+                    journal.round = max(journal.round, about["round"])
+                    journal.switched = max(journal.switched, about["switched"])
+                elif row.kind == "settled" and row.output:
                     journal.round += 1
                     word = Word(Verdict(**jsontext.loads(row.output)), journal.round)
                     journal.words[row.key.rpartition("!")[0]] = word
@@ -118,7 +124,7 @@ class Journal:
             else:
                 journal.effects[row.key] = row
             journal.position = max(journal.position, row.position)
-            journal.size += _size(row)
+            journal.size += row_size(row)
             if row.notes:
                 journal.notes.update(jsontext.loads(row.notes))
         if tail:
@@ -141,6 +147,7 @@ class Journal:
         return loop in self._entered
 
 
-def _size(row: Record | EffectRecord) -> int:
+def row_size(row: Record | EffectRecord) -> int:
+    """Bytes of what a row holds."""
     texts = (row.output, row.error, row.notes, row.request if isinstance(row, EffectRecord) else None)
     return sum(len(text) for text in texts if text is not None)

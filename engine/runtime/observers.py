@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol
 
+from engine.runtime.effects import Progress
 from engine.runtime.outcomes import Outcome
 from engine.scenario.plan import ModuleStep, Step
 from engine.store.records import Run
@@ -30,6 +31,10 @@ class Observer(Protocol):
         """An attempt failed; the next one is made at ``due``, in Unix seconds."""
 
     def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None: ...
+
+    def loop_progressed(self, run: Run, step: Step, path: str, progress: Progress) -> None:
+        """Many items of a long loop are over; nothing more is told of them."""
+        ...
 
     def run_ended(self, run: Run, outcome: Outcome) -> None:
         """The run has left memory: it ended, sleeps, or is held. Told when that is durable."""
@@ -58,6 +63,9 @@ class Guarded:
 
     def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None:
         self._tell(self._observer.step_finished, run, step, path, status, value)
+
+    def loop_progressed(self, run: Run, step: Step, path: str, progress: Progress) -> None:
+        self._tell(self._observer.loop_progressed, run, step, path, progress)
 
     def run_ended(self, run: Run, outcome: Outcome) -> None:
         self._tell(self._observer.run_ended, run, outcome)

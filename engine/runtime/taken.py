@@ -18,6 +18,7 @@ from engine.runtime.open_waits import WAITING
 from engine.scenario.inside import ITEM, Part, parts, with_paths
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
+from engine.store.folds import FOLD
 from engine.store.ids import show
 from engine.store.records import EffectRecord, EffectState, Record, Run
 
@@ -54,12 +55,14 @@ class Start:
         self.found = False
         self._path = re.compile("(?!)")
         self._own = re.compile("(?!)")
+        self._whole: list[str] = []
         for path, step in with_paths(plan.steps):
             if name == step.id or re.fullmatch(_pattern(path), name):
                 self.found = True
                 whole = [path, *(inner for part in parts(step) for inner in _inside(part, path))]
                 concrete = name if name != step.id else path
                 self._path = re.compile(_pattern(_in_items(path, concrete)))
+                self._whole = whole
                 self._own = re.compile(f"(?:{'|'.join(_pattern(_in_items(each, concrete)) for each in whole)}){_END}")
                 return
 
@@ -70,6 +73,11 @@ class Start:
     def about(self, key: str) -> bool:
         """Whether a key is about the step, or about anything inside it."""
         return self._own.match(key) is not None
+
+    def within(self, loop: str) -> bool:
+        """Whether the step is inside the loop at a path."""
+        begin = re.sub(r"\[.*?\]/", ITEM, loop) + ITEM
+        return any(path.startswith(begin) for path in self._whole)
 
 
 def names(plan: Scenario) -> list[str]:
@@ -130,7 +138,9 @@ def _until(run: Run, rows: Sequence[Record | EffectRecord], meant: Start, taken:
             continue
         if not _decisions(row.notes, meant, taken):
             return
-        if meant.about(row.key):
+        folded = isinstance(row, Record) and row.kind == FOLD and meant.within(row.key.removesuffix(f"!{FOLD}"))
+        # what the items did that a checkpoint stands for is not known any more: the loop begins anew
+        if folded or meant.about(row.key):
             taken.reached = True
             return
         if _ENDING.match(row.key):

@@ -86,6 +86,8 @@ _ORDERS = f"{_TRIGGER}  with: {{events: [order]}}\nsteps:\n"
 _POLLING = "scenario: example\ntrigger:\n  module: crm.watch_customers\n  connection: crm\n"
 _CUSTOMER = "  - id: customer\n    module: crm.get_customer\n    connection: crm\n    with: {id: 7}\n"
 
+_STREAM = "  - id: each\n    foreach: {{module: crm.list_orders}}\n    steps:\n      - set: {{seen: true}}\n{}"
+
 CODES: dict[str, Code] = {
     # YAML
     "yaml-syntax": Code(
@@ -335,6 +337,19 @@ CODES: dict[str, Code] = {
         "Without one, nothing can use the list.",
         "  - foreach: ${{ ['a', 'b'] }}\n    collect: ${{ item }}\n    steps: []\n",
         "  - id: letters\n    foreach: ${{ ['a', 'b'] }}\n    collect: ${{ item }}\n    steps: []\n",
+        _WARNING,
+    ),
+    "batch-and-group": Code(
+        "A loop has `batch` and `group_by`.",
+        "Its items come in batches or in groups; a group can be cut into batches by a loop inside.",
+        "  - foreach: ${{ [1, 2, 3] }}\n    batch: 2\n    group_by: ${{ item }}\n    steps: []\n",
+        "  - foreach: ${{ [1, 2, 3] }}\n    group_by: ${{ item }}\n    steps: []\n",
+    ),
+    "stream-with-undo": Code(
+        "A loop goes over a search's stream, and a step in it has an `undo`.",
+        "What a rollback needs of each item stays with the run, so that a long stream fills `limits.run`.",
+        _STREAM.format("        undo:\n          - set: {undone: true}\n"),
+        _STREAM.format(""),
         _WARNING,
     ),
     # modules, connections, webhooks

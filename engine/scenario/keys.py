@@ -26,12 +26,14 @@ SCHEDULE = (*SCHEDULE_KINDS, "offset", "timezone", "missed", "limit")
 EXPECT = ("at_least", "within", "of")
 RETRY = ("attempts", "backoff", "from", "to", "jitter", "on")
 ANY_STEP = ("id", "name", "if", "retry", "timeout", "on_error", "finally", "undo")
+#: keys of a `foreach` that goes over a search
+STREAM = ("module", "connection", "with")
 TIMEOUT = ("try", "step")
 DEFAULTS = ("retry", "timeout", "on_error")
 #: keys by the kind of step they belong to; the first names the kind in the file
 KINDS: dict[str, tuple[str, ...]] = {
     "module": ("module", "connection", "with"),
-    "foreach": ("foreach", "as", "key", "concurrency", "collect", "steps"),
+    "foreach": (*("foreach", "as", "key", "batch", "group_by", "concurrency", "collect", "on_item_error", "steps"),),
     "set": ("set",),
     "sleep": ("sleep",),
     "sleep_until": ("sleep_until",),
@@ -42,7 +44,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "repeat": ("repeat", "steps"),
     "steps": ("steps", "else_if", "else"),
 }
-STEP_LATER = (*("call", "wait", "respond", "batch", "group_by", "on_item_error"),)
+STEP_LATER = ("call", "wait", "respond")
 #: keys of one of the routes, and of one of the ``else_if``
 ROUTE = ("if", "name", "steps")
 ELSE_IF = ("if", "steps")

@@ -13,7 +13,7 @@ from engine.scenario.inputs import Inputs
 from engine.scenario.timetables import Timetable
 from engine.sdk.errors import ModuleError
 from engine.sdk.http import LONGEST_WAIT
-from engine.sdk.modules import Config, Module, PollingTrigger, Schema, WebhookTrigger
+from engine.sdk.modules import Config, Json, Module, PollingTrigger, Schema, WebhookTrigger
 
 
 class OnError(StrEnum):
@@ -35,6 +35,17 @@ class OnError(StrEnum):
     def goes_on(self) -> bool:
         """Whether the step's failure does not matter, that of an unknown write included."""
         return self in (OnError.IGNORE, OnError.RESUME)
+
+
+class OnItemError(StrEnum):
+    """What becomes of an item of a loop that fails."""
+
+    #: it fails the loop
+    FAIL = "fail"
+    #: it is noted, and the others go on
+    CONTINUE = "continue"
+    #: it waits for a person, and the others go on
+    HOLD = "hold"
 
 
 class Backoff(StrEnum):
@@ -116,6 +127,13 @@ class Step:
     retry: Retry = DEFAULT_RETRY
 
 
+@dataclass(frozen=True, slots=True)
+class PageOf:
+    """A page of a search. ``cursor``: what leads to it; None: it is the first."""
+
+    cursor: Json = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleStep(Step):
     """Calls a module. ``module_name`` is ``app.verb_object``; ``connection`` a name of ``connections.yaml``.
@@ -123,6 +141,7 @@ class ModuleStep(Step):
     :param config: the ``with:``.
     :param fixed: True when the config holds no expression and was validated at load.
     :param validate: gives the first mistake of a resolved config as a sentence, or None.
+    :param page: of a search whose stream a loop goes over, while it runs: the page that is read.
     """
 
     kind = "module"
@@ -132,6 +151,7 @@ class ModuleStep(Step):
     config: Template
     validate: Callable[[Config], str | None]
     fixed: bool = False
+    page: PageOf | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,19 +223,29 @@ class RepeatStep(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeachStep(Step):
-    """An iterator over a list.
+    """An iterator over a list, or over a search's stream: one of ``items`` and ``stream`` is there.
 
+    :param stream: calls the search, page by page.
     :param variable: name of the item (``as:``).
     :param key: names an item in journal keys; its index when None.
+    :param batch: items come as lists of so many.
+    :param group_by: items come by the value of this, as ``{key, items}``.
     :param collect: evaluated at the end of each item; the list of values, in item order, is the step's output.
+    :param on_item_error: what becomes of an item that fails.
+    :param folds: whether items that are over leave the journal; not where a step in it has an ``undo``.
     """
 
     kind = "foreach"
-    items: Expression
+    items: Expression | None = None
+    stream: ModuleStep | None = None
     variable: str = "item"
     key: Expression | None = None
+    batch: int | None = None
+    group_by: Expression | None = None
     concurrency: int = 1
     collect: Template | None = None
+    on_item_error: OnItemError = OnItemError.FAIL
+    folds: bool = True
     steps: tuple[Step, ...]
 
 

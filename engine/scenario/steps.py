@@ -21,6 +21,7 @@ from engine.scenario.given import check_given
 from engine.scenario.inside import steps_within
 from engine.scenario.keys import ANY_STEP, IDENTIFIER, KINDS, RESERVED, STEP_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup, is_trigger
+from engine.scenario.looping import LoopReader, output, turn
 from engine.scenario.nodes import Mapping, Node, Scalar, Sequence
 from engine.scenario.plan import ForeachStep, ModuleStep, OnError, SetStep, Step, StopStep, WaitStep
 from engine.scenario.policies import NO_DEFAULTS, Defaults, Policies, Rule, Timeout
@@ -97,6 +98,7 @@ class StepReader:
         #: reads the steps that wait; knows those of the whole file in the end
         self.waits = WaitReader(report, lookup, values, self._policies)
         self._undoing = Undoing(report)
+        self._loops = LoopReader(report, lookup, values)
         self._absent: dict[str, str] = {}
         #: what is known at the end of the steps, once they are read
         self._at_end: Names | None = None
@@ -345,26 +347,26 @@ class StepReader:
         node = read.node
         items_node = node.get("foreach")
         assert items_node is not None
-        found = self._values.expression(items_node, read.names, "`foreach`")
-        items, schema = found if found is not None else (None, UNKNOWN)
-        kinds = types.types_of(schema)
-        if kinds and not kinds & {"array", "null"}:
-            message = f"`foreach` wants a list, this is {types.words(sorted(kinds))}"
-            self._report.add("not-a-list", message, items_node.place, "one value as a list: ${{ [x] }}")
+        over = self._loops.over(items_node, read.common, read.names)
+        item = over.schema if over is not None else UNKNOWN
         variable = self._variable(node.get("as"))
-        loop = replace(read.names, known={**read.names.known, variable: types.items(schema), "index": INDEX})
+        each = replace(read.names, known={**read.names.known, variable: item, "index": INDEX})
+        group = self._loops.group_by(node, each)
+        batch = self._loops.batch(node.get("batch"))
+        what = turn(item, batch, group[1] if group is not None else None)
+        loop = replace(read.names, known={**read.names.known, variable: what, "index": INDEX})
         loops = (*read.scope.loops, read.place)
         scope = replace(read.scope, names=loop, outputs=dict(read.scope.outputs), loops=loops)
         key_node, collect_node = node.get("key"), node.get("collect")
         key = self._values.expression(key_node, loop, "`key`") if key_node is not None else None
+        how = self._loops.on_item_error(node.get("on_item_error"))
         steps_node = node.get("steps")
         if steps_node is None:
             self._report.add("missing-key", "`foreach` needs `steps`", items_node.place, "what to do with each item")
         steps = self._list(steps_node, scope, "")
-        collect, output = None, types.NULL
+        collect, value = None, None
         if collect_node is not None:
             collect, value = self._values.template(collect_node, self._names(loop, scope))
-            output = types.array_of(value)
             if read.common["id"] is None:
                 at = next(key for key, _ in node.entries if key.text == "collect").place
                 hint = "give the loop an `id`, which names the list"
@@ -372,18 +374,23 @@ class StepReader:
         for name in scope.outputs.keys() - read.scope.outputs.keys():
             self._absent[name] = f"it runs inside the loop in line {read.place.line}; `collect` brings values out"
         concurrency = self._reader.integer(node.get("concurrency"), "`concurrency`", least=1, default=1)
-        if items is None:
-            return None, output
+        if over is None:
+            return None, output(value, how)
         step = ForeachStep(
             **read.common,
-            items=items,
+            items=over.items,
+            stream=over.stream,
             variable=variable,
             key=key[0] if key is not None else None,
+            batch=batch,
+            group_by=group[0] if group is not None else None,
             concurrency=concurrency,
             collect=collect,
+            on_item_error=how,
+            folds=self._loops.folds(over, steps, items_node.place),
             steps=steps,
         )
-        return step, output
+        return step, output(value, how)
 
     def _variable(self, node: Node | None) -> str:
         name = self._reader.text(node, "`as`")

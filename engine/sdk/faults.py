@@ -29,6 +29,8 @@ POINTS: dict[str, str] = {
     "call.after": "a read was answered; the answer is not recorded",
     "effect.seeking": "a run that shares its event is about to look for a write that another one has made",
     "effect.taken-over": "a write of another run of the event rides along with the next commit; it is not durable",
+    "loop.folding": "items of a loop are over; the checkpoint that stands for them is not written",
+    "loop.folded": "a loop's checkpoint is durable, and the journal rows that it stands for are gone",
     "effect.intended": "a write's intent is durable; nothing was sent",
     "effect.sent": "a write was answered; the answer is not recorded",
     "effect.settled": "a write's outcome rides along with the next commit; it is not durable",

@@ -14,6 +14,7 @@ from engine.store.changes import (
     AS_ASKED,
     AddDelivery,
     AddEffect,
+    AddLoopItems,
     AddReceipt,
     AddRecord,
     AddRun,
@@ -22,6 +23,7 @@ from engine.store.changes import (
     Change,
     CountRefusals,
     DropPollItems,
+    DropRecords,
     Fate,
     MoveRun,
     OnlyRun,
@@ -37,6 +39,7 @@ from engine.store.changes import (
     StillHeld,
 )
 from engine.store.erase import Erase, FileErasing
+from engine.store.folds import FileFolding
 from engine.store.history import FilePruning
 from engine.store.ids import show
 from engine.store.lanes import Lanes
@@ -138,6 +141,8 @@ class Applier:
             Erase: FileErasing(self._run, self._spill).apply,
             **schedules.on_file(self._run),
         }
+        folding = FileFolding(self._cursor)
+        self._do.update({DropRecords: folding.drop, AddLoopItems: folding.add})
         self._waits = WaitWriter(self._run, self._queue_answered)
         self._do.update(self._waits.handlers)
         self._lanes = Lanes(self._lane_rows, self._move_other, self._do[CloseWaits])

@@ -125,6 +125,21 @@ class AddRecord(NamedTuple):
     record: Record
 
 
+class DropRecords(NamedTuple):
+    """Removes journal rows of items that a checkpoint stands for; their writes stay."""
+
+    run_id: int
+    keys: tuple[str, ...]
+
+
+class AddLoopItems(NamedTuple):
+    """Keeps the names of items of a loop that are over; those of items without a key of their own tell nothing."""
+
+    run_id: int
+    path: str
+    names: tuple[str, ...]
+
+
 class AddEffect(NamedTuple):
     """Adds a write's intent."""
 
@@ -271,6 +286,8 @@ Change = (
     | OnlyRun
     | SetVersion
     | AddRecord
+    | DropRecords
+    | AddLoopItems
     | AddEffect
     | SettleEffect
     | AddVersion

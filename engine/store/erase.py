@@ -145,6 +145,7 @@ class FileErasing:
         own = [run.run_id for run in runs if theirs(run, step.subject)]
         for run_id in own:
             self._do("erase_journal", _STEP_ERROR, run_id)
+            self._do("erase_loop_items", run_id)
             self._do("erase_effects", step.token, _STEP_ERROR, run_id)
             self._do("erase_waits", run_id)
             self._do("leave_lane", run_id)
@@ -209,6 +210,8 @@ def _erase_run(transaction: Transaction, step: Erase, receipt_id: int, run_id: i
         error = None if record.error is None else _STEP_ERROR
         blank = record._replace(output=_NULL, request_hash=None, notes=None, error=error)
         transaction.set(tables.journal, key, blank)
+    for name in [key for key in tables.loop_items if key[0] == run_id]:
+        transaction.remove(tables.loop_items, name)
     _erase_effects(transaction, step, run_id)
     for own, wait in [(k, w) for k, w in tables.waiting.waits.items() if k[0] == run_id]:
         gone = wait._replace(match="", token=None, detail=None, answer=None, answered_by=None)

@@ -30,7 +30,7 @@ MOST_ROWS = 1000
 #: kinds of what stays of runs that are gone
 EFFECTS, JOURNAL = "effects", "journal"
 #: tables with rows of a run that go with it
-OF_A_RUN = ("deliveries", "journal", "effects", "waits", "lanes", "gatherings")
+OF_A_RUN = ("deliveries", "journal", "effects", "loop_items", "waits", "lanes", "gatherings")
 _OPEN = (EffectState.INTENDED, EffectState.UNKNOWN)
 
 
@@ -272,7 +272,7 @@ class FilePruning:
         effects, unsettled, last_done = self._one("effects_of_ended_run", run_id)
         if unsettled:
             return
-        if self._do("prune_journal", run_id, MOST_ROWS) == MOST_ROWS:
+        if self._journal(run_id):
             self._do("keep_key", JOURNAL, 0.0, run_id)
         if effects:
             self._effects(step, run_id, effects, last_done)
@@ -286,6 +286,11 @@ class FilePruning:
         self._do("prune_gathered", run_id)
         step.report.runs += 1
         step.report.receipts += sum(self._receipt(number) for number in receipts)
+
+    def _journal(self, run_id: int) -> bool:
+        """Remove rows of a run's journal, and names of its loops' items. True: there may be more."""
+        rows = self._do("prune_journal", run_id, MOST_ROWS)
+        return MOST_ROWS in (rows, self._do("prune_loop_items", run_id, MOST_ROWS))
 
     def _receipt(self, receipt_id: int) -> int:
         gone = self._do("prune_receipt", {"id": receipt_id})
@@ -304,7 +309,7 @@ class FilePruning:
 
     def _key(self, step: Prune, kind: str, at: float, number: int) -> None:
         if kind == JOURNAL:
-            if self._do("prune_journal", number, MOST_ROWS) == MOST_ROWS:
+            if self._journal(number):
                 return
         elif self._do("expire_effects", {"id": number, "limit": MOST_ROWS}) == MOST_ROWS:
             return
@@ -358,6 +363,8 @@ def _prune_run(transaction: Transaction, step: Prune, run_id: int) -> None:
     transaction.remove(tables.lanes, run_id)
     for own in [key for key in tables.journal if key[0] == run_id]:
         transaction.remove(tables.journal, own)
+    for name in [key for key in tables.loop_items if key[0] == run_id]:
+        transaction.remove(tables.loop_items, name)
     for own, effect in effects.items():
         if effect.state is EffectState.DONE and effect.intended_at >= step.effects_before:
             transaction.set(tables.effects, own, effect._replace(request=b"null", error=None, notes=None))

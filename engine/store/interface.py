@@ -138,7 +138,7 @@ class Store(AlertReads, Protocol):
         ...
 
     async def pasts(self, wanted: Sequence[Run]) -> Sequence[Past]:
-        """What there is of these runs, all at one moment."""
+        """What these runs remember, all at one moment: see ``Past``."""
         ...
 
     async def lane(self, run_id: int) -> Standing | None:

@@ -15,6 +15,7 @@ from engine.sdk.faults import NO_FAULTS, Faults, SimulatedCrash
 from engine.store.alerts_memory import AlertsInMemory, AlertTables
 from engine.store.apply import RUNNING, lost
 from engine.store.changes import AS_ASKED, Change, Fate, MoveRun, Owner
+from engine.store.folds import spans, within
 from engine.store.ids import IdSource
 from engine.store.interface import Question
 from engine.store.lanes import ACTIVE, Standing
@@ -261,13 +262,14 @@ class MemoryStore(AlertsInMemory):
         return sum(run.scenario == scenario and (run.started_at or 0.0) > moment for run in newest)
 
     async def pasts(self, wanted: Sequence[Run]) -> Sequence[Past]:
-        """What there is of these runs, all at one moment."""
+        """What these runs remember, all at one moment."""
+        spans_of = {run.id: spans(await self.records(run.id)) for run in wanted}
         return [
             Past(
                 await self.receipt(run.receipt_id),
                 await self.delivery(run.receipt_id, run.scenario, run.number),
                 tuple(await self.records(run.id)),
-                tuple(await self.effects(EffectFilter(run_id=run.id))),
+                tuple(e for e in await self.effects(EffectFilter(run_id=run.id)) if within(e.key, spans_of[run.id])),
             )
             for run in wanted
         ]

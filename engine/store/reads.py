@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
+from engine.store.folds import spans
 from engine.store.lanes import ACTIVE, Standing
 from engine.store.lanes_sql import SqlLaneRows
 from engine.store.large import places, whole
@@ -120,15 +122,19 @@ def started_since(db: sqlite3.Connection, scenario: str, moment: float) -> int:
 
 
 def pasts(db: sqlite3.Connection, wanted: Sequence[Run]) -> Sequence[Past]:
-    return [
-        Past(
-            receipt(db, run.receipt_id),
-            delivery(db, run.receipt_id, run.scenario, run.number),
-            tuple(records(db, run.id)),
-            tuple(effects(db, EffectFilter(run_id=run.id))),
-        )
-        for run in wanted
-    ]
+    return [_past(db, run) for run in wanted]
+
+
+def _past(db: sqlite3.Connection, run: Run) -> Past:
+    rows = tuple(records(db, run.id))
+    wanted = spans(rows)
+    if wanted is None:
+        writes = tuple(effects(db, EffectFilter(run_id=run.id)))
+    else:
+        found = [_effect(row) for low, high in wanted for row in _all(db, "effects_within", (run.id, low, high))]
+        writes = tuple(sorted(found, key=attrgetter("position", "key")))
+    delivered = delivery(db, run.receipt_id, run.scenario, run.number)
+    return Past(receipt(db, run.receipt_id), delivered, rows, writes)
 
 
 def lane(db: sqlite3.Connection, run_id: int) -> Standing | None:

@@ -139,7 +139,7 @@ class Identity(NamedTuple):
 
 
 class Past(NamedTuple):
-    """What the store has of a run besides its own row."""
+    """What a run remembers besides its own row: its writes without those of items that a checkpoint stands for."""
 
     receipt: Receipt | None
     delivery: Delivery | None

@@ -14,6 +14,7 @@ from engine.store.changes import (
     AS_ASKED,
     AddDelivery,
     AddEffect,
+    AddLoopItems,
     AddReceipt,
     AddRecord,
     AddRun,
@@ -23,6 +24,7 @@ from engine.store.changes import (
     CountRefusals,
     DeliveryKey,
     DropPollItems,
+    DropRecords,
     Fate,
     MoveRun,
     OnlyRun,
@@ -38,6 +40,7 @@ from engine.store.changes import (
     StillHeld,
 )
 from engine.store.erase import Erase, erase_tables
+from engine.store.folds import digest
 from engine.store.history import prune_tables
 from engine.store.ids import show
 from engine.store.lanes import ACTIVE, BLOCKED, ENDED, RESTING, Lanes, Standing
@@ -76,6 +79,7 @@ class Tables:
     runs: dict[int, Run] = field(default_factory=dict)
     journal: dict[tuple[int, str], Record] = field(default_factory=dict)
     effects: dict[tuple[int, str], EffectRecord] = field(default_factory=dict)
+    loop_items: dict[tuple[int, str, bytes], bool] = field(default_factory=dict)
     versions: dict[str, bytes] = field(default_factory=dict)
     webhooks: dict[str, Webhook] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
@@ -109,6 +113,8 @@ class Transaction:
             SetVersion: self._set_version,
             AddRecord: self._add_record,
             AddEffect: self._add_effect,
+            DropRecords: self._drop_records,
+            AddLoopItems: self._add_loop_items,
             SettleEffect: self._settle_effect,
             AddVersion: self._add_version,
             AddWebhook: self._add_webhook,
@@ -289,6 +295,14 @@ class Transaction:
         self._set(self._tables.journal, (record.run_id, record.key), record)
         if run := self._tables.runs.get(record.run_id):
             self._set(self._tables.runs, run.id, run._replace(recoveries=0))
+
+    def _drop_records(self, change: DropRecords) -> None:
+        for key in change.keys:
+            self._remove(self._tables.journal, (change.run_id, key))
+
+    def _add_loop_items(self, change: AddLoopItems) -> None:
+        for name in change.names:
+            self._set(self._tables.loop_items, (change.run_id, change.path, digest(name)), True)
 
     def _add_effect(self, change: AddEffect) -> None:
         self._add(self._tables.effects, (change.effect.run_id, change.effect.key), change.effect)

@@ -2,9 +2,19 @@
 
 from engine.sdk.faults import POINTS
 from engine.testing.clock import VirtualClock
-from engine.testing.doubles import DoubleCaller, Recorded
+from engine.testing.doubles import DoubleCaller, Pages, Recorded
 from engine.testing.faults import CrashAt
 from engine.testing.harness import Harness, RunResult
 from engine.testing.simulated import SimulatedHarness
 
-__all__ = ["POINTS", "CrashAt", "DoubleCaller", "Harness", "Recorded", "RunResult", "SimulatedHarness", "VirtualClock"]
+__all__ = [
+    "POINTS",
+    "CrashAt",
+    "DoubleCaller",
+    "Harness",
+    "Pages",
+    "Recorded",
+    "RunResult",
+    "SimulatedHarness",
+    "VirtualClock",
+]

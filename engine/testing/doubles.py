@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jsonschema
@@ -11,7 +11,7 @@ import jsonschema
 from engine.runtime.callers import Attempt, effect_of
 from engine.runtime.pacing import Pace
 from engine.scenario.plan import ModuleStep
-from engine.sdk.modules import Action, Config, Effect, Happened, Json, ProbeResult
+from engine.sdk.modules import Action, Config, Effect, Happened, Json, Page, ProbeResult
 
 #: gives a module's output for a config, or raises one of the standard types
 Double = Callable[[Config], Json | Awaitable[Json]]
@@ -27,6 +27,25 @@ class Recorded:
     module: str
     config: Config
     key: str
+
+
+class Pages:
+    """A double of a search that gives its items page by page to a loop, and all at once to a step.
+
+    :param size: items of a page.
+    """
+
+    def __init__(self, items: Sequence[Json], size: int = 100) -> None:
+        self.items = items
+        self.size = size
+
+    def __call__(self, config: Config) -> Json:
+        return list(self.items)
+
+    def page(self, cursor: Json) -> Page:
+        """The page after a cursor, which is the number of items before it."""
+        end = (cursor or 0) + self.size
+        return Page(self.items[cursor or 0 : end], end if end < len(self.items) else None)
 
 
 class DoubleCaller:
@@ -64,11 +83,24 @@ class DoubleCaller:
             raise AssertionError(f"the test has no double for {step.module_name}; it has: {known}")
         jsonschema.validate(config, dict(step.module.config), jsonschema.Draft202012Validator)
         self.calls.append(Recorded(step.module_name, config, attempt.key))
+        if step.page is not None:
+            return await self._page(step, double, config, step.page.cursor)
         output = double(config)
         if inspect.isawaitable(output):
             output = await output
         jsonschema.validate(output, dict(step.module.output_schema(config)), jsonschema.Draft202012Validator)
         return output
+
+    @staticmethod
+    async def _page(step: ModuleStep, double: Double, config: Config, cursor: Json) -> Json:
+        """One page of a search whose stream a loop goes over: a double that is no ``Pages`` has one alone."""
+        found = double.page(cursor) if isinstance(double, Pages) else double(config)
+        if inspect.isawaitable(found):
+            found = await found
+        page = found if isinstance(found, Page) else Page(found)
+        schema = dict(step.module.output_schema(config))
+        jsonschema.validate(list(page.items), schema, jsonschema.Draft202012Validator)
+        return {"items": page.items, "cursor": page.cursor}
 
     async def probe(self, step: ModuleStep, config: Config, attempt: Attempt) -> Happened | ProbeResult:
         probe = self.probes.get(step.module_name)

@@ -22,6 +22,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from engine import Action, plugins
+from engine.runtime.effects import Progress
 from engine.runtime.host import Host, Options, load_scenarios
 from engine.runtime.outcomes import Outcome
 from engine.runtime.project import Project
@@ -185,6 +186,9 @@ class Ended:
         """Of no interest."""
 
     def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None:
+        """Of no interest."""
+
+    def loop_progressed(self, run: Run, step: Step, path: str, progress: Progress) -> None:
         """Of no interest."""
 
     def run_ended(self, run: Run, outcome: Outcome) -> None:

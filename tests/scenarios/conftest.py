@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 from engine import plugins
+from engine.runtime.effects import Progress
 from engine.runtime.host import Host, Options, load_scenarios
 from engine.runtime.outcomes import Outcome as Ending
 from engine.runtime.project import Project
@@ -66,6 +67,9 @@ class Ends:
         """Of no interest."""
 
     def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None:
+        """Of no interest."""
+
+    def loop_progressed(self, run: Run, step: Step, path: str, progress: Progress) -> None:
         """Of no interest."""
 
     def run_ended(self, run: Run, outcome: Ending) -> None:
