@@ -16,9 +16,11 @@ from engine.cli.workspace import Workspace, refuse, shorten, warn_of
 from engine.runtime.clock import SystemClock
 from engine.runtime.project import CONNECTIONS, SETTINGS, Project
 from engine.runtime.reader import SettingsError
+from engine.scenario.callees import Callee
 from engine.scenario.diagnostics import Diagnostic, Severity, render
-from engine.scenario.load import check_unique, load_file
+from engine.scenario.load import load_file
 from engine.scenario.plan import Scenario
+from engine.scenario.together import Read, check_together, resolve
 
 
 @dataclass
@@ -141,18 +143,28 @@ def _check(workspace: Workspace, paths: list[Path], found: _Found) -> None:
     # what cannot be read is not held against those who rely on it
     broken = any(Path(d.place.file).name == SETTINGS for d in found.diagnostics)
     webhooks = None if broken else project.settings.webhooks
-    scenarios: list[Scenario] = []
-    for path in project.scenario_files(paths):
-        if path.name in (SETTINGS, CONNECTIONS):
-            continue
+    settings = project.settings
+
+    def again(file: str, callees: Mapping[str, Callee]) -> tuple[Scenario | None, list[Diagnostic]]:
+        return load_file(Path(file), registry, connections, webhooks, settings.defaults, callees)
+
+    def read(path: Path) -> Read:
         file = shorten(path)
-        plan, diagnostics = load_file(file, registry, connections, webhooks, project.settings.defaults)
-        found.diagnostics += diagnostics
-        found.sources[str(file)] = file.read_text("utf-8", "replace")
-        found.files.add(path)
-        if plan is not None:
-            scenarios.append(plan)
-    found.diagnostics += check_unique(scenarios)
+        plan, diagnostics = load_file(file, registry, connections, webhooks, settings.defaults)
+        return Read(str(file), file.read_text("utf-8", "replace"), plan, diagnostics)
+
+    chosen = [path for path in project.scenario_files(paths) if path.name not in (SETTINGS, CONNECTIONS)]
+    files = [read(path) for path in chosen]
+    asked = {path.resolve() for path in chosen}
+    rest = resolve(
+        files, lambda: (read(path) for path in project.scenario_files() if path.resolve() not in asked), again
+    )
+    for one in files:
+        found.diagnostics += one.diagnostics
+        found.sources[one.file] = one.source
+    found.files.update(chosen)
+    plans, others = ([one.plan for one in many if one.plan is not None] for many in (files, rest))
+    found.diagnostics += check_together(plans, others)
 
 
 def _summary(found: _Found, level: Severity) -> str:

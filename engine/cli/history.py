@@ -58,6 +58,8 @@ def _lines(
     lines = [f"run {bold(show_id(run.id))}  {bold(run.scenario)}  {coloured(run.state)}{simulated}"]
     if receipt is not None:
         lines.append(f"  event    receipt {show_id(receipt.id)} from {receipt.source}, {moment(receipt.received_at)}")
+    if (by := about["called_by"]) is not None:
+        lines.append(f"  called   by run {by['run']} at {by['step']}" + _root(by, about["root"]))
     if run.subject:
         lines.append(f"  subject  {run.subject}")
     ended = f", ended {moment(run.ended_at)} after {took(seconds(run))}" if run.ended_at else ""
@@ -74,6 +76,8 @@ def _lines(
             lines += _row(row_json(row, workspace))
     if not rows:
         lines.append(dim("  nothing touched the outside world"))
+    if about["calls"]:
+        lines += ["", *(f"  called run {c['run']}  {c['scenario']}  {coloured(c['state'])}" for c in about["calls"])]
     if waits:
         lines += ["", *(f"  {describe(wait, workspace)}" for wait in waits)]
     if workspace.session.verbose:
@@ -109,6 +113,11 @@ def _routes(decisions: Mapping[str, Any]) -> Iterator[str]:
         yield f"  route    {path} took {', '.join(names) if names else 'none'}"
     if taken[MOST_ROUTERS:]:
         yield f"           and {len(taken) - MOST_ROUTERS} more: see --verbose"
+
+
+def _root(by: Mapping[str, Any], root: str) -> str:
+    further = "" if root == by["run"] else f", which goes back to run {root}"
+    return f", which waits for it{further}" if by["waits"] else further
 
 
 def _result(about: Mapping[str, Any]) -> Iterator[str]:

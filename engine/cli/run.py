@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from json import JSONDecodeError
 from pathlib import Path
@@ -50,6 +51,7 @@ class Order:
     """What was asked for."""
 
     plan: Scenario
+    called: Sequence[Scenario]
     body: bytes | None
     start: Delivery | None
     once: bool
@@ -102,8 +104,8 @@ def run(
     """
     workspace = Workspace.of(session, scenario)
     registry = workspace.registry()
-    plans = workspace.scenarios(registry, [scenario], simulate=simulate)
-    [plan] = plans
+    loaded = workspace.loaded(registry, [scenario], simulate=simulate)
+    [plan] = loaded.scenarios
     start = None
     if event is not None and (inputs or inputs_file):
         raise wrong_usage("--event is an event of the trigger, --input starts by hand: give one of them")
@@ -121,7 +123,7 @@ def run(
         raise wrong_usage("the scenario is not active, so its schedule is not kept; --event FILE runs it on one moment")
     if body is not None and once:
         raise wrong_usage("--once is for serving; with --event a scenario runs once anyway")
-    order = Order(plan, body, start, once, simulate, dry_run, host, port, public_url)
+    order = Order(plan, loaded.called, body, start, once, simulate, dry_run, host, port, public_url)
     good = run_async(_Run(workspace, registry, order).run())
     raise Finished(good)
 
@@ -163,7 +165,10 @@ class _Run:
             command=f"engine run {shorten(Path(plan.file))}",
         )
         with Signals(news) as self._signals:
-            async with Host(workspace.project, self._registry, [plan], options) as host, prompt_stop(host):
+            async with (
+                Host(workspace.project, self._registry, [plan], options, called=order.called) as host,
+                prompt_stop(host),
+            ):
                 watcher.redactor = await host.connections.redactor()
                 self._reports = Reports(host, workspace, watcher, self._screen)
                 if order.body is not None:

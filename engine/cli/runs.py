@@ -25,10 +25,11 @@ from engine.runtime.bulk import STATES
 from engine.runtime.checked import resume_checked, retry_checked
 from engine.runtime.commands import Choice, Word
 from engine.runtime.host import Host
-from engine.runtime.shown import RESULT
+from engine.runtime.shown import RESULT, called_by
 from engine.runtime.states import FINAL, State
 from engine.runtime.waiting import waits_for
 from engine.sdk import jsontext
+from engine.store.calls import CallsOf
 from engine.store.ids import show as show_id
 from engine.store.lock import holder
 from engine.store.records import Page, Run, RunFilter
@@ -67,12 +68,15 @@ async def _list(workspace: Workspace, wanted: RunFilter) -> None:
         found = await store.runs(wanted)
         counts = await store.run_counts()
         waits = {run.id: await waits_for(store, run) for run in found if run.state == State.BLOCKED}
+        calls = await store.ask(CallsOf([run.id for run in found]))
         tries = [await store.next_due((State.HELD,), simulated) for simulated in (False, True)]
     going = any(counts.get(state) for state in State if state not in (*FINAL, State.HELD))
     if holder(workspace.data) is None and (going or any(moment is not None for moment in tries)):
         note(f"nobody executes this store, so nothing goes on: {workspace.command('serve')}")
     if workspace.session.as_json:
-        print_json({"counts": dict(counts), "runs": [run_json(run, workspace) for run in found]})
+        print_json(
+            {"counts": dict(counts), "runs": [run_json(run, workspace) | called_by(calls.get(run.id)) for run in found]}
+        )
         return
     if found:
         click.echo(table([_row(run, workspace, waits.get(run.id)) for run in found], _HEADERS))

@@ -18,7 +18,7 @@ from engine.cli.session import Session
 from engine.cli.workspace import Workspace, refuse
 from engine.plugins import Registry
 from engine.runtime.effects import Progress
-from engine.runtime.host import Host, Options
+from engine.runtime.host import Host, Loaded, Options
 from engine.runtime.outcomes import Failed, Held, Outcome, Sleeping, Succeeded
 from engine.runtime.redact import Redactor
 from engine.scenario.durations import show_duration
@@ -63,31 +63,36 @@ def serve(
     """
     workspace = Workspace.of(session, paths[0] if paths else None)
     registry = workspace.registry()
-    plans = workspace.scenarios(registry, paths, simulate=simulate)
+    loaded = workspace.loaded(registry, paths, simulate=simulate)
+    plans = loaded.scenarios
     if not plans:
         raise refuse(
             "no-scenario", "there is no scenario to serve", "name a file or folder, or write scenarios/NAME.yaml"
         )
-    run_async(_serve(workspace, registry, plans, simulate, quiet, host, port, public_url))
+    run_async(_serve(workspace, registry, loaded, simulate, quiet, host, port, public_url))
     raise Finished(fine=True)
 
 
 async def _serve(
     workspace: Workspace,
     registry: Registry,
-    plans: list[Scenario],
+    loaded: Loaded,
     simulate: bool,
     quiet: bool,
     address: str | None,
     port: int | None,
     public_url: str | None,
 ) -> None:
+    plans = loaded.scenarios
     news = asyncio.Event()
     ticker = None if quiet else Ticker(workspace.clock)
     options = Options(data=workspace.session.data, simulate=simulate, observer=ticker, command="engine serve")
     try:
         with Signals(news) as signals:
-            async with Host(workspace.project, registry, plans, options) as host, prompt_stop(host):
+            async with (
+                Host(workspace.project, registry, plans, options, called=loaded.called) as host,
+                prompt_stop(host),
+            ):
                 if ticker is not None:
                     ticker.redactor = await host.connections.redactor()
                 # whoever asks for any free port has another project on the usual ones

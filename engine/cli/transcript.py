@@ -103,8 +103,9 @@ class Transcript:
         if self._live:
             self.say_nothing_yet(f"  … {path}  {how_far(progress)}")
 
-    def sleeping(self, run: Run, due: float) -> None:
-        self.say(f"  {click.style('…', fg='yellow')} run {show(run.id)} sleeps until {moment(due)}")
+    def sleeping(self, run: Run, due: float, *, waits: bool) -> None:
+        what = "waits" if waits else f"sleeps until {moment(due)}"
+        self.say(f"  {click.style('…', fg='yellow')} run {show(run.id)} {what}")
 
     def resting(self, run: Run, path: str, names: Sequence[str]) -> None:
         if not self._whole:

@@ -15,6 +15,7 @@ from engine.store.waits import Wait
 def wait_json(wait: Wait) -> dict[str, Any]:
     """A wait as ``--json`` shows it."""
     detail = jsontext.loads(wait.detail) if wait.detail else {}
+    called = {"called": detail.get("run")} if wait.kind == "call" else {}
     return {
         "run": show(wait.run_id),
         "scenario": wait.scenario,
@@ -28,6 +29,7 @@ def wait_json(wait: Wait) -> dict[str, Any]:
         "due_at": wait.due_at,
         "asked": detail.get("text"),
         "link": detail.get("link"),
+        **called,
     }
 
 
@@ -41,4 +43,6 @@ def describe(about: dict[str, Any], workspace: Workspace) -> str:
     if about["for"] == "approval":
         command = workspace.command("approve", about["run"], "--step", about["step"], "--yes")
         return f"{head}an answer to {excerpt(about['asked'] or '', 80)!r}: {command}"
+    if about["for"] == "call":
+        return f"{head}run {about['called']} of '{about['name']}': {workspace.command('runs', 'show', about['called'])}"
     return f"{head}an event at webhook '{about['name']}'"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from engine.runtime.callers import effect_of
 from engine.runtime.effects import Progress
-from engine.runtime.outcomes import Held, Outcome, Sleeping
+from engine.runtime.outcomes import Held, Outcome, Sleeping, Waiting
 from engine.runtime.redact import Redactor
 from engine.scenario.inside import Part, parts, path_of
 from engine.scenario.plan import (
@@ -91,7 +91,7 @@ class Screen(Protocol):
 
     def progressed(self, run: Run, path: str, progress: Progress) -> None: ...
 
-    def sleeping(self, run: Run, due: float) -> None: ...
+    def sleeping(self, run: Run, due: float, *, waits: bool) -> None: ...
 
     def resting(self, run: Run, path: str, names: Sequence[str]) -> None: ...
 
@@ -193,7 +193,7 @@ class Watcher:
             return
         if isinstance(outcome, Sleeping):
             if self.screen is not None:
-                self.screen.sleeping(run, outcome.due)
+                self.screen.sleeping(run, outcome.due, waits=isinstance(outcome, Waiting))
             return
         steps = self.steps.setdefault(run.id, {})
         if isinstance(outcome, Held):

@@ -17,7 +17,7 @@ from engine.cli.failures import Failure, Finished
 from engine.cli.session import Session
 from engine.plugins import Registry
 from engine.runtime.clock import SystemClock
-from engine.runtime.host import STORE_FILE, load_scenarios, mistakes
+from engine.runtime.host import STORE_FILE, Loaded, load_files, mistakes
 from engine.runtime.project import Project
 from engine.runtime.redact import Redactor
 from engine.scenario.diagnostics import Severity, render
@@ -75,21 +75,26 @@ class Workspace:
     def scenarios(
         self, registry: Registry, paths: Sequence[Path], *, simulate: bool, tolerant: bool = False
     ) -> list[Scenario]:
-        """The scenarios of these files; what is wrong with them is told on stderr.
+        """As ``loaded``, without what is only called."""
+        return self.loaded(registry, paths, simulate=simulate, tolerant=tolerant).scenarios
+
+    def loaded(self, registry: Registry, paths: Sequence[Path], *, simulate: bool, tolerant: bool = False) -> Loaded:
+        """The scenarios of these files, and what they call; what is wrong with them is told on stderr.
 
         :param tolerant: leave out scenarios with mistakes instead of ending the command, and tell of mistakes alone:
             the command is about something else than the files.
         """
         files = [shorten(path) for path in self.project.scenario_files(paths)]
         if not files:
-            return []
-        scenarios, diagnostics, sources = load_scenarios(self.project, registry, files, simulate=simulate)
+            return Loaded([], [], {}, [])
+        loaded = load_files(self.project, registry, files, simulate=simulate)
+        diagnostics = loaded.diagnostics
         wrong = mistakes(diagnostics)
         if told := wrong if tolerant else [d for d in diagnostics if d.severity is not Severity.HINT]:
-            note(render(told, sources))
+            note(render(told, loaded.sources))
         if wrong and not tolerant:
             raise Finished(fine=False)
-        return scenarios
+        return loaded
 
     @asynccontextmanager
     async def store(self, *, make: bool = False) -> AsyncIterator[Store]:

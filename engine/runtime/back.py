@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from engine.runtime.effects import COLLECTED, Ask, Effects, Progress, Reply
+from engine.runtime.effects import COLLECTED, Ask, CallReply, Effects, Progress, Reply
 from engine.runtime.outcomes import (
     CutOff,
     Failed,
@@ -31,7 +31,7 @@ from engine.runtime.outcomes import (
 from engine.runtime.payload import About
 from engine.runtime.scope import Scope
 from engine.scenario.expressions import ExpressionError
-from engine.scenario.plan import ModuleStep, Step
+from engine.scenario.plan import CallStep, ModuleStep, Step
 
 if TYPE_CHECKING:
     from engine.runtime.interpreter import Interpreter
@@ -112,6 +112,12 @@ class Past:
 
     async def wait(self, path: str, ask: Callable[[], Ask]) -> Reply:
         reply = self._effects.replied(path)
+        if reply is None:
+            raise CutOff
+        return reply
+
+    async def call_scenario(self, step: CallStep, path: str, given: Any) -> CallReply:
+        reply = self._effects.called(step, path)
         if reply is None:
             raise CutOff
         return reply

@@ -156,6 +156,13 @@ async def retry(
 
 async def try_again(store: Store, run: Run, word: Word, now: float) -> State:
     """Let a failed run go on; gives the state that it has now. Raises ``CommandRefused``."""
+    *changes, move = await tried_again(store, run, word, now)
+    assert isinstance(move, MoveRun)
+    return await _put(store, run, move, *changes)
+
+
+async def tried_again(store: Store, run: Run, word: Word, now: float) -> list[Change]:
+    """What lets a failed run go on, its move at the end. Raises ``CommandRefused``."""
     result = jsontext.loads(run.result) if run.result else {}
     error = result.get("error") or {}
     if run.state != "failed" or error.get("code") in ("stopped", "given-up") or not error.get("step"):
@@ -169,7 +176,7 @@ async def try_again(store: Store, run: Run, word: Word, now: float) -> State:
     changes = await _verdicts(store, run, [hold], word, now)
     # of the runs of one event only one does anything
     alone = OnlyRun(run.id, sources(Event.RETRY), tuple(FINAL))
-    return await _put(store, run, _move(run, Event.RETRY, now), alone, *changes)
+    return [alone, *changes, _move(run, Event.RETRY, now)]
 
 
 async def cancel(store: Store, run_id: int, now: float, *, reason: str = "", by: str = "") -> Run:

@@ -21,14 +21,14 @@ from engine.runtime.callers import Attempt, Caller
 from engine.runtime.catalog import Catalog
 from engine.runtime.commands import Choice, CommandRefused, about_a_call, holds_of
 from engine.runtime.durable import DurableEffects
-from engine.runtime.effects import Ask, Reply
+from engine.runtime.effects import Ask, CallReply, Reply
 from engine.runtime.interpreter import Interpreter
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.outcomes import Held, UnknownOutcome
 from engine.runtime.rundata import EventGone, past_data
 from engine.runtime.settings import Limits
 from engine.runtime.states import State
-from engine.scenario.plan import ModuleStep, Scenario
+from engine.scenario.plan import CallStep, ModuleStep, Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.modules import Effect
@@ -86,6 +86,10 @@ async def current_version(
         if effect.key not in rehearsal.reached:
             path = effect.key.rpartition("#")[0]
             misfits.append(f"{path}: it sent {effect.module}, and the current file does not come by it")
+    for record in past.records:
+        called, path = (record.module or "").startswith("call:"), record.key.rpartition("#")[0]
+        if called and record.kind != "failed" and path not in rehearsal.reached:
+            misfits.append(f"{path}: it called '{record.module}', and the current file does not come by it")
     if choice in (Choice.HAPPENED, Choice.SKIP):
         missing = {path for path, _ in stops if path and path not in rehearsal.paths and step in (None, path)}
         misfits += [
@@ -145,6 +149,13 @@ class Rehearsal(DurableEffects):
     async def wait(self, path: str, ask: Callable[[], Ask]) -> Reply:
         self.steps += 1
         reply = self.replied(path)
+        return await _never() if reply is None else reply
+
+    async def call_scenario(self, step: CallStep, path: str, given: Any) -> CallReply:
+        self.steps += 1
+        self.paths.add(path)
+        self.reached.add(path)
+        reply = self.called(step, path)
         return await _never() if reply is None else reply
 
     async def call(self, step: ModuleStep, path: str, attempt: int, config: Any) -> Any:

@@ -14,12 +14,13 @@ import hashlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.runtime import folding
 from engine.runtime.callers import KEY_SPACE, Attempt, Caller, PluginFault, plugin_fault
+from engine.runtime.calls import OpenCalls
 from engine.runtime.differences import differing
-from engine.runtime.effects import COLLECTED, Ask, Checkpoint, Progress, Reply
+from engine.runtime.effects import COLLECTED, Ask, CallReply, Checkpoint, Progress, Reply
 from engine.runtime.elsewhere import Differs, differs, found, settle_others
 from engine.runtime.event_sources import EventSources
 from engine.runtime.journal import DIFFERS, Journal, attempt_key, from_key
@@ -28,7 +29,7 @@ from engine.runtime.open_waits import Links, OpenWaits
 from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdict
 from engine.runtime.payload import DEFAULT_LIMITS, LARGEST_ERROR, SMALL, About, Sizes, ValueTooLarge
 from engine.runtime.settings import Limits
-from engine.scenario.plan import ModuleStep, Step
+from engine.scenario.plan import CallStep, ModuleStep, Step
 from engine.sdk import errors, jsontext
 from engine.sdk.clock import Clock, iso, utc
 from engine.sdk.errors import STANDARD_TYPES, DataError, EngineError, ModuleError
@@ -39,6 +40,9 @@ from engine.store.folds import KnownItems
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import EffectRecord, EffectState, Record, Run
+
+if TYPE_CHECKING:
+    from engine.runtime.callees import Callees
 
 #: seconds of waiting from which on a run leaves memory
 SUSPEND_AFTER = 5.0
@@ -75,6 +79,7 @@ class DurableEffects:
         links: Links | None = None,
         sources: EventSources | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        callees: Callees | None = None,
     ) -> None:
         self.run = run
         self.sizes = Sizes(limits, journal)
@@ -101,6 +106,7 @@ class DurableEffects:
         self.doing = ""
         #: what the run waits for besides time
         self.waits = OpenWaits(self, journal, store, clock, faults, approvals or {}, links or Links(), sources)
+        self._callees = callees
 
     @property
     def journal(self) -> Journal:
@@ -242,6 +248,16 @@ class DurableEffects:
 
     def replied(self, path: str) -> Reply | None:
         return self.waits.replied(path)
+
+    def _calls(self) -> OpenCalls:
+        # few runs call others
+        return OpenCalls(self, self._journal, self._store, self._faults, self.waits, self._callees)
+
+    async def call_scenario(self, step: CallStep, path: str, given: Any) -> CallReply:
+        return await self._calls().call(step, path, given)
+
+    def called(self, step: CallStep, path: str) -> CallReply | None:
+        return self._calls().called(step, path)
 
     @contextmanager
     def idle(self, due: float) -> Iterator[None]:

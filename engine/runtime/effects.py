@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from engine.runtime.outcomes import Verdict
 from engine.runtime.payload import About
 from engine.scenario.expressions import Context
-from engine.scenario.plan import ModuleStep, Step
+from engine.scenario.plan import CallStep, ModuleStep, Step
 from engine.store.waits import WaitSource
 
 
@@ -85,6 +85,20 @@ class Progress:
     done: int
     failed: int = 0
     total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallReply:
+    """What the call of a scenario came to.
+
+    :param error: why it came to nothing; None: it came to its output.
+    :param late: whether its time was over.
+    """
+
+    attempt: int
+    output: Any = None
+    error: dict[str, Any] | None = None
+    late: bool = False
 
 
 class Effects(Protocol):
@@ -217,6 +231,17 @@ class Effects(Protocol):
 
     def replied(self, path: str) -> Reply | None:
         """How a wait ended, as the journal has it; one that has not ended is waited for no more."""
+        ...
+
+    async def call_scenario(self, step: CallStep, path: str, given: Any) -> CallReply:
+        """Start a run of another scenario, once, and wait for its end where the step does; or give what came of it.
+
+        :raises Diverged: the journal holds another call under this key.
+        """
+        ...
+
+    def called(self, step: CallStep, path: str) -> CallReply | None:
+        """What came of a call, as the journal has it; a run that has not ended is waited for no more."""
         ...
 
     async def pause(self, key: str, due: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from engine.runtime.rundata import START
+from engine.runtime.rundata import BY_HAND
 from engine.runtime.ticks import SCHEDULE
 from engine.scenario.expressions import Expression, ExpressionError
 from engine.scenario.plan import Scenario
@@ -82,7 +82,7 @@ def _identity(
 ) -> tuple[str, float] | None:
     """By what the event is known again, and for how many seconds."""
     # a start's key and a schedule's moment are the engine's own promises: no author's key stands for them
-    if plan.dedupe is not None and scope["request"]["method"] not in (START, SCHEDULE):
+    if plan.dedupe is not None and scope["request"]["method"] not in (*BY_HAND, SCHEDULE):
         known_for = plan.dedupe.within
         if plan.dedupe.key is not None:
             event_id = _text(plan.dedupe.key, scope)

@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from engine import plugins
 from engine.runtime.alerts import Alerts
+from engine.runtime.callees import Callees
 from engine.runtime.callers import Caller, ModuleCaller
 from engine.runtime.catalog import Catalog
 from engine.runtime.channels import Channels
@@ -34,9 +35,11 @@ from engine.runtime.starts import Starts
 from engine.runtime.timekeeper import Timekeeper
 from engine.runtime.watch import Watch
 from engine.runtime.webhooks import Webhooks
+from engine.scenario.callees import Callee
 from engine.scenario.diagnostics import Diagnostic, ScenarioError, Severity
-from engine.scenario.load import check_unique, load_file
+from engine.scenario.load import load_file
 from engine.scenario.plan import Scenario
+from engine.scenario.together import Read, check_together, resolve
 from engine.sdk.clock import Clock
 from engine.sdk.errors import ConfigError
 from engine.sdk.faults import NO_FAULTS, Faults
@@ -68,33 +71,65 @@ class Options:
     command: str = "engine"
 
 
+class Loaded(NamedTuple):
+    """Scenario files as they were loaded.
+
+    :param scenarios: those without errors.
+    :param sources: by file, for showing what is wrong.
+    :param called: other scenarios of the project, where one of these calls any.
+    """
+
+    scenarios: list[Scenario]
+    diagnostics: list[Diagnostic]
+    sources: dict[str, str]
+    called: list[Scenario]
+
+
 def load_scenarios(
     project: Project, registry: plugins.Registry, paths: Sequence[Path], *, simulate: bool
 ) -> tuple[list[Scenario], list[Diagnostic], dict[str, str]]:
-    """Load scenario files; gives those without errors, all diagnostics, and the sources by file for showing them.
+    """As ``load_files``, without what is only called."""
+    loaded = load_files(project, registry, paths, simulate=simulate)
+    return loaded.scenarios, loaded.diagnostics, loaded.sources
+
+
+def load_files(project: Project, registry: plugins.Registry, paths: Sequence[Path], *, simulate: bool) -> Loaded:
+    """Load scenario files, and what they call.
 
     :raises ConfigError: a file cannot be read.
     """
     entries = {} if simulate else project.connections(registry)
     connections = None if simulate else {name: entry.type for name, entry in entries.items()}
-    scenarios: list[Scenario] = []
-    diagnostics: list[Diagnostic] = []
-    sources: dict[str, str] = {}
-    for path in project.scenario_files(paths):
+    settings = project.settings
+
+    def again(file: str, callees: Mapping[str, Callee]) -> tuple[Scenario | None, list[Diagnostic]]:
+        return load_file(Path(file), registry, connections, settings.webhooks, settings.defaults, callees)
+
+    def read(path: Path) -> Read:
         try:
-            plan, found = load_file(path, registry, connections, project.settings.webhooks, project.settings.defaults)
-            sources[str(path)] = path.read_text("utf-8", "replace")
+            plan, found = load_file(path, registry, connections, settings.webhooks, settings.defaults)
+            return Read(str(path), path.read_text("utf-8", "replace"), plan, found)
         except OSError as error:
             raise ConfigError(f"the scenario cannot be read: {error.strerror}", place=str(path)) from None
-        diagnostics += found
-        if plan is not None:
-            scenarios.append(plan)
-    diagnostics += check_unique(scenarios)
-    return scenarios, diagnostics, sources
+
+    files = [read(path) for path in project.scenario_files(paths)]
+    asked = {Path(one.file).resolve() for one in files}
+    rest = resolve(
+        files, lambda: (read(path) for path in project.scenario_files() if path.resolve() not in asked), again
+    )
+    scenarios = [one.plan for one in files if one.plan is not None]
+    called = [one.plan for one in rest if one.plan is not None]
+    diagnostics = [found for one in files for found in one.diagnostics]
+    diagnostics += check_together(scenarios, called)
+    sources = {one.file: one.source for one in files}
+    return Loaded(scenarios, diagnostics, sources, called)
 
 
 class Host:
-    """A store, its executor, and all that they need. Use as an async context manager."""
+    """A store, its executor, and all that they need. Use as an async context manager.
+
+    :param called: scenarios whose triggers are left alone: they are run where one of ``scenarios`` calls them.
+    """
 
     def __init__(
         self,
@@ -103,9 +138,11 @@ class Host:
         scenarios: Sequence[Scenario],
         options: Options,
         *,
+        called: Sequence[Scenario] = (),
         clock: Clock | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        self._called = called
         self.project = project
         self.registry = registry
         self.options = options
@@ -142,7 +179,7 @@ class Host:
         )
         self._stack.push_async_callback(self.connections.close)
         caller: Caller = ModuleCaller(self.connections, self.project.settings.limits.output)
-        self.catalog = Catalog(self._scenarios, self.registry, self.store, clock)
+        self.catalog = Catalog([*self._called, *self._scenarios], self.registry, self.store, clock)
         await self.catalog.keep()
         await forget_gone(self.store, [plan.name for plan in self._scenarios], clock)
         self.runner = Runner(
@@ -176,6 +213,7 @@ class Host:
             self._scenarios, self.store, self.runner, self.intake, clock, faults=options.faults
         )
         self.starts = Starts(self.catalog, self.intake, self.store, clock)
+        self.runner.callees = Callees(self.catalog, self.intake, self.runner, self.store, clock)
         self.webhooks = Webhooks(self.store, clock)
         await self.webhooks.load(self._scenarios, self.project.settings.webhooks)
         server = self.project.settings.server

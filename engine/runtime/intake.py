@@ -11,7 +11,7 @@ from engine.runtime.event_waits import Answers
 from engine.runtime.eventkeys import IDENTITY_KEPT, NO_KEYS, Keys, event_keys, identity_alone
 from engine.runtime.outcomes import Held, Hold
 from engine.runtime.payload import DEFAULT_LIMITS, shown
-from engine.runtime.rundata import START, START_KEY, is_json, names, opening, request_name
+from engine.runtime.rundata import BY_HAND, START_KEY, is_json, names, opening, request_name
 from engine.runtime.runner import Runner
 from engine.runtime.states import State
 from engine.runtime.ticks import SCHEDULE
@@ -46,7 +46,9 @@ class Accepted:
     runs: tuple[int, ...]
 
 
-class _Start(NamedTuple):
+class Start(NamedTuple):
+    """A run that is to begin, with all that it needs for that."""
+
     run: Run
     plan: Scenario
     data: dict[str, Any]
@@ -58,7 +60,7 @@ class _Fate(NamedTuple):
     """What one event comes to for one scenario, as far as it can be told before it is stored."""
 
     delivery: Delivery
-    start: _Start | None = None
+    start: Start | None = None
     subject: str | None = None
 
     @property
@@ -165,7 +167,7 @@ class Intake:
             if answered:
                 self._runner.answered(fate.released)
             elif fate.released:
-                self._runner.wake(fate.released)
+                self._runner.released(fate)
         finally:
             for start in starts:
                 if start.run.state == State.RUNNING:
@@ -213,7 +215,7 @@ class Intake:
         if start is None or start.run.state != State.QUEUED or not self._runner.admits(start.plan):
             return fate
         run = start.run._replace(state=State.RUNNING, started_at=now)
-        return _Fate(fate.delivery, _Start(run, start.plan, start.data, start.size, start.keys), fate.subject)
+        return _Fate(fate.delivery, Start(run, start.plan, start.data, start.size, start.keys), fate.subject)
 
     async def _commit(self, changes: Sequence[Change]) -> Fate:
         try:
@@ -223,7 +225,34 @@ class Intake:
                 self._runner.broke()
             raise
 
-    def _begin(self, start: _Start) -> None:
+    def called(
+        self, plan: Scenario, incoming: Incoming, origin: str, subject: str | None
+    ) -> tuple[list[Change], Start]:
+        """What makes a run that another one starts. It comes to the queue when ``begin_called`` is told.
+
+        It is no event: nothing is its duplicate, and no ``debounce`` gathers it.
+
+        :param origin: the base of its effects' keys.
+        :param subject: whom it is about where its scenario does not say.
+        """
+        now, receipt_id = self._clock.time(), self._store.new_id()
+        request = request_name(incoming.method, incoming.headers, incoming.query, now)
+        [fate] = _Sorter(self, plan, receipt_id, now, request, incoming).sort()
+        assert fate.start is not None
+        run = fate.start.run._replace(origin=origin, subject=fate.subject or subject)
+        if run.state == State.GATHERING:
+            run = run._replace(state=State.QUEUED, due_at=None)
+        start = fate.start._replace(run=run, keys=fate.start.keys._replace(gather=None))
+        headers, query = jsontext.dumps(dict(incoming.headers)), jsontext.dumps(dict(incoming.query))
+        receipt = Receipt(receipt_id, "call", now, incoming.method, headers, query, incoming.raw, run.subject)
+        return [AddReceipt(receipt), AddDelivery(fate.delivery), *_added(start)], start
+
+    def begin_called(self, start: Start, fate: Fate) -> None:
+        """A called run is durable."""
+        if start.run.id not in fate.blocked:
+            self._begin(start)
+
+    def _begin(self, start: Start) -> None:
         if start.run.state == State.RUNNING:
             self._runner.begin(start.run, start.plan, start.data)
         elif start.run.state == State.QUEUED:
@@ -301,7 +330,7 @@ class _Sorter:
 
     def sort(self) -> list[_Fate]:
         plan, trigger = self._plan, self._plan.trigger
-        if self._incoming.method == START:
+        if self._incoming.method in BY_HAND:
             return [self._one(0, self._by_hand())]
         if isinstance(trigger, Polling):
             return [self._item(trigger, number, item) for number, item in enumerate(self._incoming.body)]
@@ -409,12 +438,12 @@ class _Sorter:
             keys = self._intake.known(plan, scope, event.id, self._now)
             run = run._replace(hold=jsontext.dumps(Held((trouble,)).to_json()))
         delivery = self._delivery(number, DeliveryState.RUN, event, run_id=run.id, keys=keys)
-        start = _Start(run, plan, names(run, scope), max(size, len(self._incoming.raw)), keys)
+        start = Start(run, plan, names(run, scope), max(size, len(self._incoming.raw)), keys)
         return _Fate(delivery, start, subject)
 
     def _filtered(self, event: Event, scope: dict[str, Any]) -> str | None:
         trigger = self._plan.trigger
-        if trigger is None or self._incoming.method == START:
+        if trigger is None or self._incoming.method in BY_HAND:
             return None
         if isinstance(trigger, Listening) and not trigger.module.accepts(trigger.config, event):
             return "the trigger's configuration does not ask for it"
@@ -452,7 +481,7 @@ class _Sorter:
         return is_json(self._incoming.headers.get("content-type", "")) and raw[:1] not in (b"", b"\xef")
 
 
-def _added(start: _Start) -> list[Change]:
+def _added(start: Start) -> list[Change]:
     """A new run; it counts where its scenario says how many there should be."""
     run, expect = start.run, start.plan.expect
     added = AddRun(run, start.keys.lane, start.keys.gather)

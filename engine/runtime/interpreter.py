@@ -18,6 +18,7 @@ from typing import Any
 
 from engine.runtime.back import ROLLBACK, Back, Done, roll_back
 from engine.runtime.branching import group, parallel, repeat, route
+from engine.runtime.calls import call_scenario
 from engine.runtime.effects import Effects
 from engine.runtime.elsewhere import Differs
 from engine.runtime.handling import cleaned, handle
@@ -44,6 +45,7 @@ from engine.runtime.scope import Scope
 from engine.runtime.waits import WaitSteps
 from engine.scenario.expressions import OMIT, ExpressionError, Template
 from engine.scenario.plan import (
+    CallStep,
     ForeachStep,
     GroupStep,
     ModuleStep,
@@ -343,4 +345,5 @@ _KINDS: Mapping[type[Step], Callable[[Interpreter, Any, str, str, Scope], Corout
     StopStep: Interpreter.stop,
     SleepStep: _sleep,
     WaitStep: _wait_for,
+    CallStep: call_scenario,
 }

@@ -10,7 +10,7 @@ import asyncio
 import math
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -111,16 +111,26 @@ class OpenWaits:
         """See ``Effects``."""
         attempt, record = self._latest(path)
         key = attempt_key(path, attempt)
-        if record is None or record.kind == WAITING:
-            # known before it can be answered, so that no answer is missed
-            self._open[key] = asyncio.Event()
-            try:
-                if record is None:
-                    await self._begin(path, key, ask())
-                record = await self._answered(key)
-            finally:
-                del self._open[key]
+        if record is None:
+            record = await self.through(key, lambda: self._begin(path, key, ask()))
+        elif record.kind == WAITING:
+            record = await self.through(key)
         return self._reply(attempt, record)
+
+    async def through(self, key: str, begin: Callable[[], Awaitable[Record]] | None = None) -> Record:
+        """The journal's row of a wait, once it has ended.
+
+        :param begin: opens it, and gives its row.
+        """
+        # known before it can be answered, so that no answer is missed
+        self._open[key] = asyncio.Event()
+        self._begun = True
+        try:
+            if begin is not None and (record := await begin()).kind != WAITING:
+                return record
+            return await self._answered(key)
+        finally:
+            del self._open[key]
 
     @staticmethod
     def _reply(attempt: int, record: Record) -> Reply:
@@ -138,9 +148,8 @@ class OpenWaits:
             attempt += 1
         return attempt, record
 
-    async def _begin(self, path: str, key: str, ask: Ask) -> None:
+    async def _begin(self, path: str, key: str, ask: Ask) -> Record:
         self._effects.sizes.room(path, ask.place)
-        self._begun = True
         self._faults.hit("wait.opening")
         now, run, detail = self._clock.time(), self._effects.run, dict(ask.detail or {})
         due = None if ask.limit is None else now + ask.limit
@@ -173,6 +182,7 @@ class OpenWaits:
             changes.append(AddWaitSource(ask.source))
         await self._store.put(*changes, owner=self._effects.owner)
         self._faults.hit("wait.opened")
+        return record
 
     async def _answered(self, key: str) -> Record:
         """The journal's row of a wait, once it has ended."""
@@ -264,11 +274,14 @@ class OpenWaits:
         if record is None:
             return None
         if record.kind == WAITING:
-            key, run_id = attempt_key(path, attempt), self._effects.run.id
-            self._journal.records[key] = record._replace(kind=WaitState.CLOSED.value)
-            self._store.ride(CloseWaits(run_id, self._clock.time(), (key,)), owner=self._effects.owner)
+            self.leave(attempt_key(path, attempt), record)
             return None
         return self._reply(attempt, record)
+
+    def leave(self, key: str, record: Record) -> None:
+        """Wait for something no more."""
+        self._journal.records[key] = record._replace(kind=WaitState.CLOSED.value)
+        self._store.ride(CloseWaits(self._effects.run.id, self._clock.time(), (key,)), owner=self._effects.owner)
 
     def at_end(self, outcome: Outcome, now: float) -> Sequence[Change]:
         """What belongs to the move of a run that leaves memory."""

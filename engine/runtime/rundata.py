@@ -14,6 +14,10 @@ from engine.store.records import Past, Receipt, Run
 
 #: the method of a receipt that somebody's start made; its body is the inputs
 START = "START"
+#: likewise, of one that another run started
+CALL = "CALL"
+#: both are no events
+BY_HAND = (START, CALL)
 #: the header under which the key of a start is kept with its receipt
 START_KEY = "idempotency-key"
 
@@ -36,7 +40,7 @@ def opening(plan: Scenario, event: Any, request: dict[str, Any]) -> dict[str, An
 
     :param event: the event, or the inputs of a start by hand.
     """
-    by_hand = request["method"] == START
+    by_hand = request["method"] in BY_HAND
     found = {"trigger": None if by_hand else event, "request": request}
     if plan.inputs.fields:
         # of a file that was edited since, inputs that it declares anew have their defaults

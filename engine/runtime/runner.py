@@ -10,7 +10,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.runtime.callers import Caller
 from engine.runtime.catalog import Catalog
@@ -38,6 +38,9 @@ from engine.store.changes import Change, Fate, MoveRun, Owner, SettleEffect
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import Run
+
+if TYPE_CHECKING:
+    from engine.runtime.callees import Callees
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +93,8 @@ class Runner:
         self.links = Links()
         #: what is read of events that runs wait for
         self.sources = EventSources()
+        #: starts runs for other runs; set by whoever puts the executor together
+        self.callees: Callees | None = None
         self.simulated = simulated
         #: done when a simulated crash has hit this runner
         self.crashed: asyncio.Future[None] | None = None
@@ -196,6 +201,10 @@ class Runner:
 
     def wake(self, scenarios: Iterable[str] | None = None) -> None:
         """Look at the queue: runs of these scenarios, or of anybody, were put there."""
+        if scenarios is None:
+            # a command may have ended a run that another one waits for
+            for effects in self._effects.values():
+                effects.waits.look()
         self._queue.wake(scenarios)
 
     # ------------------------------------------------------------------ who has which run
@@ -278,6 +287,7 @@ class Runner:
             links=self.links,
             sources=self.sources,
             limits=self._limits,
+            callees=self.callees,
         )
         self._effects[run.id] = effects
         try:
@@ -306,13 +316,17 @@ class Runner:
         move = MoveRun(run_id, sources(event), target(event), now, hold=jsontext.dumps(outcome.to_json()))
         self._faults.hit("run.holding")
         try:
-            self._released(await self._store.put(move))
+            self.released(await self._store.put(move))
         except LostOwnership:
             return
         except StoreError:
             self._broke([])
 
-    def _released(self, fate: Fate) -> None:
+    def released(self, fate: Fate) -> None:
+        """What a transaction came to for other runs: some are in the queue for it, others have their answer."""
+        for run_id in fate.answered:
+            if effects := self._effects.get(run_id):
+                effects.waits.look()
         if fate.released:
             self._queue.wake(fate.released)
 
@@ -374,7 +388,7 @@ class Runner:
             move, *self._heard(run, outcome, now), *effects.waits.at_end(outcome, now), owner=owner
         )
         self._faults.hit("run.moved")
-        self._released(fate)
+        self.released(fate)
         if self._observer is not None:
             self._observer.run_ended(run, outcome)
         if isinstance(outcome, Sleeping):

@@ -12,9 +12,10 @@ from engine.runtime.commands import choices, holds_of
 from engine.runtime.outcomes import HOLD_CODES
 from engine.runtime.redact import Redactor
 from engine.runtime.replays import links
-from engine.runtime.rundata import START, EventGone, past_event
+from engine.runtime.rundata import BY_HAND, EventGone, past_event
 from engine.runtime.waiting import waits_for
 from engine.sdk import jsontext
+from engine.store.calls import Call, CallsBy, CallsOf
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import EffectRecord, Past, Record, Run
@@ -46,6 +47,7 @@ async def shown(store: Store, run: Run, redactor: Redactor) -> dict[str, Any]:
         "recoveries": run.recoveries,
         **links(records),
         **{name: redactor.json(result.get(name)) for name in RESULT},
+        **await trace(store, run),
         "waits_for": redactor.json(await waits_for(store, run)),
     }
     if run.hold is None:
@@ -54,6 +56,25 @@ async def shown(store: Store, run: Run, redactor: Redactor) -> dict[str, Any]:
     rows: list[Record | EffectRecord] = sorted([*past.records, *past.effects], key=lambda row: row.position)
     holds = [_hold(hold, rows, redactor) for hold in holds_of(run)]
     return {**about, "holds": holds, "context": context(run, past, rows, redactor)}
+
+
+async def trace(store: Store, run: Run) -> dict[str, Any]:
+    """Which run called it, which it called, and with which run all that began."""
+    by = (await store.ask(CallsOf([run.id]))).get(run.id)
+    made = [
+        {"run": show(c.call.run_id), "scenario": c.scenario, "state": c.state, "step": c.call.key.rpartition("#")[0]}
+        for c in await store.ask(CallsBy(run.id))
+    ]
+    return {**called_by(by), "calls": made}
+
+
+def called_by(call: Call | None) -> dict[str, Any]:
+    """By which run a run was called, as it is shown; and with which run that began."""
+    if call is None:
+        return {"called_by": None, "root": None}
+    step = call.key.rpartition("#")[0]
+    about = {"run": show(call.caller_id), "step": step, "waits": call.awaited}
+    return {"called_by": about, "root": show(call.root)}
 
 
 def _hold(hold: Mapping[str, Any], rows: Sequence[Record | EffectRecord], redactor: Redactor) -> dict[str, Any]:
@@ -95,7 +116,7 @@ def context(run: Run, past: Past, rows: Sequence[Record | EffectRecord], redacto
     event, by_hand = None, False
     try:
         receipt, event = past_event(run, past)
-        by_hand = receipt.method == START
+        by_hand = receipt.method in BY_HAND
     except EventGone:
         pass  # pruned or erased; what is left is shown
     outputs: dict[str, Any] = {}

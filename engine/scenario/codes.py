@@ -352,6 +352,41 @@ CODES: dict[str, Code] = {
         _STREAM.format(""),
         _WARNING,
     ),
+    # calls of other scenarios
+    "call-unknown": Code(
+        "No scenario of the project has the name that is called.",
+        "The call would fail. Of a project, all files count, not only those that are checked.",
+    ),
+    "call-not-startable": Code(
+        "The scenario that is called is started by its trigger alone.",
+        "A scenario with a trigger can be called when it declares `inputs`, so that it can tell what it is given.",
+    ),
+    "call-inactive": Code(
+        "The scenario that is called is not active.",
+        "The call would fail until it is.",
+        severity=_WARNING,
+    ),
+    "call-retry": Code(
+        "A `call` has a `retry`.",
+        "The steps of the scenario that is called are tried again as they say themselves. Trying it as a whole would "
+        "do again what was done.",
+        "  - id: tier\n    call: vip-tier\n    retry: {attempts: 5}\n",
+        "  - id: tier\n    call: vip-tier\n",
+    ),
+    "call-wait": Code(
+        "A call that is not waited for says how long it is, or one without a time says what happens when that is over.",
+        "It would never be come to.",
+        "  - id: tier\n    call: vip-tier\n    wait: false\n    timeout: 5m\n",
+        "  - id: tier\n    call: vip-tier\n    timeout: 5m\n",
+    ),
+    "call-cycle": Code(
+        "A scenario calls itself, directly or through others.",
+        "Runs would start runs for ever.",
+    ),
+    "call-deadlock": Code(
+        "A run keeps its place under a key while it waits for a run that may have to wait for that place.",
+        "Neither would ever go on. The order is the caller's to keep; what it calls needs none.",
+    ),
     # modules, connections, webhooks
     "unknown-module": Code(
         "No installed app has this module.",

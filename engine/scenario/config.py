@@ -111,8 +111,13 @@ def check_config(module: Module, node: Node | None, around: Place, report: Repor
     if node is not None and not isinstance(node, Mapping):
         report.add("config-type", "`with` must be a mapping of keys to values", node.place, "write `key: value` lines")
         return False
+    return check_values(module.config, node, around, report, name=name)
+
+
+def check_values(schema: Schema, node: Mapping | None, around: Place, report: Report, *, name: str) -> bool:
+    """Check a mapping against the schema of an object, at load; as ``check_config``."""
     instance = sketch(node) if node is not None else {}
-    errors = list(_Checker(module.config).iter_errors(instance))
+    errors = list(_Checker(schema).iter_errors(instance))
     for error in errors:
         _report(error, node, around, report, name)
     return not errors

@@ -129,6 +129,12 @@ class Inputs:
         return types.closed({field.name: field.known for field in self.fields})
 
     @property
+    def accepts(self) -> Schema:
+        """What may be given."""
+        wanted = [field.name for field in self.fields if field.required]
+        return {**types.closed({field.name: field.schema for field in self.fields}), "required": wanted}
+
+    @property
     def defaults(self) -> dict[str, Json]:
         """What ``inputs`` is where nobody gives any."""
         return {field.name: field.default for field in self.fields}

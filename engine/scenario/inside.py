@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from engine.scenario.nodes import Mapping, Node
 from engine.scenario.nodes import Sequence as Items
-from engine.scenario.plan import ForeachStep, GroupStep, ParallelStep, RepeatStep, RouteStep, Step, WaitStep
+from engine.scenario.plan import CallStep, ForeachStep, GroupStep, ParallelStep, RepeatStep, RouteStep, Step, WaitStep
 
 #: stands in a path for the item of a loop
 ITEM = "[*]/"
@@ -61,7 +61,7 @@ def parts(step: Step) -> Iterator[Part]:
             own = [Part("steps", step.steps, "{}" + ITEM)]
         case ForeachStep():
             own = [Part("steps", step.steps, "{}" + ITEM)]
-        case WaitStep():
+        case WaitStep() | CallStep():
             own = [Part("on_timeout", step.on_timeout or ())]
         case _:
             own = []

@@ -38,13 +38,14 @@ KINDS: dict[str, tuple[str, ...]] = {
     "sleep": ("sleep",),
     "sleep_until": ("sleep_until",),
     "wait_for": ("wait_for", "on_timeout"),
+    "call": ("call", "with", "wait", "on_timeout"),
     "stop": ("stop", "message", "output"),
     "route": ("route", "match", "otherwise"),
     "parallel": ("parallel",),
     "repeat": ("repeat", "steps"),
     "steps": ("steps", "else_if", "else"),
 }
-STEP_LATER = ("call", "wait", "respond")
+STEP_LATER = ("respond",)
 #: keys of one of the routes, and of one of the ``else_if``
 ROUTE = ("if", "name", "steps")
 ELSE_IF = ("if", "steps")

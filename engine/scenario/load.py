@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.plugins import Registry
 from engine.scenario import types
 from engine.scenario.approvals import approval_paths
+from engine.scenario.callees import Callee
 from engine.scenario.codes import CODES
 from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError, Severity
 from engine.scenario.expect import read_expect
@@ -47,6 +48,7 @@ def load_file(
     connections: Mapping[str, str] | None = None,
     webhooks: Collection[str] | None = None,
     defaults: str = "",
+    callees: Mapping[str, Callee] | None = None,
 ) -> tuple[Scenario | None, list[Diagnostic]]:
     """Read and check a scenario file; see ``load_scenario``.
 
@@ -57,7 +59,7 @@ def load_file(
         source = read(path.read_bytes(), file)
     except ScenarioError as error:
         return None, list(error.diagnostics)
-    return load_scenario(source, file, registry, connections, webhooks, defaults)
+    return load_scenario(source, file, registry, connections, webhooks, defaults, callees)
 
 
 def load_scenario(
@@ -67,6 +69,7 @@ def load_scenario(
     connections: Mapping[str, str] | None = None,
     webhooks: Collection[str] | None = None,
     defaults: str = "",
+    callees: Mapping[str, Callee] | None = None,
     *,
     doubts: bool = True,
 ) -> tuple[Scenario | None, list[Diagnostic]]:
@@ -76,6 +79,7 @@ def load_scenario(
     :param connections: type by connection name; None: not known, they are not checked.
     :param webhooks: names of the shared webhooks of ``engine.yaml``; None: not known, they are not checked.
     :param defaults: the project's ``defaults:`` as JSON, without mistakes; see ``read_defaults``.
+    :param callees: the scenarios of the project by name; None: not known, calls are not checked.
     :param doubts: whether an error that a plan can be made in spite of counts as one.
     :returns: the plan, or None when there is an error; and all mistakes, in the order of the file.
     """
@@ -89,7 +93,8 @@ def load_scenario(
         message = "the file is empty" if empty else "a scenario is a mapping of keys"
         report.add("no-scenario", message, root.place, "it begins with `scenario: its-name`")
         return None, report.diagnostics
-    scenario = _Loader(root, source, file, report, Lookup(registry, connections, webhooks, report), defaults).load()
+    lookup = Lookup(registry, connections, webhooks, report, callees)
+    scenario = _Loader(root, source, file, report, lookup, defaults).load()
     found = silence(report.diagnostics, source, file)
     wrong = any(d.severity is Severity.ERROR and (doubts or not CODES[d.code].doubt) for d in found)
     return (None if wrong else scenario), found

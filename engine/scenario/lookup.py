@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from engine.plugins import Registry
-from engine.scenario.config import literal_part
+from engine.scenario.callees import Callee
+from engine.scenario.config import check_values, literal_part
 from engine.scenario.diagnostics import Place, did_you_mean
 from engine.scenario.keys import Reader
+from engine.scenario.nodes import Mapping as MappingNode
 from engine.scenario.nodes import Node
 from engine.scenario.report import Report
 from engine.scenario.types import UNKNOWN
@@ -19,6 +21,7 @@ class Lookup:
 
     :param connections: type by connection name; None: not known, nothing is said about them.
     :param webhooks: names of the shared webhooks; None: not known.
+    :param callees: the scenarios of the project by name; None: not known.
     """
 
     def __init__(
@@ -27,7 +30,9 @@ class Lookup:
         connections: Mapping[str, str] | None,
         webhooks: Collection[str] | None,
         report: Report,
+        callees: Mapping[str, Callee] | None = None,
     ) -> None:
+        self._callees = callees
         self._registry = registry
         self._connections = connections
         self._webhooks = webhooks
@@ -105,6 +110,31 @@ class Lookup:
             hint = did_you_mean(name, self._webhooks) or "declare it in engine.yaml"
             self._report.add("webhook-unknown", f"there is no webhook '{name}'", node.place, hint)
         return name
+
+    def callee(self, name: str, at: Node, given: Node | None) -> Schema:
+        """What is known of what a call of a scenario gives.
+
+        :param given: its ``with``.
+        """
+        if self._callees is None:
+            return UNKNOWN
+        callee = self._callees.get(name)
+        if callee is None:
+            hint = did_you_mean(name, self._callees) or f"the project has {', '.join(sorted(self._callees)) or 'none'}"
+            self._report.add("call-unknown", f"there is no scenario '{name}'", at.place, hint)
+            return UNKNOWN
+        if not callee.known:
+            return UNKNOWN
+        if not callee.startable:
+            message = f"'{name}' is started by its trigger, and declares no `inputs` to start it with"
+            self._report.add("call-not-startable", message, at.place, "give it `inputs`, with defaults")
+            return callee.gives
+        if not callee.active:
+            message = f"'{name}' is not active, so that this call fails"
+            self._report.add("call-inactive", message, at.place, "set `active: true` there")
+        if given is None or isinstance(given, MappingNode):
+            check_values(callee.inputs.accepts, given, at.place, self._report, name=f"'{name}'")
+        return callee.gives
 
     def output(self, name: str, module: Module, config: Node | None, place: Place) -> Schema:
         """The schema of what a module gives, as far as its config is known at load."""

@@ -307,6 +307,24 @@ class WaitStep(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallStep(Step):
+    """Starts a run of another scenario.
+
+    :param given: its inputs.
+    :param wait: whether the step ends when that run has ended, and gives what it gave.
+    :param limit: seconds after which it is waited for no longer; None: it is waited for as long as it takes.
+    :param on_timeout: what is done then; None: the step fails.
+    """
+
+    kind = "call"
+    scenario: str
+    given: Template
+    wait: bool = True
+    limit: float | None = None
+    on_timeout: tuple[Step, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopStep(Step):
     """Ends the run. ``success``: with the output; else it failed with the message."""
 

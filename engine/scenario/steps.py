@@ -14,6 +14,7 @@ from typing import Any
 from engine.scenario import types
 from engine.scenario.approvals import approvals_within
 from engine.scenario.branching import INDEX, BranchReader, Lists
+from engine.scenario.calling import CallReader
 from engine.scenario.config import check_config, config_validator
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import Expression, Template
@@ -23,7 +24,7 @@ from engine.scenario.keys import ANY_STEP, IDENTIFIER, KINDS, RESERVED, STEP_LAT
 from engine.scenario.lookup import Lookup, is_trigger
 from engine.scenario.looping import LoopReader, output, turn
 from engine.scenario.nodes import Mapping, Node, Scalar, Sequence
-from engine.scenario.plan import ForeachStep, ModuleStep, OnError, SetStep, Step, StopStep, WaitStep
+from engine.scenario.plan import CallStep, ForeachStep, ModuleStep, OnError, SetStep, Step, StopStep, WaitStep
 from engine.scenario.policies import NO_DEFAULTS, Defaults, Policies, Rule, Timeout
 from engine.scenario.references import ERROR, Names
 from engine.scenario.report import Report
@@ -97,6 +98,7 @@ class StepReader:
         self._policies = Policies(report)
         #: reads the steps that wait; knows those of the whole file in the end
         self.waits = WaitReader(report, lookup, values, self._policies)
+        self._calls = CallReader(report, lookup, values)
         self._undoing = Undoing(report)
         self._loops = LoopReader(report, lookup, values)
         self._absent: dict[str, str] = {}
@@ -112,6 +114,7 @@ class StepReader:
             "sleep": self._sleep,
             "sleep_until": self._sleep,
             "wait_for": self._wait_for,
+            "call": self._call,
             "stop": self._stop,
             "route": self._branches.route,
             "parallel": self._branches.parallel,
@@ -438,6 +441,16 @@ class StepReader:
         read.scope.outputs.update(inner.outputs)
         return None if found is None else WaitStep(**found, on_timeout=steps), types.union([output, types.NULL])
 
+    def _call(self, read: _Read) -> tuple[Step | None, Schema]:
+        found, output = self._calls.read(read.node, read.common, read.names)
+        node = read.node.get("on_timeout")
+        if node is None:
+            return None if found is None else CallStep(**found), output
+        inner = read.scope.inner()
+        steps = self._list(node, inner, "on_timeout.")
+        read.scope.outputs.update(inner.outputs)
+        return None if found is None else CallStep(**found, on_timeout=steps), types.union([output, types.NULL])
+
     def _stop(self, read: _Read) -> tuple[Step | None, Schema]:
         node = read.node
         ending = self._reader.choice(node.get("stop"), "`stop`", ("success", "failure"), "failure")
@@ -461,6 +474,7 @@ _NAMES = {
     "sleep": "a sleep step",
     "sleep_until": "a sleep step",
     "wait_for": "a wait_for step",
+    "call": "a step that calls a scenario",
     "stop": "a stop step",
     "route": "a router",
     "parallel": "a parallel step",

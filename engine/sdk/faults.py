@@ -56,6 +56,8 @@ POINTS: dict[str, str] = {
     "wait.answered": "an answer is durable, and its run queued or in memory; nobody has been told",
     "wait.timing": "the time of a wait is over; that is not stored",
     "wait.timed-out": "it is durable that the time of a wait was over before an answer",
+    "run.calling": "a step is about to start a run of another scenario; nothing of it is stored",
+    "run.called": "the called run and its caller's row are durable; it has not begun",
     "run.ending": "all steps are through; the end is not recorded",
     "run.moved": "the end, sleep or hold of a run is durable; nobody has been told",
     "history.step": "a step of pruning was chosen; nothing of it is written",

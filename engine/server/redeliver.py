@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.runtime.host import Host
 from engine.runtime.intake import POLL, Accepted, in_parts
-from engine.runtime.rundata import START
+from engine.runtime.rundata import BY_HAND
 from engine.runtime.ticks import SCHEDULE
 from engine.scenario.plan import Polling
 from engine.sdk import jsontext
@@ -54,7 +54,7 @@ async def redeliver(host: Host, receipt_id: int, scenario: str | None) -> Accept
     if (receipt.method == POLL) != isinstance(plan.trigger, Polling):
         came = "by polling" if receipt.method == POLL else "over a webhook"
         raise NotDeliverable(f"receipt {show(receipt_id)} came {came}, which is not how scenario '{name}' is started")
-    if receipt.method in (START, SCHEDULE):
+    if receipt.method in (*BY_HAND, SCHEDULE):
         raise NotDeliverable(f"receipt {show(receipt_id)} was no event", hint="start the scenario with `engine start`")
     headers = jsontext.loads(receipt.headers)
     query = jsontext.loads(receipt.query)

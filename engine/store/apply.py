@@ -10,6 +10,7 @@ from typing import Any
 from engine.sdk.errors import LostOwnership, StoreError
 from engine.store import alerts_file, schedules
 from engine.store.alerts_rows import is_trouble
+from engine.store.calls import AddCall, Calls, SqlCallRows
 from engine.store.changes import (
     AS_ASKED,
     AddDelivery,
@@ -146,6 +147,9 @@ class Applier:
         self._waits = WaitWriter(self._run, self._queue_answered)
         self._do.update(self._waits.handlers)
         self._lanes = Lanes(self._lane_rows, self._move_other, self._do[CloseWaits])
+        self._call_rows = SqlCallRows(self._run)
+        self._calls = Calls(self._call_rows, self._do[AnswerWait])
+        self._do[AddCall] = self._add_call
         # looked up once: these are the hot ones
         self._sql_add_receipt = self._sql["add_receipt"]
         self._sql_add_delivery = self._sql["add_delivery"]
@@ -169,6 +173,7 @@ class Applier:
         self._running.clear()
         self._fresh.clear()
         self._free.clear()
+        self._call_rows.any = None
 
     def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> Fate:
         """Apply one transaction.
@@ -179,6 +184,7 @@ class Applier:
         if not self._plain:
             self._dropped.clear()
             self._lanes.begin()
+            self._calls.answered.clear()
             self._plain = True
         do = self._do
         for change in changes:
@@ -190,7 +196,7 @@ class Applier:
             return AS_ASKED
         lanes = self._lanes
         redirected = bool(self._dropped) or lanes.redirected
-        return Fate(redirected, tuple(lanes.blocked), tuple(lanes.released))
+        return Fate(redirected, tuple(lanes.blocked), tuple(lanes.released), tuple(self._calls.answered))
 
     # The checks come first, so that a refused transaction needs no undoing and the batch around it no savepoints.
 
@@ -308,6 +314,12 @@ class Applier:
         elif is_trouble(run.state, run.due_at):
             self._run(self._sql["add_trouble"], (run.state, run.created_at, run.id))
 
+    def _add_call(self, change: AddCall) -> None:
+        self._plain = False
+        # its end is somebody's answer
+        self._free.discard(change.call.run_id)
+        self._calls.add(change)
+
     def _move_other(self, move: MoveRun, before: str) -> None:
         self._before[move.run_id] = before
         self._move_run(move)
@@ -318,7 +330,8 @@ class Applier:
         self._lanes.released.append(scenario)
 
     def _move_run(self, m: MoveRun) -> None:
-        if m.run_id in self._free:
+        free = m.run_id in self._free
+        if free:
             # it may be far away when it is moved next
             self._free.discard(m.run_id)
         else:
@@ -337,6 +350,8 @@ class Applier:
             self._run(self._sql_move_run, row)
         if is_trouble(m.state, m.due_at, m.sources, m.hold):
             self._run(self._sql["add_trouble"], (m.state, m.at, m.run_id))
+        if m.ended and not free:
+            self._calls.ended(m.run_id, m.state, m.result, m.at)
 
     def _add_record(self, change: AddRecord) -> None:
         row = _RECORD(change.record)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from engine.store.alerts_rows import AlertChange
+from engine.store.calls import AddCall
 from engine.store.erase import Erase
 from engine.store.records import (
     Delivery,
@@ -300,6 +301,7 @@ Change = (
     | PutPollItems
     | DropPollItems
     | WaitChange
+    | AddCall
     | Prune
     | Erase
     | ScheduleChange
@@ -312,11 +314,13 @@ class Fate(NamedTuple):
     :param redirected: a delivery became something else than it was written as.
     :param blocked: runs that were stored as ``blocked``.
     :param released: scenarios that have a run more in the queue.
+    :param answered: runs that called one which has ended, and waited for it.
     """
 
     redirected: bool = False
     blocked: tuple[int, ...] = ()
     released: tuple[str, ...] = ()
+    answered: tuple[int, ...] = ()
 
 
 #: of most transactions

@@ -30,7 +30,7 @@ MOST_ROWS = 1000
 #: kinds of what stays of runs that are gone
 EFFECTS, JOURNAL = "effects", "journal"
 #: tables with rows of a run that go with it
-OF_A_RUN = ("deliveries", "journal", "effects", "loop_items", "waits", "lanes", "gatherings")
+OF_A_RUN = ("deliveries", "journal", "effects", "loop_items", "waits", "lanes", "gatherings", "calls")
 _OPEN = (EffectState.INTENDED, EffectState.UNKNOWN)
 
 
@@ -278,6 +278,7 @@ class FilePruning:
             self._effects(step, run_id, effects, last_done)
         self._large.drop(run_id)
         self._do("prune_waits", run_id)
+        self._do("prune_call", run_id)
         self._do("leave_lane", run_id)
         self._do("end_gathering", run_id)
         self._do("prune_run", run_id)
@@ -361,6 +362,7 @@ def _prune_run(transaction: Transaction, step: Prune, run_id: int) -> None:
     for own in [key for key in tables.waiting.waits if key[0] == run_id]:
         transaction.remove(tables.waiting.waits, own)
     transaction.remove(tables.lanes, run_id)
+    transaction.remove(tables.calls, run_id)
     for own in [key for key in tables.journal if key[0] == run_id]:
         transaction.remove(tables.journal, own)
     for name in [key for key in tables.loop_items if key[0] == run_id]:

@@ -10,6 +10,7 @@ from engine.store import schedules
 from engine.store.alerts_memory import AlertChanges, AlertTables
 from engine.store.alerts_rows import is_trouble
 from engine.store.apply import NOT_AS_BEFORE, REFUSALS_KEPT, RUNNING, clean, lost, not_alone, not_settable
+from engine.store.calls import AddCall, Call, Calls, MemoryCallRows
 from engine.store.changes import (
     AS_ASKED,
     AddDelivery,
@@ -88,6 +89,7 @@ class Tables:
     refusals: dict[int, Refusal] = field(default_factory=dict)
     polls: dict[tuple[str, bool], Poll] = field(default_factory=dict)
     poll_items: dict[tuple[str, bool, str], PollItem] = field(default_factory=dict)
+    calls: dict[int, Call] = field(default_factory=dict)
     waiting: WaitTables = field(default_factory=WaitTables)
     kept_keys: dict[tuple[str, float, int], bool] = field(default_factory=dict)
     schedules: dict[tuple[str, bool], Schedule] = field(default_factory=dict)
@@ -133,6 +135,8 @@ class Transaction:
         self._do.update(self._waits.handlers)
         lane_rows = _LaneRows(tables, self._set, self._remove)
         self._lanes = Lanes(lane_rows, lambda move, _: self._move_run(move), self._do[CloseWaits])
+        self._calls = Calls(MemoryCallRows(tables, self._set), self._do[AnswerWait])
+        self._do[AddCall] = self._calls.add
 
     def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> Fate:
         """Apply the changes.
@@ -158,7 +162,12 @@ class Transaction:
                     table[key] = row
             raise
         lanes = self._lanes
-        fate = Fate(bool(self._dropped) or lanes.redirected, tuple(lanes.blocked), tuple(lanes.released))
+        fate = Fate(
+            bool(self._dropped) or lanes.redirected,
+            tuple(lanes.blocked),
+            tuple(lanes.released),
+            tuple(self._calls.answered),
+        )
         return AS_ASKED if fate == AS_ASKED else fate
 
     @property
@@ -281,6 +290,8 @@ class Transaction:
         self._set(self._tables.runs, run.id, moved)
         if is_trouble(move.state, move.due_at, move.sources, move.hold):
             self._trouble(moved, move.at)
+        if move.ended:
+            self._calls.ended(run.id, move.state, move.result, move.at)
 
     def _trouble(self, run: Run, at: float) -> None:
         alerts = self._tables.alerts

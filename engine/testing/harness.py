@@ -15,6 +15,7 @@ from engine import plugins
 from engine.runtime import answers, replays
 from engine.runtime.alert_settings import AlertChannel
 from engine.runtime.alerts import Alerts
+from engine.runtime.callees import Callees
 from engine.runtime.callers import Caller, ModuleCaller
 from engine.runtime.catalog import Catalog
 from engine.runtime.channels import Channels
@@ -194,12 +195,13 @@ class Harness:
             held_retry=self.held_retry,
             limits=self.limits,
         )
+        self.intake = Intake(self.store, self._runner, self.clock, self.faults, most=self.limits.body)
+        self._runner.callees = Callees(catalog, self.intake, self._runner, self.store, self.clock)
         await self._runner.start()
         self.second_tries = SecondTries(
             self.store, self.clock, self._runner.wake, at_once=self.tries_at_once, faults=self.faults
         )
         self.second_tries.start()
-        self.intake = Intake(self.store, self._runner, self.clock, self.faults, most=self.limits.body)
         self.poller = Poller(
             self.plans, self.store, self._runner, self.intake, self._new_pages(), self.clock, faults=self.faults
         )
