@@ -146,11 +146,11 @@ def _check(workspace: Workspace, paths: list[Path], found: _Found) -> None:
     settings = project.settings
 
     def again(file: str, callees: Mapping[str, Callee]) -> tuple[Scenario | None, list[Diagnostic]]:
-        return load_file(Path(file), registry, connections, webhooks, settings.defaults, callees)
+        return load_file(Path(file), registry, connections, webhooks, settings.defaults, callees, hints=True)
 
     def read(path: Path) -> Read:
         file = shorten(path)
-        plan, diagnostics = load_file(file, registry, connections, webhooks, settings.defaults)
+        plan, diagnostics = load_file(file, registry, connections, webhooks, settings.defaults, hints=True)
         return Read(str(file), file.read_text("utf-8", "replace"), plan, diagnostics)
 
     chosen = [path for path in project.scenario_files(paths) if path.name not in (SETTINGS, CONNECTIONS)]

@@ -20,7 +20,7 @@ from engine.runtime.clock import SystemClock
 from engine.runtime.host import STORE_FILE, Loaded, load_files, mistakes
 from engine.runtime.project import Project
 from engine.runtime.redact import Redactor
-from engine.scenario.diagnostics import Severity, render
+from engine.scenario.diagnostics import render
 from engine.scenario.plan import Scenario
 from engine.sdk.clock import Clock
 from engine.sdk.errors import EngineError, PluginError
@@ -90,7 +90,7 @@ class Workspace:
         loaded = load_files(self.project, registry, files, simulate=simulate)
         diagnostics = loaded.diagnostics
         wrong = mistakes(diagnostics)
-        if told := wrong if tolerant else [d for d in diagnostics if d.severity is not Severity.HINT]:
+        if told := wrong if tolerant else diagnostics:
             note(render(told, loaded.sources))
         if wrong and not tolerant:
             raise Finished(fine=False)

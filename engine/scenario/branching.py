@@ -11,12 +11,14 @@ from engine.scenario.diagnostics import Place, did_you_mean
 from engine.scenario.expressions import Expression, compile_expression
 from engine.scenario.inside import every, lists, steps_within
 from engine.scenario.keys import ELSE_IF, IDENTIFIER, REPEAT, REPEAT_KINDS, ROUTE, Reader, check_keys
+from engine.scenario.narrowing import facts
 from engine.scenario.nodes import Mapping, Node, Scalar, Sequence
 from engine.scenario.plan import Alternative, GroupStep, ParallelStep, RepeatStep, RouteStep, Step
 from engine.scenario.references import Names
 from engine.scenario.report import Report
 from engine.scenario.types import UNKNOWN
 from engine.scenario.values import Values, has_expression
+from engine.scenario.ways import Ways, optional, unknown, variables_within
 from engine.sdk.modules import Schema
 
 if TYPE_CHECKING:
@@ -61,16 +63,17 @@ class BranchReader:
                 hint = "add `if: ${{ … }}` to the group"
                 self._report.add("step-kind", f"`{key.text}` needs an `if`", key.place, hint)
         apart = "it is in the other branch, of which only one runs"
-        outputs = dict(scope.outputs)
-        steps = self._way(node.get("steps"), read.condition, scope, "", outputs, apart)
-        others = [
-            Alternative(f"else_if.{number}", condition, self._way(inner, condition, scope, prefix, outputs, apart))
-            for number, item in enumerate(self._entries(node.get("else_if"), "`else_if`"), 1)
-            for prefix in (f"else_if.{number}.",)
-            for condition, inner in (self._condition(item, ELSE_IF, "an `else_if`", scope),)
-        ]
-        otherwise = self._way(node.get("else"), None, scope, "else.", outputs, apart)
-        scope.outputs.update(outputs)
+        ways, passed = Ways(scope), scope.inner()
+        steps = self._way(node.get("steps"), read.condition, scope, "", ways, apart)
+        self._pass(passed, read.condition)
+        others: list[Alternative] = []
+        for number, item in enumerate(self._entries(node.get("else_if"), "`else_if`"), 1):
+            condition, inner = self._condition(item, ELSE_IF, "an `else_if`", passed)
+            other = self._way(inner, condition, passed, f"else_if.{number}.", ways, apart)
+            others.append(Alternative(f"else_if.{number}", condition, other))
+            self._pass(passed, condition)
+        otherwise = self._way(node.get("else"), None, passed, "else.", ways, apart)
+        ways.join(complete=read.condition is None or node.get("else") is not None)
         return GroupStep(**read.common, steps=steps, others=tuple(others), otherwise=otherwise), UNKNOWN
 
     def route(self, read: _Read) -> tuple[Step | None, Schema]:
@@ -80,18 +83,22 @@ class BranchReader:
         apart = "it is in another route, of which only one runs"
         if every_one:
             apart = "it is in another route, and which are taken is decided before the first of them begins"
-        outputs = dict(scope.outputs)
-        seen = scope
+        ways, passed = Ways(scope), scope.inner()
         routes: list[Alternative] = []
         for number, item in enumerate(self._entries(node.get("route"), "`route`"), 1):
-            condition, inner = self._condition(item, ROUTE, "a route", scope, must=not every_one)
+            # all the conditions are asked before the first route begins
+            asked = scope if every_one else passed
+            condition, inner = self._condition(item, ROUTE, "a route", asked, must=not every_one)
             name = self._route_name(item, number, routes)
-            steps = self._way(inner, condition, seen, f"{number}.", outputs, apart)
+            taken = Ways(passed) if every_one else ways
+            steps = self._way(inner, condition, passed, f"{number}.", taken, apart)
             routes.append(Alternative(name, condition, steps))
             if every_one:
-                # the routes run one after another; their conditions are asked before that
-                seen = replace(scope, outputs=dict(outputs))
-        for name in outputs.keys() - scope.outputs.keys():
+                # the routes run one after another
+                taken.join(complete=condition is None)
+            else:
+                self._pass(passed, condition)
+        for name in passed.outputs.keys() - scope.outputs.keys():
             self._lists.absent[name] = "it is in a route, and these steps run when none is taken"
         otherwise = node.get("otherwise")
         always = next((one.name for one in routes if every_one and one.condition is None), None)
@@ -100,8 +107,10 @@ class BranchReader:
             self._report.add(
                 "wrong-value", message, otherwise.place, "give the route an `if`, or leave `otherwise` out"
             )
-        rest = self._way(otherwise, None, scope, "otherwise.", outputs)
-        scope.outputs.update(outputs)
+        if every_one:
+            ways.add(passed, None, ())
+        rest = self._way(otherwise, None, scope if every_one else passed, "otherwise.", ways)
+        ways.join(complete=every_one or otherwise is not None)
         step = RouteStep(**read.common, routes=tuple(routes), every=every_one, otherwise=rest)
         return step, types.array_of(types.STRING)
 
@@ -152,21 +161,29 @@ class BranchReader:
         guard: Expression | None,
         scope: _Scope,
         prefix: str,
-        outputs: dict[str, Schema],
+        ways: Ways,
         apart: str | None = None,
     ) -> tuple[Step, ...]:
         """One of several lists.
 
-        :param outputs: of all the lists; what this one's steps give is added.
+        :param ways: all of them; this one is added.
         :param apart: why what comes next cannot use that; None: it can.
         """
         inner = scope.inner(guard)
         steps = self._lists.read(node, inner, prefix)
+        if node is not None:
+            ways.add(inner, guard, steps)
         for name in inner.outputs.keys() - scope.outputs.keys():
-            outputs[name] = inner.outputs[name]
             if apart is not None:
                 self._lists.absent[name] = apart
         return steps
+
+    @staticmethod
+    def _pass(scope: _Scope, condition: Expression | None) -> None:
+        """What comes after a condition in a choice is done where it is not true."""
+        if condition is not None:
+            told = (*scope.names.facts, *facts(condition.ast, truth=False))
+            scope.names = replace(scope.names, facts=told)
 
     # ------------------------------------------------------------------ side by side
 
@@ -183,6 +200,7 @@ class BranchReader:
         before = {name: absent[name] for names in ids.values() for name in names if name in absent}
         branches: dict[str, tuple[Step, ...]] = {}
         outputs: dict[str, Schema] = {}
+        variables: dict[str, Schema] = {}
         # what one branch can undo may have been done when another fails
         around = replace(scope, loops=(*scope.loops, place))
         for key, steps in node.entries:
@@ -195,7 +213,9 @@ class BranchReader:
             inner = around.inner()
             branches[key.text] = self._lists.read(steps, inner, f"{key.text}.")
             outputs.update(inner.outputs)
+            variables.update({name: inner.variables[name] for name in variables_within(steps)})
         scope.outputs.update(outputs)
+        scope.variables.update(variables)
         self._one_branch_sets(node)
         return ParallelStep(**read.common, branches=branches), types.NULL
 
@@ -221,6 +241,8 @@ class BranchReader:
         names = replace(read.names, known={**read.names.known, "index": INDEX})
         inner = replace(read.scope.inner(), names=replace(read.scope.names, known=names.known))
         inner = replace(inner, loops=(*inner.loops, read.place))
+        set_inside = variables_within(read.node.get("steps"))
+        unknown(inner, set_inside)
         if read.node.get("steps") is None:
             self._report.add("missing-key", "`repeat` needs `steps`", node.place, "what to do in each round")
         kind = self._repeat_kind(node)
@@ -230,7 +252,12 @@ class BranchReader:
         # a condition sees what the steps gave in the round before it
         seen = self._lists.names(inner.names, inner)
         conditions = {key: self._tested(node.get(key), seen) for key in ("while", "until")}
-        read.scope.outputs.update(inner.outputs)
+        before = read.scope.outputs
+        done = kind == "until" or (times is not None and times.ast["type"] == "literal")
+        read.scope.outputs.update(
+            inner.outputs if done else optional(before, inner.outputs, "there may be no round", None)
+        )
+        unknown(read.scope, set_inside)
         if kind is None or (times or conditions["while"] or conditions["until"]) is None:
             return None, INDEX
         step = RepeatStep(

@@ -538,11 +538,40 @@ CODES: dict[str, Code] = {
         "  - id: page\n    module: crm.fetch_page\n    with: {url: /orders}\n",
         _WARNING,
     ),
+    "always-null": Code(
+        "What is looked up is always null there.",
+        "A variable that is set only later, or on another way; or the error of a step after whose failure the run"
+        " ends.",
+        "  - if: ${{ vars.done == null }}\n    steps: []\n  - set: {done: true}\n",
+        "  - set: {done: true}\n  - if: ${{ vars.done == null }}\n    steps: []\n",
+        _WARNING,
+    ),
+    "unreachable-step": Code(
+        "No run comes to a step.",
+        "What stands before it ends the run in each case; a condition is missing there, or the step is left over.",
+        "  - stop: success\n  - set: {a: 1}\n",
+        "  - if: ${{ run.attempt > 1 }}\n    stop: success\n  - set: {a: 1}\n",
+        _WARNING,
+    ),
+    "unused-output": Code(
+        "Nothing uses what a step looks up or computes.",
+        "The step costs time and calls for nothing; or a name was left out where it was meant.",
+        _CUSTOMER,
+        f"{_CUSTOMER}  - stop: success\n    output: ${{{{ customer.email }}}}\n",
+        _HINT,
+    ),
+    "unused-variable": Code(
+        "Nothing uses a variable.",
+        "It is left over, or its name is written otherwise where it was meant.",
+        "  - set: {a: 1}\n",
+        "  - set: {a: 1}\n  - stop: success\n    output: ${{ vars.a }}\n",
+        _HINT,
+    ),
     "unused-ignore": Code(
         "A comment silences nothing, or what it names cannot be silenced.",
         "It would hide the next mistake in its line.",
-        "  # engine: ignore[null-in-text] the phone is always there\n  - set: {a: 1}\n",
-        "  - set: {a: 1}\n",
+        "  # engine: ignore[null-in-text] the phone is always there\n  - stop: success\n",
+        "  - stop: success\n",
         _HINT,
     ),
     # expressions
@@ -636,8 +665,8 @@ CODES: dict[str, Code] = {
     "fixed-condition": Code(
         "A condition is written out as true or false.",
         "A step that was switched off for a while is easily forgotten.",
-        f"{_CUSTOMER}  - if: false\n    steps: []\n",
-        f"{_CUSTOMER}  - if: ${{{{ customer.vip }}}}\n    steps: []\n",
+        "  - if: false\n    steps: []\n",
+        "  - if: ${{ run.attempt > 1 }}\n    steps: []\n",
         _HINT,
     ),
     "wrong-operand": Code(

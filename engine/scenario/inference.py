@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from engine.scenario import types
 from engine.scenario.diagnostics import did_you_mean
 from engine.scenario.expressions import FUNCTIONS, Function
-from engine.scenario.narrowing import facts, path_of, same
+from engine.scenario.narrowing import facts, narrowed, path_of, same
 from engine.scenario.references import NOT_YET, Ast, Names
 from engine.scenario.types import BOOLEAN, NULL, NUMBER, STRING, UNKNOWN, Missing
 from engine.sdk.modules import Json, Schema
@@ -77,7 +77,11 @@ class _Inference:
             found = self._names.lookup(name)
             return self._unknown_name(node) if found is None else found
         picked = types.field(current, name)
-        return self._unknown_field(node, picked) if isinstance(picked, Missing) else picked
+        if isinstance(picked, Missing):
+            return self._unknown_field(node, picked)
+        if why := types.why_never(picked):
+            self._at("always-null", why, node)
+        return picked
 
     def _unknown_name(self, node: Ast) -> Schema:
         name = node["value"]
@@ -155,7 +159,7 @@ class _Inference:
         item = types.items(_known(given))
         self.of(condition, item)
         for fact in facts(condition, truth=True):
-            item = types.narrow(item, fact.path, fact.keep) or item
+            item = narrowed(item, fact.path, fact) or item
         return types.array_of(self.of(right, item))
 
     def _value_projection(self, node: Ast, current: Schema) -> Schema:
@@ -306,7 +310,7 @@ class _Inference:
         """A part that is looked at only where a condition before it is true, or is not."""
         if current is not _ROOT:
             for fact in facts(condition, truth=truth):
-                current = types.narrow(current, fact.path, fact.keep) or current
+                current = narrowed(current, fact.path, fact) or current
             return self.of(node, current)
         names = self._names
         self._names = names.where(condition, truth=truth)

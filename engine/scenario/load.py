@@ -19,6 +19,7 @@ from engine.scenario.inside import steps_within
 from engine.scenario.keep import read_keep
 from engine.scenario.keys import SCENARIO, Reader, check_keys
 from engine.scenario.lookup import Lookup
+from engine.scenario.narrowing import facts
 from engine.scenario.nodes import Mapping as MappingNode
 from engine.scenario.nodes import Node, Scalar, plain
 from engine.scenario.ordering import OrderingReader, warn_of_waits
@@ -49,6 +50,8 @@ def load_file(
     webhooks: Collection[str] | None = None,
     defaults: str = "",
     callees: Mapping[str, Callee] | None = None,
+    *,
+    hints: bool = False,
 ) -> tuple[Scenario | None, list[Diagnostic]]:
     """Read and check a scenario file; see ``load_scenario``.
 
@@ -59,7 +62,7 @@ def load_file(
         source = read(path.read_bytes(), file)
     except ScenarioError as error:
         return None, list(error.diagnostics)
-    return load_scenario(source, file, registry, connections, webhooks, defaults, callees)
+    return load_scenario(source, file, registry, connections, webhooks, defaults, callees, hints=hints)
 
 
 def load_scenario(
@@ -71,6 +74,7 @@ def load_scenario(
     defaults: str = "",
     callees: Mapping[str, Callee] | None = None,
     *,
+    hints: bool = False,
     doubts: bool = True,
 ) -> tuple[Scenario | None, list[Diagnostic]]:
     """Read and check a scenario.
@@ -80,6 +84,7 @@ def load_scenario(
     :param webhooks: names of the shared webhooks of ``engine.yaml``; None: not known, they are not checked.
     :param defaults: the project's ``defaults:`` as JSON, without mistakes; see ``read_defaults``.
     :param callees: the scenarios of the project by name; None: not known, calls are not checked.
+    :param hints: whether hints are given too; nobody wants them but who works on the file.
     :param doubts: whether an error that a plan can be made in spite of counts as one.
     :returns: the plan, or None when there is an error; and all mistakes, in the order of the file.
     """
@@ -96,6 +101,8 @@ def load_scenario(
     lookup = Lookup(registry, connections, webhooks, report, callees)
     scenario = _Loader(root, source, file, report, lookup, defaults).load()
     found = silence(report.diagnostics, source, file)
+    if not hints:
+        found = [d for d in found if d.severity is not Severity.HINT]
     wrong = any(d.severity is Severity.ERROR and (doubts or not CODES[d.code].doubt) for d in found)
     return (None if wrong else scenario), found
 
@@ -169,14 +176,16 @@ class _Loader:
         outside = Names({"trigger": event, "request": REQUEST, **given}, guards=guards)
         variables_node = reader.mapping(root.get("vars"), "`vars`")
         every = {**outside.known, "vars": self._variables_schema(variables_node), "run": _RUN}
-        names = Names(every, guards=guards)
+        told = tuple(facts(condition.ast, truth=True)) if condition is not None else ()
+        names = Names(every, guards=guards, facts=told).knowing(told)
         subject_node = root.get("subject")
         subject = self._values.expression(subject_node, outside, "`subject`") if subject_node is not None else None
-        variables = self._steps.variables(variables_node, names)[0] if variables_node is not None else {}
-        steps, on_failure = self._all_steps(names)
+        variables, first = self._steps.variables(variables_node, names) if variables_node is not None else ({}, {})
+        steps, on_failure = self._all_steps(names, {name: types.widened(schema) for name, schema in first.items()})
         output, gives = self._steps.output(root.get("output")) if root.get("steps") is not None else (None, UNKNOWN)
         ordering = OrderingReader(self._report, self._values, outside).read(root, name)
         warn_of_waits(ordering.lane, steps, self._report)
+        self._unused(variables_node)
         versioned = f"{self._source}{_KEPT}{self._defaults}" if self._defaults else self._source
         return Scenario(
             name=name,
@@ -220,7 +229,7 @@ class _Loader:
             self._report.add("scenario-name", f"'{name}' cannot be a scenario's name", node.place, hint)
         return name or "", node.place
 
-    def _all_steps(self, names: Names) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    def _all_steps(self, names: Names, first: Mapping[str, Schema]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
         node = self._root.get("steps")
         if node is None:
             self._report.add("missing-key", "a scenario needs `steps`", self._root.place, "what to do, as a list")
@@ -229,7 +238,25 @@ class _Loader:
         if self._defaults:
             base = Policies(Report()).defaults(parse(self._defaults, "engine.yaml"), base)
         defaults = Policies(self._report).defaults(self._root.get("defaults"), base)
-        return self._steps.read(node, names, defaults, self._root.get("on_failure"))
+        return self._steps.read(node, names, first, defaults, self._root.get("on_failure"))
+
+    def _unused(self, variables: MappingNode | None) -> None:
+        """Note what is looked up or set for nothing."""
+        used = self._values.used
+        if ("$", None) in used:
+            return
+        if ("steps", None) not in used:
+            names = {name for name, _ in used} | {field for name, field in used if name == "steps"}
+            for step, place in self._steps.asking.items():
+                if step not in names:
+                    hint = "leave the step out, or use what it gives"
+                    self._report.add("unused-output", f"nothing uses the output of '{step}'", place, hint)
+        if ("vars", None) not in used:
+            places = {key.text: key.place for key, _ in variables.entries} if variables is not None else {}
+            for name, place in {**self._steps.set_places, **places}.items():
+                if ("vars", name) not in used:
+                    message = f"nothing uses the variable '{name}'"
+                    self._report.add("unused-variable", message, place, f"`vars.{name}` would be its value")
 
     def _variables_schema(self, node: MappingNode | None) -> Schema:
         """All variables of the scenario: which of them is set when depends on the way that a run takes."""

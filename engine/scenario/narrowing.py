@@ -48,6 +48,24 @@ class Fact:
         return {**one, "enum": left} if one["type"] not in ("object", "array") else one
 
 
+#: what was narrowed lately; the schema is kept, so that its id stays its own
+_LATELY: dict[tuple[int, tuple[str, ...], bool, str], tuple[Schema, Schema | None]] = {}
+_MOST_LATELY = 2048
+
+
+def narrowed(schema: Schema, path: tuple[str, ...], fact: Fact) -> Schema | None:
+    """A value where what stands at a path in it fits a fact; None where nothing fits."""
+    key = (id(schema), path, fact.one_of, repr(fact.values))
+    known = _LATELY.get(key)
+    if known is not None:
+        return known[1]
+    if len(_LATELY) >= _MOST_LATELY:
+        _LATELY.clear()
+    found = types.narrow(schema, path, fact.keep)
+    _LATELY[key] = schema, found
+    return found
+
+
 def same(left: Json, right: Json) -> bool:
     """JSON's equality: true is not 1."""
     return left == right and isinstance(left, bool) is isinstance(right, bool)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.scenario import types
-from engine.scenario.narrowing import Fact, facts
+from engine.scenario.narrowing import Fact, facts, narrowed
 from engine.scenario.types import NUMBER, STRING, UNKNOWN
 from engine.sdk.modules import Schema
 
@@ -49,6 +49,7 @@ class Names:
     :param absent: why a name that exists in the scenario cannot be used here.
     :param guards: texts of the conditions that are true here.
     :param approvals: ids of the steps that ask for approval.
+    :param facts: what the conditions tell that are true here.
     :param firm: ids of the steps after whose failure nothing here runs.
     """
 
@@ -58,6 +59,7 @@ class Names:
     guards: tuple[str, ...] = ()
     approvals: tuple[str, ...] = ()
     firm: frozenset[str] = frozenset()
+    facts: tuple[Fact, ...] = ()
 
     def lookup(self, name: str) -> Schema | None:
         if name == "steps":
@@ -65,24 +67,30 @@ class Names:
         return self.known.get(name, self.steps.get(name))
 
     def _ended(self, step: str, output: Schema) -> Schema:
-        error = types.NULL if step in self.firm else _MAYBE_ERROR
+        error = _MAYBE_ERROR
+        if step in self.firm:
+            error = types.never(f"the run ends where '{step}' fails, so that its error is not seen here")
         return types.closed({"status": STRING, "output": output, "error": error})
 
     def where(self, condition: Ast, *, truth: bool = True) -> Names:
         """The same where a condition is true, or is not."""
-        known, steps = self.known, self.steps
-        for fact in facts(condition, truth=truth):
+        return self.knowing(facts(condition, truth=truth))
+
+    def knowing(self, known: Iterable[Fact]) -> Names:
+        """The same where some facts are known."""
+        names, steps = self.known, self.steps
+        for fact in known:
             name, *path = fact.path
-            if name in known:
-                known = _with(known, name, path, fact)
+            if name in names:
+                names = _with(names, name, path, fact)
             elif name in steps:
                 steps = _with(steps, name, path, fact)
-        if known is self.known and steps is self.steps:
+        if names is self.known and steps is self.steps:
             return self
-        return replace(self, known=known, steps=steps)
+        return replace(self, known=names, steps=steps)
 
 
 def _with(names: Mapping[str, Schema], name: str, path: list[str], fact: Fact) -> Mapping[str, Schema]:
-    schema = types.narrow(names[name], path, fact.keep)
+    schema = narrowed(names[name], tuple(path), fact)
     # where nothing is left the condition contradicts itself, which is told where it stands
     return names if schema is None or schema is names[name] else {**names, name: schema}

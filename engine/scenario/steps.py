@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping as AnyMapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.scenario import types
@@ -23,6 +25,7 @@ from engine.scenario.inside import steps_within
 from engine.scenario.keys import ANY_STEP, IDENTIFIER, KINDS, RESERVED, STEP_LATER, Reader, check_keys
 from engine.scenario.lookup import Lookup, is_trigger
 from engine.scenario.looping import LoopReader, output, turn
+from engine.scenario.narrowing import facts
 from engine.scenario.nodes import Mapping, Node, Scalar, Sequence
 from engine.scenario.plan import CallStep, ForeachStep, ModuleStep, OnError, SetStep, Step, StopStep, WaitStep
 from engine.scenario.policies import NO_DEFAULTS, Defaults, Policies, Rule, Timeout
@@ -32,7 +35,8 @@ from engine.scenario.types import UNKNOWN
 from engine.scenario.undoing import Undoing
 from engine.scenario.values import Values
 from engine.scenario.waiting import WaitReader
-from engine.sdk.modules import Schema
+from engine.scenario.ways import Ways, ends, forget, known_behind, never, unknown, variables_within
+from engine.sdk.modules import Action, Effect, Schema
 
 #: lists whose steps run when all else is over; those of a handler still belong to the way
 _AFTER = {key: key for key in ("undo", "finally", "on_failure")}
@@ -45,6 +49,7 @@ class _Scope:
     :param names: what expressions see besides the steps that ran.
     :param outputs: the steps that may have run, with what is known of their output; grows while a list is read.
     :param defaults: what a step does that says nothing itself.
+    :param variables: what is known of the variables; grows and changes while a list is read.
     :param loops: the loops around.
     :param after: the key (``undo``, ``finally``, ``on_failure``) in whose list the step stands, where it is in one.
     """
@@ -52,16 +57,18 @@ class _Scope:
     names: Names
     outputs: dict[str, Schema]
     defaults: Defaults = NO_DEFAULTS
+    variables: dict[str, Schema] = field(default_factory=dict)
     loops: tuple[Place, ...] = ()
     after: str | None = None
 
     def inner(self, guard: Expression | None = None) -> _Scope:
-        return replace(self, names=self.guarded(guard), outputs=dict(self.outputs))
+        return replace(self, names=self.guarded(guard), outputs=dict(self.outputs), variables=dict(self.variables))
 
     def guarded(self, guard: Expression | None) -> Names:
         if guard is None:
             return self.names
-        return replace(self.names, guards=(*self.names.guards, guard.text))
+        told = (*self.names.facts, *facts(guard.ast, truth=True))
+        return replace(self.names, guards=(*self.names.guards, guard.text), facts=told)
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,12 @@ class StepReader:
         self._undoing = Undoing(report)
         self._loops = LoopReader(report, lookup, values)
         self._absent: dict[str, str] = {}
+        #: ids of the steps after whose failure nothing on the way runs
+        self._firm: set[str] = set()
+        #: ids of the steps that are there for their output alone
+        self.asking: dict[str, Place] = {}
+        #: where each variable is set first
+        self.set_places: dict[str, Place] = {}
         #: what is known at the end of the steps, once they are read
         self._at_end: Names | None = None
         #: what a run gives that does not come to the end of its steps, and succeeds
@@ -123,15 +136,25 @@ class StepReader:
         }
 
     def read(
-        self, node: Node, names: Names, defaults: Defaults = NO_DEFAULTS, on_failure: Node | None = None
+        self,
+        node: Node,
+        names: Names,
+        first: AnyMapping[str, Schema],
+        defaults: Defaults = NO_DEFAULTS,
+        on_failure: Node | None = None,
     ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-        """The scenario's own list of steps, and that of its ``on_failure``."""
+        """The scenario's own list of steps, and that of its ``on_failure``.
+
+        :param first: what is known of the scenario's own variables.
+        """
         self._collect_ids(node, on_failure)
         approvals = (*approvals_within(node), *approvals_within(on_failure))
-        scope = _Scope(replace(names, approvals=approvals), {}, defaults)
+        variables = {**never(variables_within(node, on_failure)), **first}
+        scope = _Scope(replace(names, approvals=approvals), {}, defaults, variables)
         steps = self._list(node, scope, "")
         self._undoing.finish()
         self._at_end = self._names(scope.names, scope)
+        unknown(scope, variables_within(node))
         return steps, self._aside(on_failure, scope, "on_failure", error=True)
 
     def output(self, node: Node | None) -> tuple[Template | None, Schema]:
@@ -150,7 +173,14 @@ class StepReader:
         names = replace(scope.names, known={**scope.names.known, "error": ERROR}) if error else scope.names
         # a default says how the scenario fails, not how what mends the failure does
         defaults = replace(scope.defaults, on_error=None)
-        return self._list(node, replace(scope, names=names, defaults=defaults, after=_AFTER.get(key, scope.after)), "")
+        aside = replace(
+            scope, names=names, defaults=defaults, after=_AFTER.get(key, scope.after), variables=dict(scope.variables)
+        )
+        steps = self._list(node, aside, "")
+        if key != "undo":
+            # whether they were done is not known behind the step
+            unknown(scope, variables_within(node))
+        return steps
 
     def _collect_ids(self, *lists: Node | None) -> None:
         first: dict[str, Place] = {}
@@ -172,8 +202,20 @@ class StepReader:
         if not isinstance(node, Sequence):
             self._report.add("wrong-value", "steps must be a list", node.place, "each step begins with '- '")
             return ()
-        steps = [self._step(item, f"{prefix}{{}}@{number}", scope) for number, item in enumerate(node.items, 1)]
-        return tuple(step for step in steps if step is not None)
+        steps: list[Step] = []
+        ended = False
+        for number, item in enumerate(node.items, 1):
+            if ended:
+                hint = "what ends the run before it has no condition"
+                self._report.add("unreachable-step", "no run comes to this step", item.place, hint)
+                ended = False
+            step = self._step(item, f"{prefix}{{}}@{number}", scope)
+            if step is not None:
+                steps.append(step)
+                ended = ends((step,))
+                if told := known_behind(step):
+                    scope.names = replace(scope.names, facts=(*scope.names.facts, *told))
+        return tuple(steps)
 
     def _step(self, node: Node, path: str, scope: _Scope) -> Step | None:
         if not isinstance(node, Mapping):
@@ -183,8 +225,20 @@ class StepReader:
         written = node.get("id")
         if isinstance(written, Scalar) and written.text not in RESERVED:
             # also of a step that is broken, so that what refers to it is not reported too
+            why = self._may_be_left_out(written.text, step)
+            if why is not None:
+                condition = step.condition.text if step is not None and step.condition is not None else None
+                output = types.union([output, types.absent(why, condition)])
             scope.outputs[written.text] = output
         return step
+
+    def _may_be_left_out(self, name: str, step: Step | None) -> str | None:
+        """Why there may be no output where the steps behind this one are done."""
+        if step is None:
+            return None
+        if step.on_error in (OnError.IGNORE, OnError.HANDLE):
+            return f"'{name}' has no output where it fails"
+        return f"'{name}' is done only where its `if` is true" if step.condition is not None else None
 
     def _read_step(self, node: Mapping, path: str, scope: _Scope) -> tuple[Step | None, Schema]:
         kinds = self._kinds_of(node)
@@ -214,12 +268,24 @@ class StepReader:
             **self._failing(node, kind, rule, scope),
         }
         read = _Read(node, place, common, self._within(scope, common), self._names(scope.guarded(condition), scope))
+        before = dict(scope.variables)
         step, output = self._kinds[kind](read)
+        scope.variables = read.scope.variables
+        set_inside = variables_within(Sequence((node,), place))
+        if set_inside:
+            self._set_behind(kind, common, before, scope, set_inside)
+        if kind in ("module", "set") and step_id and common["on_error"] in _ENDING and _asks(step):
+            self._firm.add(step_id)
+        if step_id and isinstance(step, ModuleStep) and _asks(step) and node.get("on_error") is None:
+            id_node = node.get("id")
+            self.asking[step_id] = id_node.place if id_node is not None else place
         after = scope
         # those that handle a failure see that the step has ended, without an output
         ended = {**scope.outputs, step_id: types.NULL} if step_id else scope.outputs
         handler_scope = replace(scope, outputs=ended)
         handled = self._handling(rule, handler_scope)
+        if "resumed" in handled:
+            output = types.union([output, handled.pop("resumed")])
         scope.outputs.update(ended)
         self._forbid(node, kind, common["on_error"], scope.after)
         if common["on_error"] is OnError.COMMIT:
@@ -238,6 +304,22 @@ class StepReader:
         cleanup = self._aside(node.get("finally"), after, "finally", error=False)
         scope.outputs.update(after.outputs)
         return (replace(step, **handled, undo=undo, cleanup=cleanup) if step is not None else None), output
+
+    @staticmethod
+    def _set_behind(
+        kind: str, common: dict[str, Any], before: dict[str, Schema], scope: _Scope, set_inside: AbstractSet[str]
+    ) -> None:
+        """What is known of variables behind a step that sets some, or in which some are set."""
+        forget(scope, set_inside)
+        if common["on_error"] in (OnError.IGNORE, OnError.RESUME, OnError.HANDLE) and kind != "set":
+            unknown(scope, set_inside)
+        elif kind == "foreach":
+            # what an item sets stays with it
+            scope.variables = before
+        elif common["condition"] is not None and kind not in _KNOWS_WAYS:
+            for name in set_inside:
+                ways = types.unset(before.get(name, UNKNOWN), name), scope.variables.get(name, UNKNOWN)
+                scope.variables[name] = types.union(ways)
 
     def _failing(self, node: Mapping, kind: str, rule: Rule | None, scope: _Scope) -> dict[str, Any]:
         """What the step does when it fails, its own words before the defaults."""
@@ -267,7 +349,8 @@ class StepReader:
         if rule.how is OnError.HANDLE:
             return {"handler": self._aside(rule.body, scope, "on_error", error=True)}
         names = self._names(replace(scope.names, known={**scope.names.known, "error": ERROR}), scope)
-        return {"substitute": self._values.template(rule.body, names)[0]}
+        template, schema = self._values.template(rule.body, names)
+        return {"substitute": template, "resumed": schema}
 
     def _forbid(self, node: Mapping, kind: str, how: OnError, after: str | None) -> None:
         """Note what makes no sense in steps that run when all else is over."""
@@ -310,7 +393,11 @@ class StepReader:
         return name
 
     def _names(self, names: Names, scope: _Scope) -> Names:
-        return replace(names, steps=dict(scope.outputs), absent=dict(self._absent))
+        outputs = {name: types.under(schema, names.guards) for name, schema in scope.outputs.items()}
+        known = {**names.known, "vars": types.closed(scope.variables)}
+        firm = self._firm if scope.after is None and "error" not in names.known else frozenset()
+        found = replace(names, known=known, steps=outputs, absent=dict(self._absent), firm=frozenset(firm))
+        return found.knowing(names.facts)
 
     # kinds of steps: each gives the step, or None where it is too broken, and what is known of its output
 
@@ -359,7 +446,10 @@ class StepReader:
         what = turn(item, batch, group[1] if group is not None else None)
         loop = replace(read.names, known={**read.names.known, variable: what, "index": INDEX})
         loops = (*read.scope.loops, read.place)
-        scope = replace(read.scope, names=loop, outputs=dict(read.scope.outputs), loops=loops)
+        outputs, variables = dict(read.scope.outputs), dict(read.scope.variables)
+        guarded = replace(loop, facts=read.scope.guarded(read.condition).facts)
+        scope = replace(read.scope, names=guarded, outputs=outputs, variables=variables, loops=loops)
+        unknown(scope, variables_within(node.get("steps")))
         key_node, collect_node = node.get("key"), node.get("collect")
         key = self._values.expression(key_node, loop, "`key`") if key_node is not None else None
         how = self._loops.on_item_error(node.get("on_item_error"))
@@ -416,7 +506,10 @@ class StepReader:
         if node is None:
             return None, UNKNOWN
         templates, schemas = self.variables(node, read.names)
-        return SetStep(**read.common, values=templates), types.closed(schemas)
+        given = {name: types.widened(schema, texts=False) for name, schema in schemas.items()}
+        read.scope.variables.update(given)
+        self.set_places.update((key.text, key.place) for key, _ in node.entries if key.text not in self.set_places)
+        return SetStep(**read.common, values=templates), types.closed(given)
 
     def variables(self, node: Mapping, names: Names) -> tuple[dict[str, Template], dict[str, Schema]]:
         """The values of a ``set`` or of the scenario's ``vars``."""
@@ -438,7 +531,9 @@ class StepReader:
             return None if found is None else WaitStep(**found), output
         inner = read.scope.inner()
         steps = self._list(node, inner, "on_timeout.")
-        read.scope.outputs.update(inner.outputs)
+        ways = Ways(read.scope)
+        ways.add(inner, None, steps)
+        ways.join(complete=False)
         return None if found is None else WaitStep(**found, on_timeout=steps), types.union([output, types.NULL])
 
     def _call(self, read: _Read) -> tuple[Step | None, Schema]:
@@ -448,7 +543,9 @@ class StepReader:
             return None if found is None else CallStep(**found), output
         inner = read.scope.inner()
         steps = self._list(node, inner, "on_timeout.")
-        read.scope.outputs.update(inner.outputs)
+        ways = Ways(read.scope)
+        ways.add(inner, None, steps)
+        ways.join(complete=False)
         return None if found is None else CallStep(**found, on_timeout=steps), types.union([output, types.NULL])
 
     def _stop(self, read: _Read) -> tuple[Step | None, Schema]:
@@ -465,6 +562,22 @@ class StepReader:
             output=output,
         )
         return step, UNKNOWN
+
+
+#: after such a failure nothing on the way runs
+_ENDING = (OnError.FAIL, OnError.ROLLBACK, OnError.COMMIT)
+#: kinds of steps that tell themselves what is known of variables on each of their ways
+_KNOWS_WAYS = ("steps",)
+
+
+def _asks(step: Step | None) -> bool:
+    """Whether a step only looks or computes, whatever its config is."""
+    if isinstance(step, SetStep):
+        return True
+    if not isinstance(step, ModuleStep):
+        return False
+    module = step.module
+    return not isinstance(module, Action) or module.effect is Effect.READ
 
 
 _NAMES = {

@@ -36,6 +36,8 @@ _NAMES = {
 }
 #: keyword of a null that stands for what may not be there: why, in words
 _ABSENT = "x-absent"
+_GUARD = "x-guard"
+_NEVER = "x-never"
 #: what is known of schemas that were looked at lately; the schema is kept, so that its id stays its own
 _LATELY: dict[int, tuple[Any, list[Schema] | None]] = {}
 _MOST_LATELY = 8192
@@ -97,9 +99,35 @@ def widened(schema: Schema, *, texts: bool = True) -> Schema:
     return schema
 
 
-def absent(why: str) -> Schema:
-    """The null of what may not be there."""
-    return {"type": "null", _ABSENT: why}
+def absent(why: str, guard: str | None = None) -> Schema:
+    """The null of what may not be there.
+
+    :param guard: the text of a condition; where it is true it is there.
+    """
+    return {"type": "null", _ABSENT: why} if guard is None else {"type": "null", _ABSENT: why, _GUARD: guard}
+
+
+def never(why: str) -> Schema:
+    """What is always null, which who looks it up should be told."""
+    return {"type": "null", _NEVER: why}
+
+
+def why_never(schema: Schema) -> str | None:
+    why = schema.get(_NEVER)
+    return None if why is None else str(why)
+
+
+def unset(schema: Schema, name: str) -> Schema:
+    """A variable where several ways come together: on one of them it may not be set."""
+    return absent(f"`vars.{name}` is not set on each way to here") if _NEVER in schema else schema
+
+
+def under(schema: Schema, guards: Sequence[str]) -> Schema:
+    """The same where conditions are true, given by their texts."""
+    options = schema.get("anyOf") if guards and len(schema) == 1 else None
+    if options is None or not any(one.get(_GUARD) in guards for one in options):
+        return schema
+    return union([one for one in options if one.get(_GUARD) not in guards])
 
 
 def why_null(schema: Schema) -> str | None:
@@ -138,7 +166,7 @@ def _simple(schema: Schema) -> object:
         return kind
     if len(schema) == 2 and "const" in schema:
         return kind, schema["const"]
-    return ("absent", schema[_ABSENT]) if _ABSENT in schema else None
+    return ("absent", schema[_ABSENT], schema.get(_GUARD)) if _ABSENT in schema else None
 
 
 def alternatives(schema: Any) -> list[Schema] | None:

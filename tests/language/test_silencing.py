@@ -15,7 +15,7 @@ CUSTOMER = "  - {id: customer, module: crm.get_customer, connection: crm, with: 
 
 def found(steps: str) -> list[tuple[int, str]]:
     source = f"{HEAD}{CUSTOMER}{steps}"
-    found = load_scenario(source, "f.yaml", REGISTRY, CONNECTIONS, WEBHOOKS)[1]
+    found = load_scenario(source, "f.yaml", REGISTRY, CONNECTIONS, WEBHOOKS, hints=True)[1]
     return [(d.place.line, d.code) for d in found if not d.code.startswith("unused-") or d.code == "unused-ignore"]
 
 
@@ -62,7 +62,7 @@ def test_only_in_its_own_line() -> None:
 )
 def test_a_comment_that_silences_nothing_is_told(comment: str, hint: str) -> None:
     source = f"{HEAD}  - stop: success {comment}\n"
-    (told,) = load_scenario(source, "f.yaml", REGISTRY)[1]
+    (told,) = load_scenario(source, "f.yaml", REGISTRY, hints=True)[1]
     assert (told.code, told.hint) == ("unused-ignore", hint)
 
 
