@@ -130,7 +130,7 @@ async def repeat(walk: Interpreter, step: RepeatStep, path: str, _loop: str, sco
         while times is None or index < times:
             loop = f"{path}[{index}]/"
             scope.names["index"] = index
-            if step.wanted is not None and not effects.decide(f"{loop}while", _test(walk, step.wanted, path, scope)):
+            if step.wanted is not None and not _decided(walk, step.wanted, f"{loop}while", scope):
                 break
             if times is None and step.most is not None and index >= step.most:
                 raise _too_many(step, path, f"after {index} rounds `while` is still true")
@@ -139,7 +139,7 @@ async def repeat(walk: Interpreter, step: RepeatStep, path: str, _loop: str, sco
             index += 1
             effects.hit("repeat.round")
             if step.until is not None:
-                if effects.decide(f"{loop}until", _test(walk, step.until, path, scope)):
+                if _decided(walk, step.until, f"{loop}until", scope):
                     break
                 if index == step.most:
                     raise _too_many(step, path, f"after {index} rounds `until` is still not true")
@@ -157,16 +157,24 @@ async def repeat(walk: Interpreter, step: RepeatStep, path: str, _loop: str, sco
 def _times(walk: Interpreter, step: RepeatStep, path: str, scope: Scope) -> int:
     times = step.times
     assert times is not None
-    number = walk.effects.decide(f"{path}.times", lambda: times.evaluate(scope.names, walk.effects.context(path)))
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise ExpressionError("`times` must be a whole number, 0 or more", times.text, 0, number)
+    text, context = times.text, walk.effects.context(path)
+
+    def compute() -> int:
+        number = times.evaluate(scope.names, context)
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise ExpressionError("`times` must be a whole number, 0 or more", text, 0, number)
+        return number
+
+    number: int = walk.effects.decide(f"{path}.times", compute)
     if step.most is not None and number > step.most:
         raise _too_many(step, path, f"`times` is {number}")
     return number
 
 
-def _test(walk: Interpreter, condition: Expression, path: str, scope: Scope) -> Callable[[], bool]:
-    return lambda: condition.test(scope.names, walk.effects.context(path))
+def _decided(walk: Interpreter, condition: Expression, key: str, scope: Scope) -> bool:
+    # each round has a `now` of its own
+    context = walk.effects.context(key)
+    return bool(walk.effects.decide(key, lambda: condition.test(scope.names, context)))
 
 
 def _too_many(step: RepeatStep, path: str, what: str) -> StepFailed:

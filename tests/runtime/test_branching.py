@@ -12,7 +12,7 @@ from engine.runtime.commands import Choice
 from engine.sdk import errors, jsontext
 from engine.sdk.errors import DataError
 from engine.testing import CrashAt, RunResult
-from tests.runtime.core import Script, resumed, shop
+from tests.runtime.core import Script, resumed, shop, with_head
 
 HOUR = 3600.0
 
@@ -65,6 +65,29 @@ async def test_what_stands_behind_a_true_condition_is_not_asked() -> None:
     # the third one would divide by null
     assert (await outcome(ELSE_IF, {"n": 50})).output == "middling"
     assert (await outcome(ELSE_IF, {"n": 5, "divisor": "x"})).error["type"] == "ExpressionError"
+
+
+async def test_which_list_of_a_group_is_taken_is_decided_once() -> None:
+    steps = """
+- if: false
+  steps: []
+  else_if:
+    - if: ${{ vars.n == 1 }}
+      steps:
+        - set: {n: 2}
+        - sleep: 1h
+        - id: send
+          module: shop.charge
+          with: {}
+- stop: success
+  output: ${{ send.ok }}
+"""
+    harness = with_head("vars: {n: 1}\n", steps, {"shop.charge": Script({"ok": True})})
+    async with harness:
+        result = await harness.run({})
+        assert notes(result)["if@1?"] == "else_if.1"
+        await harness.restart()
+        assert (await harness.result(result.run.id, advance=HOUR)).output is True
 
 
 # ---------------------------------------------------------------------- routers
@@ -220,6 +243,23 @@ async def test_branches_go_on_side_by_side() -> None:
         return dict(config)
 
     assert (await outcome(PARALLEL, {}, get=first, pay=second)).state == "succeeded"
+
+
+async def test_a_branch_does_not_see_what_its_sibling_sets() -> None:
+    steps = """
+- set: {x: before}
+- parallel:
+    one:
+      - set: {x: within}
+    two:
+      - sleep: 1h
+      - set: {seen: "${{ vars.x }}"}
+- stop: success
+  output: ["${{ vars.x }}", "${{ vars.seen }}"]
+"""
+    async with shop(steps, {}) as harness:
+        result = await harness.result((await harness.send({})).runs[0], advance=HOUR)
+        assert result.output == ["within", "before"]
 
 
 WAITING = """
@@ -412,6 +452,25 @@ async def test_until_is_asked_after_each_round_and_sees_its_steps() -> None:
         assert (result.output, script.configs) == ([3, "done"], [{"n": 0}, {"n": 1}, {"n": 2}])
 
 
+async def test_each_round_has_a_now_of_its_own_and_its_answer_is_kept() -> None:
+    steps = """
+- id: rounds
+  repeat: {until: "${{ now() >= '2024-03-05T11:30:00Z' }}", max: 9}
+  steps:
+    - sleep: 1h
+- stop: success
+  output: ${{ rounds }}
+"""
+    async with shop(steps, {}) as harness:
+        run_id = (await harness.send({})).runs[0]
+        for _ in range(2):
+            await harness.clock.advance(HOUR)
+            await harness.restart()
+        result = await harness.result(run_id, advance=HOUR)
+        assert result.output == 3
+        assert [notes(result)[f"rounds[{index}]/until"] for index in range(3)] == [False, False, True]
+
+
 async def test_to_reach_max_is_an_error() -> None:
     async with shop(POLL, {"shop.get": Script({"state": "new"})}) as harness:
         result = await harness.result((await harness.send({})).runs[0], advance=300)
@@ -501,7 +560,8 @@ async def test_how_many_times_is_decided_once() -> None:
         run_id = (await harness.send({})).runs[0]
         await harness.clock.advance(HOUR)
         await harness.restart()
-        assert (await harness.result(run_id, advance=HOUR)).output == 100
+        result = await harness.result(run_id, advance=HOUR)
+        assert (result.output, notes(result)["repeat@2.times"]) == (100, 2)
 
 
 async def test_rounds_are_undone_from_the_last_to_the_first() -> None:
