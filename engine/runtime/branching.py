@@ -1,19 +1,16 @@
-"""The ways of a scenario: which list of a group or router is taken, branches side by side, and rounds."""
+"""The ways of a scenario: which list of a group or router is taken, and branches side by side."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from engine.runtime.beside import TROUBLES, settle, side_by_side
-from engine.runtime.loops import YIELD_EVERY
-from engine.runtime.outcomes import Hold, MustHold, StepFailed
+from engine.runtime.outcomes import Hold, MustHold
 from engine.runtime.scope import Scope
-from engine.scenario.expressions import Context, Expression, ExpressionError
-from engine.scenario.plan import Alternative, GroupStep, ParallelStep, RepeatStep, RouteStep, Step
-from engine.sdk.errors import EngineError
+from engine.scenario.expressions import Context
+from engine.scenario.plan import Alternative, GroupStep, ParallelStep, RouteStep, Step
 
 if TYPE_CHECKING:
     from engine.runtime.interpreter import Interpreter
@@ -22,12 +19,6 @@ if TYPE_CHECKING:
 OTHERWISE = "otherwise"
 #: what follows a router's path in the key of its decision
 ROUTES = ".routes"
-
-
-class RepeatLimit(EngineError):
-    """A `repeat` needs more rounds than its `max`."""
-
-    code = "repeat-limit"
 
 
 async def group(walk: Interpreter, step: GroupStep, path: str, loop: str, scope: Scope) -> None:
@@ -114,70 +105,3 @@ async def parallel(walk: Interpreter, step: ParallelStep, path: str, loop: str, 
     settle(troubles)
     walk.effects.hit("branches.rested")
     walk.effects.decide(f"{path}.joined", lambda: True)
-
-
-async def repeat(walk: Interpreter, step: RepeatStep, path: str, _loop: str, scope: Scope) -> int:
-    """Do the steps again and again; gives the number of rounds.
-
-    Rounds go on in the scope around: variables stay set from one to the next, and after the last one.
-    """
-    effects = walk.effects
-    times = _times(walk, step, path, scope) if step.times is not None else None
-    outer = scope.names.get("index")
-    numbered = "index" in scope.names
-    index = 0
-    try:
-        while times is None or index < times:
-            loop = f"{path}[{index}]/"
-            scope.names["index"] = index
-            if step.wanted is not None and not _decided(walk, step.wanted, f"{loop}while", scope):
-                break
-            if times is None and step.most is not None and index >= step.most:
-                raise _too_many(step, path, f"after {index} rounds `while` is still true")
-            scope.forget(step.ids)
-            await walk.steps(step.steps, loop, "", scope)
-            index += 1
-            effects.hit("repeat.round")
-            if step.until is not None:
-                if _decided(walk, step.until, f"{loop}until", scope):
-                    break
-                if index == step.most:
-                    raise _too_many(step, path, f"after {index} rounds `until` is still not true")
-            if index % YIELD_EVERY == 0:
-                # rounds that wait for nothing would keep every other run waiting
-                await asyncio.sleep(0)
-    finally:
-        if numbered:
-            scope.names["index"] = outer
-        else:
-            scope.names.pop("index", None)
-    return index
-
-
-def _times(walk: Interpreter, step: RepeatStep, path: str, scope: Scope) -> int:
-    times = step.times
-    assert times is not None
-    text, context = times.text, walk.effects.context(path)
-
-    def compute() -> int:
-        number = times.evaluate(scope.names, context)
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise ExpressionError("`times` must be a whole number, 0 or more", text, 0, number)
-        return number
-
-    number: int = walk.effects.decide(f"{path}.times", compute)
-    if step.most is not None and number > step.most:
-        raise _too_many(step, path, f"`times` is {number}")
-    return number
-
-
-def _decided(walk: Interpreter, condition: Expression, key: str, scope: Scope) -> bool:
-    # each round has a `now` of its own
-    context = walk.effects.context(key)
-    return bool(walk.effects.decide(key, lambda: condition.test(scope.names, context)))
-
-
-def _too_many(step: RepeatStep, path: str, what: str) -> StepFailed:
-    hint = "raise `max`, or see why the rounds do not come to their end; `on_error` says what happens then"
-    error = RepeatLimit(f"{what}, and `max` is {step.most}", place=str(step.place), hint=hint)
-    return StepFailed(path, error.to_json())

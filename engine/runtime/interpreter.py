@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from engine.runtime.back import ROLLBACK, Back, Done, roll_back
-from engine.runtime.branching import group, parallel, repeat, route
+from engine.runtime.branching import group, parallel, route
 from engine.runtime.calls import call_scenario
 from engine.runtime.effects import Effects
 from engine.runtime.elsewhere import Differs
@@ -41,6 +41,7 @@ from engine.runtime.outcomes import (
 )
 from engine.runtime.payload import About, largest
 from engine.runtime.racing import within
+from engine.runtime.rounds import repeat
 from engine.runtime.scope import Scope
 from engine.runtime.waits import WaitSteps
 from engine.scenario.expressions import OMIT, ExpressionError, Template

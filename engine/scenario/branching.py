@@ -268,6 +268,7 @@ class BranchReader:
             most=most,
             steps=steps,
             ids=tuple(one.id for one in every(steps) if one.id is not None),
+            folds=not any(one.undo for one in every(steps)),
         )
         return step, INDEX
 

@@ -210,6 +210,7 @@ class RepeatStep(Step):
     :param until: tested after each round.
     :param most: rounds (``max`` in the file); when more are needed the step fails.
     :param ids: of the steps inside, whose outputs a new round does not see.
+    :param folds: whether rounds that are over leave the journal; not where a step in it has an ``undo``.
     """
 
     kind = "repeat"
@@ -219,6 +220,7 @@ class RepeatStep(Step):
     most: int | None = None
     steps: tuple[Step, ...]
     ids: tuple[str, ...] = ()
+    folds: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,26 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.runtime import rounds
+from engine.runtime.rounds import FOLD_EVERY
 from engine.sdk.errors import DataError
 from engine.testing import CrashAt
 from tests.runtime.core import shop
 
 Plan = list[dict[str, Any]]
-POINTS = ("effect.intended", "effect.sent", "store.begin", "store.committed", "undo.before", "run.rolling_back")
+POINTS = (
+    "effect.intended",
+    "effect.sent",
+    "store.begin",
+    "store.committed",
+    "undo.before",
+    "run.rolling_back",
+    "loop.folded",
+)
 
 
 class Shop:
@@ -114,10 +125,13 @@ async def walked(plan: Plan, crash: CrashAt | None) -> tuple[Any, ...]:
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(plans(), st.sampled_from(POINTS), st.integers(1, 12))
-def test_a_crash_anywhere_leads_to_the_same_end_by_the_same_calls(plan: Plan, point: str, nth: int) -> None:
+@given(plans(), st.sampled_from(POINTS), st.integers(1, 12), st.sampled_from([1, FOLD_EVERY]))
+def test_a_crash_anywhere_leads_to_the_same_end_by_the_same_calls(plan: Plan, point: str, nth: int, fold: int) -> None:
     async def both() -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         return await walked(plan, None), await walked(plan, CrashAt(point, nth))
 
-    calm, crashed = asyncio.run(both())
+    with pytest.MonkeyPatch.context() as patch:
+        # also with rounds that leave the journal at once
+        patch.setattr(rounds, "FOLD_EVERY", fold)
+        calm, crashed = asyncio.run(both())
     assert crashed in ((), calm)
