@@ -1,41 +1,16 @@
 """Every check there is: what it says, why, a wrong example and the right one.
 
-Examples use a made-up app ``crm``. Those that do not begin with ``scenario:`` are steps; ``…`` stands for no example
-where a page cannot show one. ``docs/reference/checks.md`` is made from this list.
+Those of values are in ``codes_values``. Examples use a made-up app ``crm``. Those that do not begin with ``scenario:``
+are steps. ``docs/reference/checks.md`` is made from this list.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from engine.scenario.codes_base import CUSTOMER, POLLING, STREAM, TRIGGER, Code
+from engine.scenario.codes_values import VALUE_CODES
 from engine.scenario.diagnostics import Severity
 
 _WARNING = Severity.WARNING
-_HINT = Severity.HINT
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """One check.
-
-    :param meaning: what is wrong, in one sentence.
-    :param reason: why it is checked, or what would happen.
-    :param wrong: a text in which it finds something; empty where no text can show it.
-    :param right: the same, mended.
-    :param doubt: an error that a plan can be made in spite of, so that a comment may silence it.
-    """
-
-    meaning: str
-    reason: str
-    wrong: str = ""
-    right: str = ""
-    severity: Severity = Severity.ERROR
-    doubt: bool = False
-
-    @property
-    def silenceable(self) -> bool:
-        """Whether a comment that names it keeps it quiet."""
-        return self.doubt or self.severity is not Severity.ERROR
 
 
 def example(text: str) -> str:
@@ -80,13 +55,6 @@ a run could go well in spite of them. A comment that silences nothing is a hint 
 
 This page is made from the list of checks in `engine/scenario/`.
 """
-
-_TRIGGER = "scenario: example\ntrigger:\n  module: crm.watch_orders\n"
-_ORDERS = f"{_TRIGGER}  with: {{events: [order]}}\nsteps:\n"
-_POLLING = "scenario: example\ntrigger:\n  module: crm.watch_customers\n  connection: crm\n"
-_CUSTOMER = "  - id: customer\n    module: crm.get_customer\n    connection: crm\n    with: {id: 7}\n"
-
-_STREAM = "  - id: each\n    foreach: {{module: crm.list_orders}}\n    steps:\n      - set: {{seen: true}}\n{}"
 
 CODES: dict[str, Code] = {
     # YAML
@@ -210,8 +178,8 @@ CODES: dict[str, Code] = {
     "unknown-key": Code(
         "The language has no such key here.",
         "A misspelt key would silently do nothing.",
-        f"{_CUSTOMER}    tiemout: 5s\n",
-        f"{_CUSTOMER}    timeout: 5s\n",
+        f"{CUSTOMER}    tiemout: 5s\n",
+        f"{CUSTOMER}    timeout: 5s\n",
     ),
     "not-yet": Code(
         "The language has this, and this version of the engine does not carry it out yet.",
@@ -228,8 +196,8 @@ CODES: dict[str, Code] = {
     "duration": Code(
         "A duration is none, has no unit, or is nothing.",
         "Durations are `500ms`, `60s`, `5m`, `2h`, `30d`.",
-        f"{_CUSTOMER}    timeout: 30\n",
-        f"{_CUSTOMER}    timeout: 30s\n",
+        f"{CUSTOMER}    timeout: 30\n",
+        f"{CUSTOMER}    timeout: 30s\n",
     ),
     "timeout": Code(
         "One try may take longer than the whole step.",
@@ -254,8 +222,8 @@ CODES: dict[str, Code] = {
     "retry": Code(
         "A `retry` makes no sense.",
         "It would not do what its writer thought.",
-        f"{_CUSTOMER}    retry: {{from: 5m, to: 2s}}\n",
-        f"{_CUSTOMER}    retry: {{from: 2s, to: 5m}}\n",
+        f"{CUSTOMER}    retry: {{from: 5m, to: 2s}}\n",
+        f"{CUSTOMER}    retry: {{from: 2s, to: 5m}}\n",
     ),
     # steps
     "moment": Code(
@@ -312,7 +280,7 @@ CODES: dict[str, Code] = {
         "A step that calls a module has no `id`.",
         "The id names the call in the journal and the ledger, whatever is moved around it.",
         "  - module: crm.get_customer\n    connection: crm\n    with: {id: 7}\n",
-        _CUSTOMER,
+        CUSTOMER,
     ),
     "bad-id": Code(
         "An id has letters that an id cannot have.",
@@ -348,8 +316,8 @@ CODES: dict[str, Code] = {
     "stream-with-undo": Code(
         "A loop goes over a search's stream, and a step in it has an `undo`.",
         "What a rollback needs of each item stays with the run, so that a long stream fills `limits.run`.",
-        _STREAM.format("        undo:\n          - set: {undone: true}\n"),
-        _STREAM.format(""),
+        STREAM.format("        undo:\n          - set: {undone: true}\n"),
+        STREAM.format(""),
         _WARNING,
     ),
     # calls of other scenarios
@@ -392,7 +360,7 @@ CODES: dict[str, Code] = {
         "No installed app has this module.",
         "When its app could not be loaded, the message says why.",
         "  - id: customer\n    module: crm.fetch_customer\n    connection: crm\n    with: {id: 7}\n",
-        _CUSTOMER,
+        CUSTOMER,
     ),
     "module-kind": Code(
         "A step calls a trigger.",
@@ -404,25 +372,25 @@ CODES: dict[str, Code] = {
         "The trigger's module does not start scenarios.",
         "Only a trigger does.",
         "scenario: example\ntrigger:\n  module: crm.list_orders\nsteps: []\n",
-        f"{_TRIGGER}steps: []\n",
+        f"{TRIGGER}steps: []\n",
     ),
     "trigger-expression": Code(
         "The trigger's `with` holds an expression.",
         "It is read before there is an event.",
-        f'{_TRIGGER}  with:\n    events: ["${{{{ trigger.kind }}}}"]\nsteps: []\n',
-        f"{_TRIGGER}  with:\n    events: [order]\nsteps: []\n",
+        f'{TRIGGER}  with:\n    events: ["${{{{ trigger.kind }}}}"]\nsteps: []\n',
+        f"{TRIGGER}  with:\n    events: [order]\nsteps: []\n",
     ),
     "trigger-key": Code(
         "The trigger has a key of another kind of trigger.",
         "`webhook` belongs to triggers whose vendor calls a URL, `every` and `start` to those that ask the vendor.",
-        f"{_TRIGGER}  every: 5m\nsteps: []\n",
-        f"{_POLLING}  every: 5m\nsteps: []\n",
+        f"{TRIGGER}  every: 5m\nsteps: []\n",
+        f"{POLLING}  every: 5m\nsteps: []\n",
     ),
     "poll-start": Code(
         "The `start` of a polling trigger is none, or its trigger cannot begin there.",
         "`since` needs a moment, and a trigger that knows when its records changed.",
-        f"{_POLLING}  start: {{since: yesterday}}\nsteps: []\n",
-        f"{_POLLING}  start: {{since: 2024-03-05T09:00:00Z}}\nsteps: []\n",
+        f"{POLLING}  start: {{since: yesterday}}\nsteps: []\n",
+        f"{POLLING}  start: {{since: 2024-03-05T09:00:00Z}}\nsteps: []\n",
     ),
     "ordering": Code(
         "Keys that say when runs begin do not go together, or one is none.",
@@ -459,26 +427,26 @@ CODES: dict[str, Code] = {
     "webhook-unknown": Code(
         "`engine.yaml` declares no webhook of this name.",
         "The scenario would never receive anything.",
-        f"{_TRIGGER}  webhook: order\nsteps: []\n",
-        f"{_TRIGGER}  webhook: orders\nsteps: []\n",
+        f"{TRIGGER}  webhook: order\nsteps: []\n",
+        f"{TRIGGER}  webhook: orders\nsteps: []\n",
     ),
     "connection-missing": Code(
         "The module needs a connection and the step names none.",
         "Even a single connection is named, so that a second one changes nothing.",
         "  - id: customer\n    module: crm.get_customer\n    with: {id: 7}\n",
-        _CUSTOMER,
+        CUSTOMER,
     ),
     "connection-unknown": Code(
         "`connections.yaml` has no connection of this name.",
         "The call could not be made.",
-        _CUSTOMER.replace("connection: crm", "connection: cmr"),
-        _CUSTOMER,
+        CUSTOMER.replace("connection: crm", "connection: cmr"),
+        CUSTOMER,
     ),
     "connection-type": Code(
         "The connection is of another type than the module needs.",
         "It leads to another vendor.",
-        _CUSTOMER.replace("connection: crm", "connection: letters"),
-        _CUSTOMER,
+        CUSTOMER.replace("connection: crm", "connection: letters"),
+        CUSTOMER,
     ),
     "connection-not-needed": Code(
         "The module uses no connection and the step names one.",
@@ -489,90 +457,31 @@ CODES: dict[str, Code] = {
     "config-key": Code(
         "The module has no such key.",
         "The vendor would never see the value.",
-        _CUSTOMER.replace("{id: 7}", "{id: 7, with_histroy: true}"),
-        _CUSTOMER.replace("{id: 7}", "{id: 7, with_history: true}"),
+        CUSTOMER.replace("{id: 7}", "{id: 7, with_histroy: true}"),
+        CUSTOMER.replace("{id: 7}", "{id: 7, with_history: true}"),
     ),
     "config-missing": Code(
         "A key is left out that the module needs.",
         "The call would be refused.",
-        _CUSTOMER.replace("{id: 7}", "{with_history: true}"),
-        _CUSTOMER.replace("{id: 7}", "{with_history: true, id: 7}"),
+        CUSTOMER.replace("{id: 7}", "{with_history: true}"),
+        CUSTOMER.replace("{id: 7}", "{with_history: true, id: 7}"),
     ),
     "config-type": Code(
         "A value is of another type than the module wants.",
         "Values are not converted, so that what is sent is what is written. An expression may give any type.",
-        _CUSTOMER.replace("{id: 7}", '{id: "7"}'),
-        _CUSTOMER,
+        CUSTOMER.replace("{id: 7}", '{id: "7"}'),
+        CUSTOMER,
     ),
     "config-value": Code(
         "A value has the right type and is not allowed.",
         "The module's schema says which are.",
-        _CUSTOMER.replace("{id: 7}", "{id: -7}"),
-        _CUSTOMER,
+        CUSTOMER.replace("{id: 7}", "{id: -7}"),
+        CUSTOMER,
     ),
     "output-unknown": Code(
         "The app cannot tell what the module gives under this config.",
         "The fields of its output are not checked. This is a mistake of the app.",
         severity=_WARNING,
-    ),
-    "null-in-config": Code(
-        "A module is given an expression that can be null, and does not take null.",
-        "The run would fail where it is.",
-        f"{_CUSTOMER}  - id: orders\n    module: crm.list_orders\n    with: {{email: '${{{{ customer.email_2 }}}}'}}\n",
-        f"{_CUSTOMER}  - id: orders\n    module: crm.list_orders\n"
-        "    with: {email: '${{ customer.email_2 || omit() }}'}\n",
-        _WARNING,
-    ),
-    "untrusted-text": Code(
-        "Text from outside stands in a URL or a header as it is.",
-        "Whoever sends the event could lead the request elsewhere: `1/../admin`, `1?all=true`. Numbers are safe, and so"
-        " is what is encoded, or passed in a `query`.",
-        f"{_ORDERS}  - id: page\n    module: crm.fetch_page\n    with: {{url: '/orders/${{{{ trigger.email }}}}'}}\n",
-        f"{_ORDERS}  - id: page\n    module: crm.fetch_page\n    with: {{url: '/orders/${{{{ trigger.id }}}}'}}\n",
-        _WARNING,
-    ),
-    "deprecated": Code(
-        "A module, or a key of its `with`, is deprecated.",
-        "It works today, and its app says that it will not for ever.",
-        "  - id: page\n    module: crm.fetch_page\n    with: {url: /orders, follow: true}\n",
-        "  - id: page\n    module: crm.fetch_page\n    with: {url: /orders}\n",
-        _WARNING,
-    ),
-    "always-null": Code(
-        "What is looked up is always null there.",
-        "A variable that is set only later, or on another way; or the error of a step after whose failure the run"
-        " ends.",
-        "  - if: ${{ vars.done == null }}\n    steps: []\n  - set: {done: true}\n",
-        "  - set: {done: true}\n  - if: ${{ vars.done == null }}\n    steps: []\n",
-        _WARNING,
-    ),
-    "unreachable-step": Code(
-        "No run comes to a step.",
-        "What stands before it ends the run in each case; a condition is missing there, or the step is left over.",
-        "  - stop: success\n  - set: {a: 1}\n",
-        "  - if: ${{ run.attempt > 1 }}\n    stop: success\n  - set: {a: 1}\n",
-        _WARNING,
-    ),
-    "unused-output": Code(
-        "Nothing uses what a step looks up or computes.",
-        "The step costs time and calls for nothing; or a name was left out where it was meant.",
-        _CUSTOMER,
-        f"{_CUSTOMER}  - stop: success\n    output: ${{{{ customer.email }}}}\n",
-        _HINT,
-    ),
-    "unused-variable": Code(
-        "Nothing uses a variable.",
-        "It is left over, or its name is written otherwise where it was meant.",
-        "  - set: {a: 1}\n",
-        "  - set: {a: 1}\n  - stop: success\n    output: ${{ vars.a }}\n",
-        _HINT,
-    ),
-    "unused-ignore": Code(
-        "A comment silences nothing, or what it names cannot be silenced.",
-        "It would hide the next mistake in its line.",
-        "  # engine: ignore[null-in-text] the phone is always there\n  - stop: success\n",
-        "  - stop: success\n",
-        _HINT,
     ),
     # expressions
     "expression-syntax": Code(
@@ -596,8 +505,8 @@ CODES: dict[str, Code] = {
     "expression-here": Code(
         "An expression stands where none is evaluated.",
         "Names, connections and the like are known before there is data.",
-        f"{_CUSTOMER}    name: ${{{{ run.id }}}}\n",
-        f"{_CUSTOMER}    name: the customer\n",
+        f"{CUSTOMER}    name: ${{{{ run.id }}}}\n",
+        f"{CUSTOMER}    name: the customer\n",
     ),
     "expression-key": Code(
         "A key is an expression.",
@@ -608,107 +517,15 @@ CODES: dict[str, Code] = {
     "unknown-name": Code(
         "Nothing is named so where the expression stands.",
         "It would always be null.",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ custmer.email }}}}\n",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.email }}}}\n",
+        f"{CUSTOMER}  - set:\n      a: ${{{{ custmer.email }}}}\n",
+        f"{CUSTOMER}  - set:\n      a: ${{{{ customer.email }}}}\n",
     ),
     "step-not-run": Code(
         "A step is named that cannot have run here: it runs later, in the other branch, or inside a loop.",
         "It would always be null.",
-        f"  - set:\n      a: ${{{{ customer.email }}}}\n{_CUSTOMER}",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.email }}}}\n",
+        f"  - set:\n      a: ${{{{ customer.email }}}}\n{CUSTOMER}",
+        f"{CUSTOMER}  - set:\n      a: ${{{{ customer.email }}}}\n",
     ),
-    "unknown-field": Code(
-        "The value has no such field.",
-        "An event or output whose schema names its fields has no others, unless the schema says so with"
-        " `additionalProperties`. A field that the vendor sends and the app does not know yet can be reached through"
-        " `not_null(customer).new_field`, which is not checked.",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.emial }}}}\n",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.email }}}}\n",
-        doubt=True,
-    ),
-    "condition-type": Code(
-        "A condition can never be true or false.",
-        "A condition must be a boolean, null counts as false; anything else stops the run.",
-        f"{_CUSTOMER}  - if: ${{{{ customer.email }}}}\n    steps: []\n",
-        f"{_CUSTOMER}  - if: ${{{{ customer.email != null }}}}\n    steps: []\n",
-        doubt=True,
-    ),
-    "not-a-list": Code(
-        "A `foreach`, an index or a projection wants a list, and this is none.",
-        "A `foreach` would fail there; what is picked from it by `[0]` or `[*]` is always null.",
-        f"{_CUSTOMER}  - foreach: ${{{{ customer.email }}}}\n    steps: []\n",
-        f"{_CUSTOMER}  - foreach: ${{{{ customer.tags }}}}\n    steps: []\n",
-        doubt=True,
-    ),
-    "unlike-types": Code(
-        "A comparison of values of unlike types.",
-        "A number and a text are never equal, and there is no order between them: the run would fail there.",
-        f"{_ORDERS}  - if: ${{{{ trigger.total > '500' }}}}\n    steps: []\n",
-        f"{_ORDERS}  - if: ${{{{ trigger.total > 500 }}}}\n    steps: []\n",
-        doubt=True,
-    ),
-    "impossible-value": Code(
-        "A comparison with a value that the other side cannot have.",
-        "It is always false, or always true; mostly a slip in writing. A value that the vendor has added since can be"
-        " silenced.",
-        f"{_ORDERS}  - if: ${{{{ trigger.channel == 'webb' }}}}\n    steps: []\n",
-        f"{_ORDERS}  - if: ${{{{ trigger.channel == 'web' }}}}\n    steps: []\n",
-        _WARNING,
-    ),
-    "constant-condition": Code(
-        "A condition that is always true, or always false.",
-        "What it decides is decided already; something else was meant, or it is left over from trying.",
-        f"{_ORDERS}  - if: ${{{{ trigger.channel == 'web' and 'web' == 'shop' }}}}\n    steps: []\n",
-        f"{_ORDERS}  - if: ${{{{ trigger.channel == 'web' }}}}\n    steps: []\n",
-        _WARNING,
-    ),
-    "fixed-condition": Code(
-        "A condition is written out as true or false.",
-        "A step that was switched off for a while is easily forgotten.",
-        "  - if: false\n    steps: []\n",
-        "  - if: ${{ run.attempt > 1 }}\n    steps: []\n",
-        _HINT,
-    ),
-    "wrong-operand": Code(
-        "Arithmetic with something that is no number.",
-        "The run would fail there.",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.email * 2 }}}}\n",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.id * 2 }}}}\n",
-        doubt=True,
-    ),
-    "null-operand": Code(
-        "Arithmetic with something that can be null.",
-        "The run would fail where it is.",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ customer.points + 1 }}}}\n",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ (customer.points || 0) + 1 }}}}\n",
-        _WARNING,
-    ),
-    "wrong-argument": Code(
-        "A function is given what it does not take.",
-        "The run would fail there.",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ abs(customer.email) }}}}\n",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ length(customer.email) }}}}\n",
-        doubt=True,
-    ),
-    "object-in-text": Code(
-        "An object or a list stands inside a text.",
-        "It becomes JSON there, which is seldom what a person wants to read.",
-        f"{_CUSTOMER}  - set:\n      a: tags ${{{{ customer.tags }}}}\n",
-        f"{_CUSTOMER}  - set:\n      a: ${{{{ length(customer.tags) }}}} tags\n",
-        _WARNING,
-    ),
-    "quoted-text": Code(
-        "A comparison has a name in double quotes that is hardly meant as one.",
-        "In expressions, double quotes stand around unusual field names, single quotes around texts.",
-        f'{_CUSTOMER}  - if: ${{{{ customer.tier == "GOLD" }}}}\n    steps: []\n',
-        f"{_CUSTOMER}  - if: ${{{{ customer.tier == 'GOLD' }}}}\n    steps: []\n",
-        _WARNING,
-    ),
-    "null-in-text": Code(
-        "A value that can be null stands inside a text.",
-        "Null becomes an empty text: `Hello !`. A condition around it that names the value keeps the check quiet.",
-        f"{_CUSTOMER}  - set:\n      a: call ${{{{ customer.phone }}}}\n",
-        f"{_CUSTOMER}  - set:\n      a: call ${{{{ customer.phone || 'nobody' }}}}\n",
-        _WARNING,
-    ),
+    # what is known of values
+    **VALUE_CODES,
 }

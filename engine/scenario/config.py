@@ -129,8 +129,7 @@ def config_validator(module: Module) -> Callable[[Config], str | None]:
     A compiled validator says yes, a hundred times faster; whatever it does not accept, or cannot compile, is left to
     the one that the load uses, which alone says no.
     """
-    validator = _STANDARD(module.config)
-    accepts = _compiled(module.config)
+    validator, _, accepts = _validators(module)
 
     def validate(config: Config) -> str | None:
         if accepts(config):
@@ -139,6 +138,23 @@ def config_validator(module: Module) -> Callable[[Config], str | None]:
         return None if error is None else describe(error)
 
     return validate
+
+
+#: the validators of modules that were met lately; the module is kept, so that its id stays its own
+_LATELY: dict[int, tuple[Module, tuple[Any, Any, Callable[[Config], bool]]]] = {}
+_MOST_LATELY = 1024
+
+
+def _validators(module: Module) -> tuple[Any, Any, Callable[[Config], bool]]:
+    """The strict validator of a module's config, the one that the load uses, and the compiled one."""
+    known = _LATELY.get(id(module))
+    if known is not None:
+        return known[1]
+    if len(_LATELY) >= _MOST_LATELY:
+        _LATELY.clear()
+    made = _STANDARD(module.config), _Checker(module.config), _compiled(module.config)
+    _LATELY[id(module)] = module, made
+    return made
 
 
 def _compiled(schema: Schema) -> Callable[[Config], bool]:

@@ -18,6 +18,7 @@ from engine.scenario.inputs_reader import InputsReader
 from engine.scenario.inside import steps_within
 from engine.scenario.keep import read_keep
 from engine.scenario.keys import SCENARIO, Reader, check_keys
+from engine.scenario.leaks import check_leaks
 from engine.scenario.lookup import Lookup
 from engine.scenario.narrowing import facts
 from engine.scenario.nodes import Mapping as MappingNode
@@ -186,6 +187,7 @@ class _Loader:
         ordering = OrderingReader(self._report, self._values, outside).read(root, name)
         warn_of_waits(ordering.lane, steps, self._report)
         self._unused(variables_node)
+        check_leaks(root, self._source, self._file, self._report)
         versioned = f"{self._source}{_KEPT}{self._defaults}" if self._defaults else self._source
         return Scenario(
             name=name,

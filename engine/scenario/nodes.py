@@ -52,7 +52,10 @@ class Mapping:
 
     def get(self, key: str) -> Node | None:
         """The value of a key, or None when the key is absent."""
-        return next((value for name, value in self.entries if name.text == key), None)
+        for name, value in self.entries:
+            if name.text == key:
+                return value
+        return None
 
 
 Node = Scalar | Sequence | Mapping

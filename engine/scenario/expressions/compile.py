@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from engine.scenario.expressions.analysis import Reference, called, constructs, needs_plain_scope, nodes, references
@@ -95,6 +96,7 @@ def _condition_hint(expression: Expression, value: Any) -> str:
             return f"write {text} != null"
 
 
+@lru_cache(maxsize=4096)
 def compile_expression(text: str) -> Expression:
     """Read an expression, without the ``${{ }}`` around it.
 
