@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,6 +25,11 @@ _COLOUR_OF = {word: colour for colour, words in _COLOURS.items() for word in wor
 def width() -> int:
     """Columns of the terminal; 120 where there is none."""
     return shutil.get_terminal_size((120, 24)).columns
+
+
+def on_terminal() -> bool:
+    """Whether a person is at the other end, who can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def note(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,3 +64,24 @@ def given(plan: Scenario | None, inputs: Sequence[str], file: Path | None) -> di
             raise wrong_usage(f"--input takes NAME=VALUE, not '{text}'")
         texts[name] = value_
     return {**found, **(plan.inputs.parse(texts) if plan is not None else texts)}
+
+
+class EventUnreadable(EngineError):
+    """The event given with ``--event`` is not JSON."""
+
+    code = "event-unreadable"
+
+
+def read_event(path: Path) -> bytes:
+    """The JSON in a file, or on stdin where it is ``-``. Raises ``EventUnreadable``."""
+    raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    name = "<stdin>" if str(path) == "-" else str(path)
+    try:
+        jsontext.loads(raw)
+    except JSONDecodeError as error:
+        raise EventUnreadable(
+            f"the event is not JSON: {error.msg}", place=f"{name}:{error.lineno}:{error.colno}", hint="correct the file"
+        ) from None
+    except ValueError as error:
+        raise EventUnreadable(f"the event is not JSON: {error}", place=name, hint="correct the file") from None
+    return raw

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,12 @@ import click
 
 from engine.cli import firing
 from engine.cli.aio import Signals, run_async
-from engine.cli.console import bold, dim, excerpt, note, print_json, width
+from engine.cli.breaks import Breaks
+from engine.cli.console import bold, dim, excerpt, note, on_terminal, print_json, width
 from engine.cli.execute import Reports, at_rest, delivery_json, fine, prompt_stop, settle
+from engine.cli.expressions import HISTORY
 from engine.cli.failures import Finished
-from engine.cli.given import given, input_options
+from engine.cli.given import given, input_options, read_event
 from engine.cli.options import data_option, json_option, listen_options, simulate_option, verbose_option
 from engine.cli.polled import PollRun
 from engine.cli.session import Session
@@ -28,22 +28,17 @@ from engine.plugins import Registry
 from engine.runtime import starts
 from engine.runtime.host import Host, Options
 from engine.runtime.intake import Accepted
+from engine.runtime.interpreter import Interpreter
 from engine.runtime.polling import delivery as poll_delivery
+from engine.runtime.stepping import stepping
 from engine.runtime.webhooks import webhook_name
 from engine.scenario.plan import Listening, ModuleTrigger, Polling, Scenario, Scheduled
 from engine.sdk import jsontext
 from engine.sdk.clock import utc
-from engine.sdk.errors import EngineError
 from engine.sdk.modules import Delivery
 from engine.server.service import Service
 from engine.store.ids import show
 from engine.store.records import DeliveryState, Run
-
-
-class EventUnreadable(EngineError):
-    """The event given with ``--event`` is not JSON."""
-
-    code = "event-unreadable"
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,7 @@ class Order:
     once: bool
     simulate: bool
     dry_run: bool
+    break_at: tuple[str, ...]
     host: str | None
     port: int | None
     public_url: str | None
@@ -77,6 +73,12 @@ class Order:
 @click.option("--once", is_flag=True, help="Serve until one event has been processed; of a poll, take one event only.")
 @simulate_option
 @click.option("--dry-run", is_flag=True, help="Reads are made, writes are only shown; nothing is kept.")
+@click.option(
+    "--break-at",
+    multiple=True,
+    metavar="STEP[:after]",
+    help="Stop before (or after) this step and show what it sees; ask on a terminal, else hold the run.",
+)
 @json_option
 @data_option
 @listen_options
@@ -91,6 +93,7 @@ def run(
     once: bool,
     simulate: bool,
     dry_run: bool,
+    break_at: tuple[str, ...],
     host: str | None,
     port: int | None,
     public_url: str | None,
@@ -121,26 +124,13 @@ def run(
         raise wrong_usage("the scenario is not active, so it is not polled; --event FILE runs it on one item")
     if body is None and isinstance(plan.trigger, Scheduled) and not plan.active:
         raise wrong_usage("the scenario is not active, so its schedule is not kept; --event FILE runs it on one moment")
+    if body is None and break_at:
+        raise wrong_usage("--break-at needs an event: add --event FILE")
     if body is not None and once:
         raise wrong_usage("--once is for serving; with --event a scenario runs once anyway")
-    order = Order(plan, loaded.called, body, start, once, simulate, dry_run, host, port, public_url)
+    order = Order(plan, loaded.called, body, start, once, simulate, dry_run, break_at, host, port, public_url)
     good = run_async(_Run(workspace, registry, order).run())
     raise Finished(good)
-
-
-def read_event(path: Path) -> bytes:
-    """The JSON in a file, or on stdin where it is ``-``. Raises ``EventUnreadable``."""
-    raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    name = "<stdin>" if str(path) == "-" else str(path)
-    try:
-        jsontext.loads(raw)
-    except JSONDecodeError as error:
-        raise EventUnreadable(
-            f"the event is not JSON: {error.msg}", place=f"{name}:{error.lineno}:{error.colno}", hint="correct the file"
-        ) from None
-    except ValueError as error:
-        raise EventUnreadable(f"the event is not JSON: {error}", place=name, hint="correct the file") from None
-    return raw
 
 
 class _Run:
@@ -157,7 +147,9 @@ class _Run:
         plan = replace(order.plan, active=True) if order.body is not None else order.plan
         self._screen = Transcript(layout([plan]), err=self._json, whole=order.body is None)
         self._watcher = watcher = Watcher(workspace.clock, news, self._screen)
+        breaks = self._breaks(plan)
         options = Options(
+            walk=stepping(breaks) if breaks is not None else Interpreter,
             data=workspace.session.data,
             simulate=order.simulate,
             dry_run=watcher if order.dry_run else None,
@@ -170,6 +162,8 @@ class _Run:
                 prompt_stop(host),
             ):
                 watcher.redactor = await host.connections.redactor()
+                if breaks is not None:
+                    breaks.redactor = watcher.redactor
                 self._reports = Reports(host, workspace, watcher, self._screen)
                 if order.body is not None:
                     return await self._once(host, plan, order.body)
@@ -177,6 +171,14 @@ class _Run:
                     poll = PollRun(host, plan, self._reports, watcher, self._screen, self._signals)
                     return await poll.run(once=order.once, as_json=self._json)
                 return await self._serve(host, plan)
+
+    def _breaks(self, plan: Scenario) -> Breaks | None:
+        self._stopped = None
+        if self._order.break_at:
+            ask = not self._json and on_terminal()
+            history = self._workspace.data / HISTORY
+            self._stopped = Breaks(plan, self._order.break_at, self._screen, self._workspace.clock, history, ask=ask)
+        return self._stopped
 
     # ------------------------------------------------------------------ one event
 
@@ -203,6 +205,7 @@ class _Run:
                     "receipt": show(accepted.receipt_id),
                     "deliveries": [delivery_json(d) for d in accepted.deliveries],
                     "runs": [self._reports.to_json(run) for run in runs],
+                    **({"breaks": self._stopped.seen} if self._stopped is not None else {}),
                 }
             )
         return fine(accepted, runs)

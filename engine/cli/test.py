@@ -17,8 +17,8 @@ from tabulate import tabulate
 from engine.cli.aio import run_async
 from engine.cli.console import coloured, counted, dim, excerpt, note, print_json, table, warn
 from engine.cli.failures import Failure, Finished
+from engine.cli.given import EventUnreadable, read_event
 from engine.cli.options import json_option
-from engine.cli.run import EventUnreadable, read_event
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace, refuse, shorten
 from engine.plugins import Registry

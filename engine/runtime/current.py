@@ -28,7 +28,7 @@ from engine.runtime.outcomes import Held, UnknownOutcome
 from engine.runtime.rundata import EventGone, past_data
 from engine.runtime.settings import Limits
 from engine.runtime.states import State
-from engine.scenario.plan import CallStep, ModuleStep, Scenario
+from engine.scenario.plan import CallStep, ModuleStep
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.modules import Effect
@@ -80,7 +80,7 @@ async def current_version(
         raise DoesNotFit(error.message, hint=hint) from None
     stops = _stops(run)
     rehearsal = Rehearsal(run, journal, clock, stops)
-    await _walk(plan, rehearsal, data)
+    await walk_over(Interpreter(plan, rehearsal), rehearsal, data)
     misfits = list(rehearsal.misfits)
     for effect in past.effects:
         if effect.key not in rehearsal.reached:
@@ -115,8 +115,9 @@ def _stops(run: Run) -> set[tuple[str, int]]:
     return {(place["step"], place.get("attempt", 0)) for place in places}
 
 
-async def _walk(plan: Scenario, rehearsal: Rehearsal, data: Mapping[str, Any]) -> None:
-    task = asyncio.ensure_future(Interpreter(plan, rehearsal).run(data))
+async def walk_over(walk: Interpreter, rehearsal: Rehearsal, data: Mapping[str, Any]) -> None:
+    """Walk as far as the journal leads."""
+    task = asyncio.ensure_future(walk.run(data))
     still, before = 0, -1
     while still < STILL and not task.done():
         await asyncio.sleep(0)

@@ -45,6 +45,7 @@ class Failed:
 #: why runs are held, for the reference pages
 HOLD_CODES: dict[str, str] = {
     "unknown": "a write that must not be repeated ended without a known outcome",
+    "break": "`engine run --break-at` stopped the run there, and the person at the terminal left it so",
     "differs": "another run of the same event has made this write with another request; nothing was sent",
     "failed": "a step failed, and its `on_error` is `hold`",
     "undo": "the run is being rolled back, and a step of an `undo` failed or ended without a known outcome",
