@@ -197,7 +197,7 @@ def test_a_person_completes_a_field_with_tab_and_sees_its_value(shop: Shop, term
     program.until("trigger, request")
     program.until(">")
     program.type("trigger.poi\t")
-    program.until("trigger.points")
+    program.until("points  number  41")
     program.type(" + 1\r")
     program.until("42  number")
     program.type(":quit\r")
