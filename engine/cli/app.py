@@ -41,7 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
     "start": Entry("engine.cli.start", "Start a scenario by hand."),
     "schedules": Entry("engine.cli.schedules", "Show what the clock starts: last and next."),
     "webhooks": Entry("engine.cli.webhooks", "Show the URLs that senders call."),
-    "eval": Entry("engine.cli.evaluate", "Try expressions on an event, or on what a run saw."),
+    "eval": Entry("engine.cli.evaluate", "Say what an expression comes to on an event, or on what a run saw."),
     "runs": Entry("engine.cli.runs", "List runs; show, resume, retry or cancel one."),
     "receipts": Entry("engine.cli.receipts", "Show what arrived, and what became of it."),
     "effects": Entry("engine.cli.effects", "Show every write: intended, done, refused, unknown."),
