@@ -13,8 +13,8 @@ from engine.cli.console import bold, dim, excerpt, width
 from engine.cli.expressions import evaluate, listed, shown
 from engine.cli.transcript import Transcript
 from engine.cli.workspace import wrong_usage
-from engine.runtime.outcomes import Hold, MustHold
 from engine.runtime.redact import Redactor
+from engine.runtime.stepping import left
 from engine.runtime.taken import Start
 from engine.runtime.taken import names as ids
 from engine.scenario.plan import Scenario, Step
@@ -73,14 +73,10 @@ class Breaks:
         async with self._one_at_a_time:
             if not self._ask:
                 self._show(step, path, side, names)
-                raise MustHold(self._hold(step, path, side))
+                raise left(step, path, side)
             if meant or self._stepping:
                 self._show(step, path, side, names)
                 await self._converse(step, path, side, names)
-
-    @staticmethod
-    def _hold(step: Step, path: str, side: str) -> Hold:
-        return Hold("break", f"stopped {side} {path}, as --break-at says", path, place=str(step.place))
 
     def _show(self, step: Step, path: str, side: str, names: Mapping[str, Any]) -> None:
         say, there = self._screen.say, self.redactor.json(dict(names))
@@ -103,7 +99,7 @@ class Breaks:
                     self._stepping = command == ":step"
                     return
                 case ":quit":
-                    raise MustHold(self._hold(step, path, side))
+                    raise left(step, path, side)
                 case ":help":
                     click.echo(helped(COMMANDS))
                 case ":show":

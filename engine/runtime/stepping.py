@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from engine.runtime.interpreter import Interpreter
+from engine.runtime.outcomes import Hold, MustHold
 from engine.runtime.scope import Scope
 from engine.scenario.plan import Step
 
@@ -20,6 +21,14 @@ class Stops(Protocol):
     async def after(self, step: Step, path: str, names: Mapping[str, Any]) -> None:
         """A step is through: done, skipped, or made up for by its ``on_error``."""
         ...
+
+
+def left(step: Step, path: str, side: str) -> MustHold:
+    """What leaves a run where it stopped.
+
+    :param side: of the step: ``before`` or ``after`` it.
+    """
+    return MustHold(Hold("break", f"stopped {side} {path}, as --break-at says", path, place=str(step.place)))
 
 
 def stepping(stops: Stops) -> type[Interpreter]:
