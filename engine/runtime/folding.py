@@ -72,9 +72,7 @@ def fold(effects: DurableEffects, path: str, checkpoint: Checkpoint) -> tuple[Ch
     for row in rows:
         journal.size -= row_size(row)
         if row.notes:
-            # what rode with these rows and is about something else; what was folded elsewhere meanwhile is not there
-            kept = {key: value for key, value in jsontext.loads(row.notes).items() if key in journal.notes}
-            effects.pending.update(kept)
+            effects.pending.update(_about_something_else(row.notes, journal.notes))
     for write in writes:
         del journal.effects[write.key]
     for record in records:
@@ -102,6 +100,11 @@ def _over(path: str, checkpoint: Checkpoint) -> Callable[[str], bool]:
         return found is not None and int(found[0]) < checkpoint.pages
 
     return is_over
+
+
+def _about_something_else(notes: bytes, known: dict[str, Any]) -> dict[str, Any]:
+    """Decisions that rode with a row and are not about it; what was folded elsewhere meanwhile is not known now."""
+    return {key: value for key, value in jsontext.loads(notes).items() if key in known}
 
 
 def _forget(known: dict[str, Any], is_over: Callable[[str], bool]) -> None:

@@ -6,20 +6,29 @@ import asyncio
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.runtime import looping
+from engine.runtime import folding, looping, loops
+from engine.runtime.durable import DurableEffects
+from engine.runtime.effects import Checkpoint
+from engine.runtime.journal import Journal
 from engine.sdk.errors import NotFound, RateLimitError
 from engine.sdk.errors import TimeoutError as VendorTimeout
 from engine.sdk.modules import Page
-from engine.testing import Harness, Pages
+from engine.store.records import EffectState
+from engine.testing import DoubleCaller, Harness, Pages
 from engine.testing.crash import FaultAt, Kind, Play, judge, live
 from tests.runtime.core import swapped
+from tests.store.rows import effect
+from tests.store.rows import run as row
 from tests.support.shop import registry
 
 #: what a vendor does when it is asked for the first time; later it does as it is told
@@ -156,3 +165,110 @@ async def test_it_survives_failing_at_every_point_of_a_stream(tmp_path: Path) ->
             life = await live(play, tmp_path / f"{kind}-{number}.db", [FaultAt(moment, kind)], str(moment))
             judge(life, without)
             assert not life.broken, f"{kind} at {moment}: {life.said}"
+
+
+# ---------------------------------------------------------------------- does it see what it is there to see?
+
+
+@contextmanager
+def nameless() -> Iterator[None]:
+    """A checkpoint does not say which items may have begun since."""
+
+    def made(*args: Any, **more: Any) -> Checkpoint:
+        return replace(Checkpoint(*args, **more), rest=())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loops, "Checkpoint", made)
+        yield
+
+
+@contextmanager
+def careless() -> Iterator[None]:
+    """Decisions that rode with rows of items that are over go with them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folding, "_about_something_else", lambda _row, _notes: {})
+        yield
+
+
+@contextmanager
+def early() -> Iterator[None]:
+    """The page that comes next goes with those that are over."""
+    real = folding.fold
+
+    def fold(effects: Any, path: str, checkpoint: Checkpoint) -> Any:
+        return real(effects, path, replace(checkpoint, pages=checkpoint.pages + 1))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folding, "fold", fold)
+        yield
+
+
+AROUND = {
+    "scenario": "around",
+    "trigger": {"module": "shop.watch"},
+    "steps": [
+        {"set": {"at": "${{ now() }}"}},
+        {
+            "id": "each",
+            "foreach": {"module": "shop.find"},
+            "steps": [
+                {"id": "send", "module": "shop.charge", "with": {"n": "${{ item }}", "at": "${{ vars.at }}"}},
+                {"sleep": "1m"},
+            ],
+        },
+        {"id": "after", "module": "shop.charge", "with": {"n": "after", "at": "${{ vars.at }}"}},
+    ],
+}
+
+
+class Shifting(Uneven):
+    """A list that grew at its beginning before each page but the first: that comes only once."""
+
+    def __init__(self) -> None:
+        super().__init__([2, 2, 2])
+        self.read: Counter[Any] = Counter()
+
+    def page(self, cursor: Any) -> Page:
+        self.read[cursor] += 1
+        page = super().page(cursor)
+        # whoever reads a page again finds other items there
+        return page if self.read[cursor] == 1 else Page([f"other {item}" for item in page.items], page.cursor)
+
+
+@pytest.mark.parametrize("mutant", [nullcontext, nameless, careless, early])
+async def test_it_sees_that_a_mechanism_is_switched_off(tmp_path: Path, mutant: Any) -> None:
+    shop = registry()
+
+    def new() -> Harness:
+        return Harness(
+            [json.dumps(AROUND)], doubles={"shop.charge": Vendor({}), "shop.find": Shifting()}, registry=shop
+        )
+
+    play = Play(new, events=[{}])
+    counting = FaultAt()
+    without = await live(play, tmp_path / "without.db", [counting])
+    found: list[str] = []
+    with mutant():
+        for number, moment in enumerate(counting.moments(Kind.DEATH)):
+            if moment.point not in ("effect.intended", "loop.folded", "effect.settled"):
+                continue
+            life = await live(play, tmp_path / f"{number}.db", [FaultAt(moment)])
+            judge(life, without)
+            found += [*life.lost, *life.doubled, *life.faults]
+    assert bool(found) == (mutant is not nullcontext), found
+
+
+async def test_an_item_with_a_write_that_has_not_ended_is_not_folded() -> None:
+    """Its row must be found again, or the write would be made anew."""
+    async with Harness([json.dumps(AROUND)], doubles={}, registry=registry()) as harness:
+        run = row(1)
+        journal = Journal()
+        journal.effects["each[0]/send#1"] = effect(1, "each[0]/send#1", state=EffectState.INTENDED)
+        journal.notes["each[0]/set@1"] = {}
+        effects = DurableEffects(run, journal, harness.store, DoubleCaller({}), harness.clock)
+        checkpoint = Checkpoint({}, {"each[0]/"}, ())
+        assert folding.fold(effects, "each", checkpoint) is None
+        assert journal.notes == {"each[0]/set@1": {}}
+        journal.effects["each[0]/send#1"] = effect(1, "each[0]/send#1", state=EffectState.UNKNOWN)
+        assert folding.fold(effects, "each", checkpoint) is not None
+        assert (journal.notes, journal.effects) == ({}, {})
