@@ -23,6 +23,7 @@ from engine.sdk.errors import (
     TimeoutError,  # noqa: A004 - the field's name
     VendorError,
 )
+from engine.sdk.functions import Example, Function, Parameter
 from engine.sdk.http import CLIENT_ERRORS, ErrorTable, Http, Response
 from engine.sdk.modules import (
     Action,
@@ -66,6 +67,8 @@ __all__ = [
     "Effect",
     "ErrorTable",
     "Event",
+    "Example",
+    "Function",
     "Happened",
     "HeaderAuth",
     "HmacAuth",
@@ -75,6 +78,7 @@ __all__ = [
     "ModuleError",
     "NotFound",
     "Page",
+    "Parameter",
     "PollingTrigger",
     "ProbeResult",
     "QueryAuth",

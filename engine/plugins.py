@@ -15,7 +15,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,8 @@ from engine import hookspecs
 from engine.sdk.apps import App
 from engine.sdk.connections import ConnectionType
 from engine.sdk.errors import PluginError
+from engine.sdk.function_names import BUILT_IN
+from engine.sdk.functions import Example, Function, Parameter
 from engine.sdk.modules import Action, Effect, Module
 
 ENTRY_POINTS = "engine"
@@ -119,13 +121,35 @@ class LoadError(PluginError):
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A function for expressions that a plugin brings.
+
+    :param plugin: the plugin's own name.
+    """
+
+    function: Function
+    plugin: str
+    origin: Origin
+    line: int | None = None
+
+    def problem(self, message: str, *, loaded: bool = False) -> LoadError:
+        """What is wrong with it, at its place."""
+        hint = "the function works; tell the author of the plugin" if loaded else None
+        hint = hint or "the rest is loaded; expressions that call it are not"
+        origin = self.origin
+        file = origin.file if self.line else None
+        return LoadError(message, origin, file=file, line=self.line, names=[self.plugin], hint=hint, loaded=loaded)
+
+
 class Registry:
-    """What is installed: apps, modules and connection types by name, and the plugins that could not be loaded."""
+    """What is installed: apps, modules, connection types and functions by name, and the plugins that are not loaded."""
 
     def __init__(self) -> None:
         self.apps: dict[str, App] = {}
         self.modules: dict[str, Module] = {}
         self.connection_types: dict[str, ConnectionType] = {}
+        self.functions: dict[str, Added] = {}
         self.problems: list[PluginError] = []
         self._origins: dict[str, Origin] = {}
         self._owners: dict[str, str] = {}
@@ -154,6 +178,21 @@ class Registry:
         self.modules.update({f"{app.name}.{module.name}": module for module in app.modules})
         self.connection_types.update({kind.name: kind for kind in app.connections})
         self._owners.update({kind.name: app.name for kind in app.connections})
+
+    def add_function(self, function: Function, origin: Origin | str, line: int | None = None) -> None:
+        """Register a function for expressions, or note why not."""
+        source = origin if isinstance(origin, Origin) else Origin(origin)
+        added = Added(function, source.name or source.text, source, _line_of_function(function, source) or line)
+        try:
+            fault = _function_fault(function, source)
+        except Exception as error:  # noqa: BLE001 - parts of a kind that nobody thought of are a plugin's mistake too
+            fault = f"{type(error).__name__}: {error}"
+        if not fault and function.name in self.functions:
+            fault = f"the name is taken by {self.functions[function.name].origin}"
+        if fault:
+            self.problems.append(added.problem(f"function '{function.name}' is not loaded: {fault}"))
+        else:
+            self.functions[function.name] = added
 
     def origin(self, app: str) -> str:
         """Where an app comes from: plugin, distribution, file."""
@@ -206,6 +245,49 @@ class Registry:
             if module.connection is not None and module.connection not in known:
                 return f"module '{module.name}' names the unknown connection type '{module.connection}'"
         return None
+
+
+_KINDS = frozenset(("string", "number", "integer", "boolean", "array", "object", "null"))
+_RETURNS = re.compile(r"(string|number|integer|boolean|null|any|object|array( of (string|number|object|array)s)?)")
+
+
+def _function_fault(function: Function, origin: Origin) -> str | None:
+    name, prefix = function.name, f"{origin.name.replace('-', '_')}_" if origin.name else ""
+    if not _NAME.fullmatch(name):
+        return f"the name must match {_NAME.pattern}"
+    if not name.startswith(prefix):
+        return f"its name must begin with that of the plugin: {prefix}{name}"
+    if name in BUILT_IN:
+        return "the language has a function of this name"
+    if not all(_RETURNS.fullmatch(part) for part in function.returns.split("|")):
+        return f"'{function.returns}' is no type of a result; write string, number, boolean, array, object or any"
+    run: object = function.run
+    if not callable(run):
+        return "`run` must be a function"
+    if inspect.iscoroutinefunction(run):
+        return "`run` must not be a coroutine: functions do not wait for anything"
+    if fault := _wrong_kind(function.parameters, Parameter) or _wrong_kind(function.examples, Example):
+        return fault
+    if not function.examples:
+        return "it needs an example at least"
+    return _parameters_fault(function.parameters)
+
+
+def _parameters_fault(parameters: Sequence[Parameter]) -> str | None:
+    for number, parameter in enumerate(parameters):
+        if unknown := {*parameter.kinds, *parameter.items} - _KINDS:
+            return f"parameter '{parameter.name}' has the unknown kind '{min(unknown)}'; there are {', '.join(_KINDS)}"
+        if parameter.variadic and number < len(parameters) - 1:
+            return f"parameter '{parameter.name}' is variadic, and not the last"
+        if number and parameters[number - 1].optional and not (parameter.optional or parameter.variadic):
+            return f"parameter '{parameter.name}' stands behind one that can be left out, and cannot"
+    return None
+
+
+def _line_of_function(function: Function, origin: Origin) -> int | None:
+    """The line of what carries it out, where that is in the plugin's own file."""
+    code = getattr(function.run, "__code__", None)
+    return code.co_firstlineno if code is not None and code.co_filename == origin.file else None
 
 
 def _wrong_kind(parts: Iterable[object], kind: type) -> str | None:
@@ -283,6 +365,11 @@ class _Loader:
         self._manager = pluggy.PluginManager("engine")
         self._manager.add_hookspecs(hookspecs)
         self._taken: dict[int, Origin] = {}
+        #: what each hook gives, and who takes it
+        self._kinds: Mapping[str, tuple[type, str, Callable[[Any, Origin, int | None], None]]] = {
+            "engine_apps": (App, "an App", self.registry.add),
+            "engine_functions": (Function, "a Function", self.registry.add_function),
+        }
 
     def installed(self, entry: importlib.metadata.EntryPoint) -> None:
         distribution = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "no distribution"
@@ -327,33 +414,41 @@ class _Loader:
         self._collect(plugin, origin, line)
 
     def _collect(self, plugin: object, origin: Origin, line: int | None) -> None:
-        problems = self.registry.problems
+        hooks = [hook for hook in self._kinds if self._has(plugin, hook)]
+        if not hooks:
+            unmarked = next((name for name in self._kinds if hasattr(plugin, name)), None)
+            local = "a local file that is no plugin has a name that begins with `_`"
+            hint = "write `@hookimpl` above it" if unmarked else None if origin.distribution else local
+            message = f"it has no function `{unmarked or 'engine_apps'}` that is marked with `@hookimpl`"
+            self.registry.problems.append(_not_loaded(origin, message, hint=hint))
+        for hook in hooks:
+            self._take(plugin, hook, origin, line)
+
+    def _callers(self, plugin: object, hook: str) -> pluggy.HookCaller:
         others = [other for other in self._manager.get_plugins() if other is not plugin]
-        caller = self._manager.subset_hook_caller("engine_apps", remove_plugins=others)
-        if not any(implementation.plugin is plugin for implementation in caller.get_hookimpls()):
-            if hasattr(plugin, "engine_apps"):
-                hint: str | None = "write `@hookimpl` above it"
-            else:
-                local = "a local file that is no plugin has a name that begins with `_`"
-                hint = None if origin.distribution else local
-            message = "it has no function `engine_apps` that is marked with `@hookimpl`"
-            problems.append(_not_loaded(origin, message, hint=hint))
-            return
+        return self._manager.subset_hook_caller(hook, remove_plugins=others)
+
+    def _has(self, plugin: object, hook: str) -> bool:
+        return any(one.plugin is plugin for one in self._callers(plugin, hook).get_hookimpls())
+
+    def _take(self, plugin: object, hook: str, origin: Origin, line: int | None) -> None:
+        """Take what one hook of a plugin gives."""
         try:
             with self._watched(origin):
-                results: Sequence[object] = caller()
+                results: Sequence[object] = self._callers(plugin, hook)()
         except _RAISED as error:
             self._report(error, origin)
             return
+        wanted, words, add = self._kinds[hook]
         for result in results or [None]:
-            for app in result if isinstance(result, list | tuple) else [result]:
-                if isinstance(app, App):
-                    self.registry.add(app, origin, line)
+            for part in result if isinstance(result, list | tuple) else [result]:
+                if isinstance(part, wanted):
+                    add(part, origin, line)
                     continue
-                if inspect.iscoroutine(app):
-                    app.close()
-                message = f"engine_apps gave a {type(app).__name__} where an App is wanted"
-                problems.append(_not_loaded(origin, message, file=origin.file, line=line))
+                if inspect.iscoroutine(part):
+                    part.close()
+                message = f"{hook} gave a {type(part).__name__} where {words} is wanted"
+                self.registry.problems.append(_not_loaded(origin, message, file=origin.file, line=line))
 
     def _report(self, error: BaseException, origin: Origin, file: str | None = None, line: int | None = None) -> None:
         """Note what a plugin raised, at its own line; where none of its lines was run, at ``file``."""

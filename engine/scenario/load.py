@@ -13,7 +13,7 @@ from engine.scenario.callees import Callee
 from engine.scenario.codes import CODES
 from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError, Severity
 from engine.scenario.expect import read_expect
-from engine.scenario.expressions import Expression
+from engine.scenario.expressions import Expression, Function, functions_of
 from engine.scenario.inputs_reader import InputsReader
 from engine.scenario.inside import steps_within
 from engine.scenario.keep import read_keep
@@ -100,7 +100,7 @@ def load_scenario(
         report.add("no-scenario", message, root.place, "it begins with `scenario: its-name`")
         return None, report.diagnostics
     lookup = Lookup(registry, connections, webhooks, report, callees)
-    scenario = _Loader(root, source, file, report, lookup, defaults).load()
+    scenario = _Loader(root, source, file, report, lookup, functions_of(registry), defaults).load()
     found = silence(report.diagnostics, source, file)
     if not hints:
         found = [d for d in found if d.severity is not Severity.HINT]
@@ -147,7 +147,14 @@ def check_unique(scenarios: Iterable[Scenario]) -> list[Diagnostic]:
 
 class _Loader:
     def __init__(
-        self, root: MappingNode, source: str, file: str, report: Report, lookup: Lookup, defaults: str
+        self,
+        root: MappingNode,
+        source: str,
+        file: str,
+        report: Report,
+        lookup: Lookup,
+        known: Mapping[str, Function],
+        defaults: str,
     ) -> None:
         self._root = root
         self._source = source
@@ -156,7 +163,7 @@ class _Loader:
         self._lookup = lookup
         self._defaults = defaults
         self._reader = Reader(report)
-        self._values = Values(report)
+        self._values = Values(report, known)
         self._steps = StepReader(report, lookup, self._values)
 
     def load(self) -> Scenario | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping as MappingType
 
 from engine.scenario import types
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import (
+    FUNCTIONS,
     Expression,
     ExpressionSyntaxError,
+    Function,
     Hole,
     Template,
     compile_expression,
@@ -43,12 +46,14 @@ def has_expression(node: Node) -> bool:
 class Values:
     """Compiles values and notes what is wrong in them.
 
+    :param known: what expressions can call.
     :param given: by the identity of a text's node, its expressions and what is known of their values, and of its own.
     :param used: what the expressions read so far look up: a name at the root and the field that follows it, if any.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, known: MappingType[str, Function] = FUNCTIONS) -> None:
         self._report = report
+        self._functions = known
         self.given: dict[int, tuple[tuple[tuple[Expression, Schema], ...], Schema]] = {}
         self.used: set[tuple[str, str | None]] = set()
 
@@ -76,7 +81,7 @@ class Values:
         if len(known) < len(schemas):
             return unreadable
         try:
-            template = Template.text(node.text)
+            template = Template.text(node.text, self._functions)
         except ExpressionSyntaxError as error:
             # only what a text around an expression forbids is left to go wrong here
             hole = next(hole for hole in holes if hole.text == error.text)
@@ -143,7 +148,7 @@ class Values:
             self._report.add("expression-wanted", f"{what} must be one expression", node.place, hint)
             return None
         schema = self._hole(node, holes[0], names, in_text=False)
-        return None if schema is None else (compile_expression(holes[0].text), schema)
+        return None if schema is None else (compile_expression(holes[0].text, self._functions), schema)
 
     def _split(self, node: Scalar) -> list[str | Hole] | None:
         try:
@@ -161,7 +166,7 @@ class Values:
             return place_in(node, hole.start + start, length)
 
         try:
-            expression = compile_expression(hole.text)
+            expression = compile_expression(hole.text, self._functions)
         except ExpressionSyntaxError as error:
             self._report.add(_code(error), error.message, place(error.position, 1), error.hint)
             return None

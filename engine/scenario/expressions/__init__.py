@@ -2,13 +2,15 @@
 
 from engine.scenario.expressions.analysis import Reference
 from engine.scenario.expressions.compile import Expression, compile_expression, part, quoted_comparisons
+from engine.scenario.expressions.declare import OMIT, Function
 from engine.scenario.expressions.errors import ExpressionError, ExpressionSyntaxError
 from engine.scenario.expressions.frame import Context
-from engine.scenario.expressions.functions import FUNCTIONS, OMIT, Function
+from engine.scenario.expressions.functions import FUNCTIONS, GROUPS, functions_of
 from engine.scenario.expressions.template import Hole, Placed, Template, compile_template, split
 
 __all__ = [
     "FUNCTIONS",
+    "GROUPS",
     "OMIT",
     "Context",
     "Expression",
@@ -21,6 +23,7 @@ __all__ = [
     "Template",
     "compile_expression",
     "compile_template",
+    "functions_of",
     "part",
     "quoted_comparisons",
     "split",

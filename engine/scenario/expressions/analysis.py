@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.sdk.functions import Function
+
 _SELECTS = frozenset(("multi_select_list", "multi_select_dict", "let"))
-#: what they return is never larger than a text, whose size is bounded where it is made
-_SCALAR_FUNCTIONS = frozenset(
-    ("abs", "avg", "ceil", "contains", "ends_with", "floor", "join", "length", "now", "omit", "starts_with", "sum")
-) | {"to_number", "to_string", "type", "uuid", "approval_link"}
+#: what returns these is never larger than a text, whose size is bounded where it is made
+_SCALARS = frozenset(("string", "number", "integer", "boolean", "null", "omit"))
 _PROJECTIONS = frozenset(("projection", "filter_projection", "value_projection"))
 _BRACKETS = _PROJECTIONS | {"index_expression", "flatten"}
 
@@ -42,10 +42,10 @@ def called(tree: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(node["value"] for node in nodes(tree) if node["type"] == "function_expression")
 
 
-def constructs(tree: Mapping[str, Any]) -> bool:
+def constructs(tree: Mapping[str, Any], known: Mapping[str, Function]) -> bool:
     """Whether the result can be larger than what went in."""
     seen = {node["type"] for node in nodes(tree)}
-    return bool(seen & _SELECTS) or bool(called(tree) - _SCALAR_FUNCTIONS)
+    return bool(seen & _SELECTS) or not all(_SCALARS.issuperset(known[n].returns.split("|")) for n in called(tree))
 
 
 def needs_plain_scope(tree: Mapping[str, Any]) -> bool:

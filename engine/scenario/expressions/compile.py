@@ -9,9 +9,10 @@ from typing import Any
 
 from engine.scenario.expressions.analysis import Reference, called, constructs, needs_plain_scope, nodes, references
 from engine.scenario.expressions.compiler import Compiler, Run
-from engine.scenario.expressions.errors import ExpressionError
+from engine.scenario.expressions.declare import OMIT, Function
+from engine.scenario.expressions.errors import ExpressionError, ExpressionSyntaxError
 from engine.scenario.expressions.frame import Context, Frame, Spot
-from engine.scenario.expressions.functions import OMIT
+from engine.scenario.expressions.functions import FUNCTIONS
 from engine.scenario.expressions.parser import parse
 from engine.scenario.expressions.values import kind
 
@@ -96,15 +97,30 @@ def _condition_hint(expression: Expression, value: Any) -> str:
             return f"write {text} != null"
 
 
-@lru_cache(maxsize=4096)
-def compile_expression(text: str) -> Expression:
+def compile_expression(text: str, known: Mapping[str, Function] = FUNCTIONS) -> Expression:
     """Read an expression, without the ``${{ }}`` around it.
 
+    :param known: what can be called: ``functions_of`` a project's plugins.
     :raises ExpressionSyntaxError: it cannot be read, calls an unknown function, or calls one with too few or too many
         arguments.
     """
+    if known is FUNCTIONS:
+        return _compiled(text)
+    try:
+        # most expressions call nothing of a plugin, and are compiled once for all projects
+        return _compiled(text)
+    except ExpressionSyntaxError:
+        return _compile(text, known)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> Expression:
+    return _compile(text, FUNCTIONS)
+
+
+def _compile(text: str, known: Mapping[str, Function]) -> Expression:
     tree = parse(text)
-    compiler = Compiler(text)
+    compiler = Compiler(text, known)
     run = compiler.compile(tree, result=True)
     found = references(tree)
     return Expression(
@@ -116,14 +132,14 @@ def compile_expression(text: str) -> Expression:
         _run=run,
         _slots=compiler.slots,
         _frameless=tree["type"] in _FRAMELESS and all(child["type"] == "field" for child in tree["children"]),
-        _constructs=constructs(tree),
+        _constructs=constructs(tree, known),
         _plain_scope=needs_plain_scope(tree),
     )
 
 
-def part(expression: Expression, node: dict[str, Any]) -> Expression:
+def part(expression: Expression, node: dict[str, Any], known: Mapping[str, Function] = FUNCTIONS) -> Expression:
     """A part of an expression by itself; its text, and places in messages, are those of the whole."""
-    compiler = Compiler(expression.text)
+    compiler = Compiler(expression.text, known)
     run = compiler.compile(node, result=True)
     found = references(node)
     return Expression(
@@ -135,7 +151,7 @@ def part(expression: Expression, node: dict[str, Any]) -> Expression:
         _run=run,
         _slots=compiler.slots,
         _frameless=False,
-        _constructs=constructs(node),
+        _constructs=constructs(node, known),
         _plain_scope=needs_plain_scope(node),
     )
 

@@ -6,27 +6,36 @@ Each closure is called with the current value and the frame. What the library's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.scenario.diagnostics import did_you_mean
 from engine.scenario.expressions import operators
-from engine.scenario.expressions.calls import call
+from engine.scenario.expressions.calls import call, wrong_choice
+from engine.scenario.expressions.declare import Call, Function, Refused
 from engine.scenario.expressions.errors import ExpressionSyntaxError
 from engine.scenario.expressions.frame import Frame, Spot
-from engine.scenario.expressions.functions import FUNCTIONS, Call, Function, Parameter
+from engine.scenario.expressions.functions import FUNCTIONS
+from engine.scenario.expressions.names import hint_for
 from engine.scenario.expressions.parser import Node
-from engine.scenario.expressions.values import truthy
+from engine.scenario.expressions.values import kind, truthy
 from engine.sdk import jsontext
+from engine.sdk.functions import Parameter
 
 Run = Callable[[Any, Frame], Any]
+
+#: characters of a part that is evaluated for each item, for which a visit of an item counts one step more
+_CHARACTERS_PER_VISIT = 32
+#: functions of which an argument is the result, and from which on: there ``omit()`` makes sense
+_PASS_ON = {"if": 1, "switch": 2, "if_empty": 0, "coalesce": 0}
 
 
 class Compiler:
     """Turns nodes into closures, by type of node."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, functions: Mapping[str, Function] = FUNCTIONS) -> None:
         self.text = text
+        self.functions = functions
         self.slots = 0
         #: let variables in sight, the innermost last, each with its place in ``Frame.slots``
         self._variables: list[tuple[str, int]] = []
@@ -46,6 +55,11 @@ class Compiler:
 
     def _spot(self, node: Node) -> Spot:
         return Spot(self.text, node["start"], node["end"])
+
+    def _visit(self, *nodes: Node) -> int:
+        """The steps of visiting one item, by how much is done with it."""
+        written: int = sum(node["end"] - node["start"] for node in nodes)
+        return 1 + written // _CHARACTERS_PER_VISIT
 
     # looking things up
 
@@ -111,20 +125,21 @@ class Compiler:
 
     def _compile_projection(self, node: Node) -> Run:
         base, each = self._pair(node)
-        return _projection(base, each, None)
+        return _projection(base, each, None, self._visit(node["children"][1]))
 
     def _compile_filter_projection(self, node: Node) -> Run:
         base, each, condition = (self.compile(child) for child in node["children"])
-        return _projection(base, each, condition)
+        return _projection(base, each, condition, self._visit(*node["children"][1:]))
 
     def _compile_value_projection(self, node: Node) -> Run:
         base, each = self._pair(node)
+        visit = self._visit(node["children"][1])
 
         def run(value: Any, frame: Frame) -> Any:
             found = base(value, frame)
             if not isinstance(found, dict):
                 return None
-            frame.spend(len(found))
+            frame.spend(len(found) * visit)
             return [item for part in found.values() if (item := each(part, frame)) is not None]
 
         return run
@@ -152,17 +167,25 @@ class Compiler:
 
     def _compile_multi_select_list(self, node: Node) -> Run:
         parts = [self.compile(child) for child in node["children"]]
+        count = len(parts)
 
         def run(value: Any, frame: Frame) -> Any:
-            return None if value is None else [part(value, frame) for part in parts]
+            if value is None:
+                return None
+            frame.spend(count)
+            return [part(value, frame) for part in parts]
 
         return run
 
     def _compile_multi_select_dict(self, node: Node) -> Run:
         pairs = [(pair["value"], self.compile(pair["children"][0])) for pair in node["children"]]
+        count = len(pairs)
 
         def run(value: Any, frame: Frame) -> Any:
-            return None if value is None else {key: part(value, frame) for key, part in pairs}
+            if value is None:
+                return None
+            frame.spend(count)
+            return {key: part(value, frame) for key, part in pairs}
 
         return run
 
@@ -263,38 +286,51 @@ class Compiler:
 
     def _compile_function_expression(self, node: Node) -> Run:
         name = node["value"]
-        function = FUNCTIONS.get(name)
+        result = self._result
+        function = self.functions.get(name)
         if function is None:
-            raise ExpressionSyntaxError(
-                f"there is no function {name}()", self.text, node["start"], hint=did_you_mean(name, FUNCTIONS)
-            )
-        if name == "omit" and not self._result:
+            hint = hint_for(name, self.functions)
+            raise ExpressionSyntaxError(f"there is no function {name}()", self.text, node["start"], hint=hint)
+        self._check_count(function, node)
+        if name == "omit" and not result:
             raise ExpressionSyntaxError(
                 "omit() can only be the result of the whole expression",
                 self.text,
                 node["start"],
-                hint="write value || omit()",
+                hint="write value || omit(), or if(condition, value, omit())",
             )
-        self._check_count(function, node)
+        children = node["children"]
+        parameters = [function.parameters[min(at, len(function.parameters) - 1)] for at in range(len(children))]
+        passed_on = _PASS_ON.get(name, len(children)) if result else len(children)
         arguments = [
-            self._argument(function, function.parameters[min(index, len(function.parameters) - 1)], child)
-            for index, child in enumerate(node["children"])
+            self._argument(function, parameter, child, result=at >= passed_on and _is_result(name, at, len(children)))
+            for at, (parameter, child) in enumerate(zip(parameters, children, strict=True))
         ]
-        spots = tuple(self._spot(child) for child in node["children"])
-        return call(function, arguments, Call(name, spots, self._spot(node)))
+        spots = tuple(self._spot(child) for child in children)
+        each = self._visit(*(child for child in children if child["type"] == "expref"))
+        return call(function, arguments, Call(name, spots, self._spot(node)), each)
 
     def _check_count(self, function: Function, node: Node) -> None:
-        given, least = len(node["children"]), len(function.parameters)
-        if given == least or (given > least and function.variadic):
+        given, least, most = len(node["children"]), function.least, function.most
+        if least <= given and (most is None or given <= most):
             return
-        wanted = f"{'at least ' if function.variadic else ''}{least} argument{'' if least == 1 else 's'}"
+        wanted = f"{least}" if most == least else f"at least {least}" if most is None else f"{least} to {most}"
+        count = most if most is not None else least
+        hint = function.signature
+        if function.name == "omit":
+            hint = "it leaves out the key that it stands at; an object without some keys is omit_keys(object, 'key')"
         raise ExpressionSyntaxError(
-            f"{function.name}() takes {wanted}, not {given}", self.text, node["start"], hint=function.signature
+            f"{function.name}() takes {wanted} argument{'' if count == 1 else 's'}, not {given}",
+            self.text,
+            node["start"],
+            hint=hint,
         )
 
-    def _argument(self, function: Function, parameter: Parameter, node: Node) -> Run:
+    def _argument(self, function: Function, parameter: Parameter, node: Node, *, result: bool) -> Run:
         if not parameter.expression:
-            return self.compile(node)
+            if node["type"] == "literal":
+                self._check_literal(function, parameter, node)
+            return self.compile(node, result=result)
         if node["type"] != "expref":
             source = self.text[node["start"] : node["end"]]
             raise ExpressionSyntaxError(
@@ -306,6 +342,30 @@ class Compiler:
         key = self.compile(node["children"][0])
         # the key is the argument, not its value
         return lambda _value, _frame: key
+
+    def _check_literal(self, function: Function, parameter: Parameter, node: Node) -> None:
+        """A value that is written out is looked at before anything runs: a zone, a format, a pattern."""
+        value = node["value"]
+        if value is None:
+            return
+        problem: tuple[str, str | None] | None = None
+        if parameter.choices and isinstance(value, str) and value not in parameter.choices:
+            problem = wrong_choice(parameter, value)
+        elif parameter.check is not None and kind(value) in parameter.kinds:
+            try:
+                parameter.check(value)
+            except Refused as error:
+                problem = (error.message, error.hint)
+            except ValueError as error:
+                problem = (str(error), None)
+        if problem is not None:
+            message = f"{function.name}(): {problem[0]}"
+            raise ExpressionSyntaxError(message, self.text, node["start"], hint=problem[1])
+
+
+def _is_result(name: str, at: int, count: int) -> bool:
+    """Whether an argument is what the function may give as it is; of ``switch``, cases are not."""
+    return name != "switch" or at % 2 == 0 or at == count - 1
 
 
 def _current(value: Any, _frame: Frame) -> Any:
@@ -363,12 +423,12 @@ def _sequence(runs: list[Run]) -> Run:
     return run
 
 
-def _projection(base: Run, each: Run, condition: Run | None) -> Run:
+def _projection(base: Run, each: Run, condition: Run | None, visit: int) -> Run:
     def run(value: Any, frame: Frame) -> Any:
         found = base(value, frame)
         if not isinstance(found, list):
             return None
-        frame.spend(len(found))
+        frame.spend(len(found) * visit)
         if condition is not None:
             found = [part for part in found if truthy(condition(part, frame))]
         if each is _current:

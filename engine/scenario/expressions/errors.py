@@ -35,6 +35,18 @@ class ExpressionError(EngineError):
         self.value = value
 
 
+class ExpressionTooLongError(ExpressionError):
+    """An expression takes more steps than one evaluation may: it visits too many items, or too long texts."""
+
+    code = "expression-too-long"
+
+
+class ExpressionTooLargeError(ExpressionError):
+    """An expression makes a text, or a value, that is larger than a result may be."""
+
+    code = "expression-too-large"
+
+
 def excerpt(value: Any) -> str:
     """A value for a message: its JSON, cut to 80 characters."""
     if isinstance(value, str):

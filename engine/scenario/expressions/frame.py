@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from engine.scenario.expressions.errors import ExpressionError
-from engine.scenario.expressions.values import heavier_than, kind
+from engine.scenario.expressions.errors import ExpressionError, ExpressionTooLargeError, ExpressionTooLongError
+from engine.scenario.expressions.values import CHARACTERS_PER_STEP, heavier_than, kind
 
 #: items that one evaluation may visit in projections, functions and comparisons
 MAX_STEPS = 1_000_000
 #: characters, about, that a text or the whole result may have
 MAX_OUTPUT = 16 * 1024 * 1024
+#: texts with more characters than this cost steps where they are looked through
+LONG = 1024
 
 
 class Context(Protocol):
@@ -47,7 +49,7 @@ class Frame:
         """Take ``steps`` from the budget. Raises ``ExpressionError`` when none are left."""
         self.left -= steps
         if self.left < 0:
-            raise ExpressionError(
+            raise ExpressionTooLongError(
                 f"more than {MAX_STEPS:,} steps",
                 self.text,
                 0,
@@ -73,9 +75,14 @@ class Spot:
         return ExpressionError(message, self.text, self.start, value, hint=hint)
 
     def check_size(self, value: Any) -> None:
-        """Raises ``ExpressionError`` when a value is too large to be written down."""
+        """Raises ``ExpressionTooLargeError`` when a value is too large to be written down."""
         if heavier_than(value, MAX_OUTPUT):
-            raise self.error(f"the result has more than {MAX_OUTPUT:,} characters", value, "take less at a time")
+            raise self.too_large(value)
+
+    def too_large(self, value: Any, message: str = "") -> ExpressionTooLargeError:
+        """The error for what is larger than a result may be."""
+        message = message or f"the result has more than {MAX_OUTPUT:,} characters"
+        return ExpressionTooLargeError(message, self.text, self.start, value, hint="take less at a time")
 
 
 def equal(first: Any, second: Any, frame: Frame) -> bool:
@@ -97,6 +104,9 @@ def equal(first: Any, second: Any, frame: Frame) -> bool:
                 return False
             frame.spend(len(a))
             pending.extend((item, b[key]) for key, item in a.items())
-        elif a != b:
-            return False
+        else:
+            if isinstance(a, str) and len(a) > LONG:
+                frame.spend(len(a) // CHARACTERS_PER_STEP)
+            if a != b:
+                return False
     return True

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from engine.scenario.expressions.declare import bounded, divide
 from engine.scenario.expressions.errors import ExpressionError
-from engine.scenario.expressions.frame import Frame, Spot, equal
-from engine.scenario.expressions.functions import bounded, divide
-from engine.scenario.expressions.values import kind
+from engine.scenario.expressions.frame import LONG, Frame, Spot, equal
+from engine.scenario.expressions.values import CHARACTERS_PER_STEP, kind
 
 Run = Callable[[Any, Frame], Any]
 
@@ -58,6 +58,8 @@ def ordering(name: str, left: Run, right: Run, spots: tuple[Spot, Spot]) -> Run:
         b = right(value, frame)
         kinds = kind(a), kind(b)
         if kinds in (("number", "number"), ("string", "string")):
+            if kinds[0] == "string" and len(a) > LONG:
+                frame.spend(len(a) // CHARACTERS_PER_STEP)
             return compare(a, b)
         if kinds in (("number", "string"), ("string", "number")):
             raise _unlike(symbol, a, b, spots)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from engine.scenario.expressions.compile import Expression, compile_expression
-from engine.scenario.expressions.errors import ExpressionError, ExpressionSyntaxError
+from engine.scenario.expressions.declare import OMIT, Function, to_text
+from engine.scenario.expressions.errors import ExpressionSyntaxError
 from engine.scenario.expressions.frame import MAX_OUTPUT, Context, Spot
-from engine.scenario.expressions.functions import OMIT, to_text
+from engine.scenario.expressions.functions import FUNCTIONS
 
 OPEN, CLOSE = "${{", "}}"
 
@@ -124,10 +125,12 @@ class Template:
         return Template(True, (), lambda _scope, _context: value)
 
     @staticmethod
-    def text(text: str) -> Template:
+    def text(text: str, known: Mapping[str, Function] = FUNCTIONS) -> Template:
         """A text. One that is an expression and nothing else keeps the type of its value.
 
         Line ends after the expression do not count: YAML's block style adds one.
+
+        :param known: what can be called: ``functions_of`` a project's plugins.
 
         :raises ExpressionSyntaxError: an expression cannot be read; its position counts from the beginning of the
             expression, which ``split`` tells, or for a hole that is not closed from the beginning of the text.
@@ -136,7 +139,7 @@ class Template:
             return Template.constant(text)
         parts = split(text.rstrip("\n"))
         if len(parts) == 1 and isinstance(parts[0], Hole):
-            expression = compile_expression(parts[0].text)
+            expression = compile_expression(parts[0].text, known)
             return Template(False, (Placed((), expression, parts[0].start),), expression.evaluate)
         pieces: list[str | Expression] = []
         placed: list[Placed] = []
@@ -144,7 +147,7 @@ class Template:
             if isinstance(part, str):
                 pieces.append(part)
                 continue
-            expression = compile_expression(part.text)
+            expression = compile_expression(part.text, known)
             if "omit" in expression.functions:
                 raise ExpressionSyntaxError(
                     "omit() leaves a whole key out, it cannot be used inside a text",
@@ -197,7 +200,8 @@ def _interpolation(pieces: Sequence[str | Expression]) -> Evaluator:
                 text = "" if value is None else to_text(value, Spot(piece.text, 0, len(piece.text)))
                 size += len(text)
                 if size > MAX_OUTPUT:
-                    raise ExpressionError(f"the text has more than {MAX_OUTPUT:,} characters", piece.text, 0, value)
+                    spot = Spot(piece.text, 0, len(piece.text))
+                    raise spot.too_large(value, f"the text has more than {MAX_OUTPUT:,} characters")
             texts.append(text)
         return "".join(texts)
 

@@ -29,11 +29,20 @@ def truthy(value: Any) -> bool:
     return bool(value) or (value == 0 and value is not False)
 
 
+#: how many characters of text count as one step of work
+CHARACTERS_PER_STEP = 32
+
+
 def heavier_than(value: Any, limit: int) -> bool:
     """Whether a value's JSON would have more than about ``limit`` characters. Never looks at more than that.
 
     A value can be far larger than the memory it takes: an expression may put the same list into a list many times.
     """
+    return weigh(value, limit) > limit
+
+
+def weigh(value: Any, limit: int) -> int:
+    """About how many characters a value's JSON has; something above ``limit`` where it has more than that."""
     weight = 0
     pending = [value]
     while pending:
@@ -53,5 +62,5 @@ def heavier_than(value: Any, limit: int) -> bool:
             if weight <= limit:
                 pending.extend(part)
         if weight > limit:
-            return True
-    return False
+            return weight
+    return weight
