@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, Entry] = {
         "engine.cli.test", "Try scenarios offline, on the events beside them; --crash kills them everywhere."
     ),
     "modules": Entry("engine.cli.modules", "Show what is installed: apps, modules, their options."),
+    "functions": Entry("engine.cli.functions", "Show what expressions can call, with examples."),
     "start": Entry("engine.cli.start", "Start a scenario by hand."),
     "schedules": Entry("engine.cli.schedules", "Show what the clock starts: last and next."),
     "webhooks": Entry("engine.cli.webhooks", "Show the URLs that senders call."),

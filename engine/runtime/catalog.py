@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.plugins import Registry
+from engine.scenario.expressions import Expression, compile_expression, functions_of
 from engine.scenario.load import kept, load_kept
 from engine.scenario.plan import Keep, Scenario
 from engine.sdk.clock import Clock
@@ -12,6 +13,9 @@ from engine.sdk.errors import EngineError
 from engine.sdk.modules import Module
 from engine.store.changes import AddVersion
 from engine.store.interface import Store
+
+#: expressions that are kept compiled beside those of the plans
+_MOST_EXPRESSIONS = 256
 
 
 class VersionUnavailable(EngineError):
@@ -32,6 +36,7 @@ class Catalog:
         self._registry = registry
         self._store = store
         self._clock = clock
+        self._expressions: dict[str, Expression] = {}
 
     @property
     def scenarios(self) -> list[Scenario]:
@@ -53,6 +58,15 @@ class Catalog:
         """How long the runs of a scenario stay; None: it says nothing, or is not loaded."""
         scenario = self._current.get(name)
         return scenario.keep if scenario is not None else None
+
+    def expression(self, text: str) -> Expression:
+        """An expression that is not in a file, such as one that is kept with a wait; compiled once."""
+        found = self._expressions.get(text)
+        if found is None:
+            if len(self._expressions) >= _MOST_EXPRESSIONS:
+                self._expressions.clear()
+            found = self._expressions[text] = compile_expression(text, functions_of(self._registry))
+        return found
 
     def module(self, name: str) -> Module | None:
         """An installed module."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.runtime.event_sources import match_of
-from engine.scenario.expressions import Expression, ExpressionError, compile_expression
+from engine.scenario.expressions import ExpressionError
 from engine.sdk import jsontext
 from engine.sdk.errors import LostOwnership
 from engine.sdk.modules import Delivery as Incoming
@@ -75,7 +74,7 @@ class Answers:
         for source in self._runner.sources.of(self._name):
             for event in _events(self._runner, source, self._incoming):
                 for wait in await _open(self._store, source, event, self._runner.simulated):
-                    if (wait.run_id, wait.key) not in found and _fits(wait, event):
+                    if (wait.run_id, wait.key) not in found and _fits(wait, event, self._runner):
                         text = jsontext.dumps(event)
                         if event is self._incoming.body or len(text) <= self._most:
                             found[wait.run_id, wait.key] = Wanted(wait, text)
@@ -160,17 +159,12 @@ def _events(runner: Runner, source: WaitSource, incoming: Incoming) -> list[Any]
         return []
 
 
-def _fits(wait: Wait, event: Any) -> bool:
+def _fits(wait: Wait, event: Any, runner: Runner) -> bool:
     detail = jsontext.loads(wait.detail) if wait.detail else {}
     if "match" not in detail:
         return True
     try:
-        return _compiled(detail["match"]).test({**detail["names"], "event": event})
+        return runner.expression(detail["match"]).test({**detail["names"], "event": event})
     except ExpressionError as error:
         log.warning("run %s cannot tell whether it waits for an event: %s", show(wait.run_id), error.message)
         return False
-
-
-@lru_cache(256)
-def _compiled(text: str) -> Expression:
-    return compile_expression(text)

@@ -27,6 +27,7 @@ from engine.runtime.queue import Queue
 from engine.runtime.second_tries import planned
 from engine.runtime.settings import Limits
 from engine.runtime.states import Event, State, sources, target
+from engine.scenario.expressions import Expression
 from engine.scenario.plan import Scenario
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
@@ -189,6 +190,10 @@ class Runner:
     def module(self, name: str) -> Module | None:
         """An installed module."""
         return self._catalog.module(name)
+
+    def expression(self, text: str) -> Expression:
+        """An expression that is kept in the store."""
+        return self._catalog.expression(text)
 
     def answered(self, released: Iterable[str]) -> None:
         """What runs wait for may have come.

@@ -14,6 +14,7 @@ from engine.scenario.diagnostics import did_you_mean
 from engine.scenario.expressions import FUNCTIONS, Function
 from engine.scenario.narrowing import facts, narrowed, path_of, same
 from engine.scenario.references import NOT_YET, Ast, Names
+from engine.scenario.results import RESULTS, Given
 from engine.scenario.types import BOOLEAN, NULL, NUMBER, STRING, UNKNOWN, Missing
 from engine.sdk.modules import Json, Schema
 
@@ -34,15 +35,16 @@ _RESULTS: Mapping[str, Schema] = {
     "object": {"type": "object"},
 }
 #: functions whose ``&expression`` is applied to each item of the list beside it
-_PER_ITEM = frozenset({"map", "sort_by", "min_by", "max_by", "group_by", "unique_by", "sum_by"})
-#: functions that give the list that they are given
-_SAME_LIST = frozenset({"sort_by", "sort", "reverse"})
+_PER_ITEM = frozenset({"map", "sort_by", "min_by", "max_by", "group_by", "unique_by", "to_object"})
 _SYMBOLS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
-def infer(ast: Ast, names: Names, tell: Tell) -> Schema:
-    """What is known of an expression's value. Every name and field that cannot be there is told."""
-    return _Inference(names, tell).of(ast, _ROOT)
+def infer(ast: Ast, names: Names, tell: Tell, known: Mapping[str, Function] = FUNCTIONS) -> Schema:
+    """What is known of an expression's value. Every name and field that cannot be there is told.
+
+    :param known: what can be called.
+    """
+    return _Inference(names, tell, known).of(ast, _ROOT)
 
 
 def kinds(schema: Schema) -> AbstractSet[str] | None:
@@ -52,8 +54,9 @@ def kinds(schema: Schema) -> AbstractSet[str] | None:
 
 
 class _Inference:
-    def __init__(self, names: Names, tell: Tell) -> None:
+    def __init__(self, names: Names, tell: Tell, known: Mapping[str, Function]) -> None:
         self._names = names
+        self._functions = known
         self._tell = tell
         self._variables: dict[str, Schema] = {}
 
@@ -356,13 +359,13 @@ class _Inference:
         results = [self.of(child["children"][0], item) for child in children if child["type"] == "expref"]
         if name == "approval_link":
             self._approval(children[0])
-        function = FUNCTIONS.get(name)
+        function = self._functions.get(name)
         if function is None:
             return UNKNOWN
         for index, (child, schema) in enumerate(zip(children, given, strict=True)):
             if schema is not None:
                 self._argument(function, index, child, _known(schema))
-        return self._result(function, plain, item, results)
+        return self._result(function, plain, [_known(result) for result in results])
 
     def _argument(self, function: Function, index: int, child: Ast, schema: Schema) -> None:
         if not function.parameters:
@@ -371,7 +374,7 @@ class _Inference:
         found = kinds(schema)
         if not parameter.kinds or not found:
             return
-        if not found & {*parameter.kinds}:
+        if not found & {"number" if kind == "integer" else kind for kind in parameter.kinds}:
             wanted = types.words(parameter.kinds)
             message = f"{function.name}() wants {wanted} for `{parameter.name}`, this is {types.words(sorted(found))}"
             self._at("wrong-argument", message, child, _conversion(parameter.kinds, found) or function.signature)
@@ -382,20 +385,11 @@ class _Inference:
             message = f"{function.name}() wants a list with {wanted} in it, this has {types.words(sorted(items))}"
             self._at("wrong-argument", message, child, function.signature)
 
-    def _result(self, function: Function, plain: list[Schema], item: Schema, results: list[Schema]) -> Schema:
-        name = function.name
-        if name == "omit":
+    def _result(self, function: Function, plain: list[Schema], results: list[Schema]) -> Schema:
+        if function.name == "omit":
             return OMITTED
-        if name in _SAME_LIST and plain:
-            return plain[0]
-        if name in ("min_by", "max_by"):
-            return types.union([item, NULL]) if item else UNKNOWN
-        if name == "map" and results:
-            return types.array_of(_known(results[0]))
-        if name == "not_null" and len(plain) > 1:
-            *before, last = plain
-            return types.union([*(types.without_null(one) for one in before), last])
-        found = _result_type(function.returns)
+        rule = RESULTS.get(function.name)
+        found = _result_type(function.returns) if rule is None else rule(Given(plain, results))
         # most functions give null for null
         takes_null = function.on_null is not None or function.skips_null
         if found and not takes_null and function.parameters and self._null_through(function, plain):
@@ -404,10 +398,11 @@ class _Inference:
 
     @staticmethod
     def _null_through(function: Function, plain: list[Schema]) -> bool:
-        last = len(function.parameters) - 1
-        parameters = (function.parameters[min(index, last)] for index in range(len(plain)))
+        written = [parameter for parameter in function.parameters if not parameter.expression]
+        last = len(written) - 1
+        parameters = (written[min(index, last)] for index in range(len(plain)))
         return any(
-            parameter.kinds and "null" not in parameter.kinds and types.nullable(schema)
+            parameter.kinds and not parameter.optional and "null" not in parameter.kinds and types.nullable(schema)
             for parameter, schema in zip(parameters, plain, strict=True)
         )
 
@@ -438,7 +433,7 @@ def _result_type(returns: str) -> Schema:
 
 
 def _conversion(wanted: tuple[str, ...], found: AbstractSet[str]) -> str | None:
-    if wanted == ("number",) and found == {"string"}:
+    if set(wanted) <= {"number", "integer"} and found == {"string"}:
         return "make a number of it: to_number(…)"
     if wanted == ("string",):
         return "make a text of it: to_string(…)"

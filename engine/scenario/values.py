@@ -174,7 +174,7 @@ class Values:
         def tell(code: str, message: str, start: int, length: int, hint: str | None) -> None:
             self._report.add(code, message, place(start, length), hint)
 
-        schema = infer(expression.ast, names, tell)
+        schema = infer(expression.ast, names, tell, self._functions)
         self._note(expression)
         if not in_text:
             return schema

@@ -1,4 +1,4 @@
-"""Pages that are made from the code: ``python -m tests.docs.generate errors|api|testing|simulators``."""
+"""Pages that are made from the code: ``python -m tests.docs.generate errors|api|testing|simulators|functions``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ import engine
 import engine.testing
 from engine import WebhookSender, hookspecs, plugins
 from engine.runtime.outcomes import HOLD_CODES
+from engine.scenario.expressions import GROUPS, OMIT
+from engine.scenario.expressions.library.tokens import TOKENS
+from engine.scenario.expressions.names import ELSEWHERE
+from engine.sdk import jsontext
 from engine.sdk.errors import STANDARD_TYPES, EngineError, ModuleError
 from engine.sdk.faults import POINTS
+from engine.sdk.functions import Example
 from engine.testing import VirtualClock
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -66,6 +71,7 @@ WORDS = {
     "replayed": "A held run was ended because a person replayed it; its error says as which run.",
     "stopped": "A run came to its own `stop: failure`.",
     "unknown-connection": "A command names a connection that is not in `connections.yaml`.",
+    "unknown-function": "A command names a function that no expression can call.",
     "unknown-module": "A command names an app or module that is not installed.",
     "unknown-receipt": "A command names a receipt that is not in the store.",
 }
@@ -166,6 +172,7 @@ Made from the code; `python -m tests.docs.generate testing` prints it anew. All 
 #: what the files of ``engine/sdk`` are for
 _ROOMS = {
     "apps": "an app",
+    "functions": "functions for expressions",
     "modules": "modules, and what they are given and give",
     "connections": "connections",
     "http": "calls over HTTP",
@@ -346,7 +353,87 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-PAGES = {"errors": errors_page, "api": api_page, "testing": testing_page, "simulators": simulators_page}
+# ------------------------------------------------------------------- functions
+
+_FUNCTIONS = """\
+# Functions
+
+Made from the code; `python -m tests.docs.generate functions` prints it anew, and the tests run each example.
+
+What expressions can call, by group; `engine functions NAME` shows one, with those that a project's plugins add.
+[Expressions](expressions.md) are the language around them, [dates and texts](../how-to/dates-and-texts.md) shows them
+at work, and [a function of your own](../how-to/add-a-function.md) is a few lines of Python.
+
+## Rules for all of them
+
+- **Places count from 0**, in texts and lists alike; an end is not included; negative places count from the end.
+- **Null** where an argument is needed gives null, unless the function says what else; a null in the place of an
+  argument that can be left out (`?`) counts as left out. Null in a list is a wrong item.
+- **Any other wrong type is an error** that names the place and the fix. Nothing is taken for something else in silence.
+- **Dates** are texts of ISO 8601. What functions give is always in UTC, to the millisecond, so that results compare
+  right as texts; a date from elsewhere is made so by `to_date`. A date without an offset is meant in the `zone` of the
+  call, which is UTC when left out. Days, weeks, months and years go by the clocks of the zone; hours, minutes and
+  seconds are elapsed time.
+- **`&key`** is an expression for each item: `sort_by(orders, &total)`.
+- **Time and size are bounded**, see [bounds](expressions.md#bounds). Patterns are those of RE2, whose time grows with
+  the text alone: no look-around, no references back.
+- `now`, `uuid`, `random`, `random_integer` and `shuffle` are answered by the run: when it goes on after an
+  interruption, they give the same again.
+"""
+
+_FORMATS = """
+## Formats of dates
+
+`format_date` writes, and `parse_date` reads, by these tokens. Names are English. Text stands in brackets (`[at]`); the
+`T` between day and time needs none, and signs and spaces are as they are. Any other letter is an error.
+
+"""
+
+
+def functions_page() -> str:
+    """``docs/reference/functions.md``."""
+    parts = [_FUNCTIONS]
+    for group, functions in GROUPS.items():
+        parts.append(f"\n## {group}\n\n")
+        rows = [
+            (f"`{f.signature}`", f.doc, "<br>".join(map(_shown, f.examples)))
+            for f in sorted(functions, key=lambda function: function.name)
+        ]
+        parts.append(_table(("function", "what it gives", "example"), rows))
+    rows = [(f"`{name}`", token.doc, "yes" if token.pattern else "") for name, token in TOKENS.items()]
+    parts.append(_FORMATS + _table(("token", "stands for", "can be read"), rows))
+    rows = [(f"`{name}`", _meant(meant)) for name, meant in sorted(ELSEWHERE.items())]
+    parts.append(_NAMES + _table(("there", "here"), rows))
+    return "".join(parts)
+
+
+_NAMES = """
+## Names elsewhere
+
+What the visual integrators call otherwise, in small letters; a name that differs by capitals and `_` alone
+(`formatDate`, `addDays`) is not listed. The checker says the same where it meets one.
+
+"""
+
+
+def _meant(meant: str) -> str:
+    return meant if meant.startswith("`") else f"`{meant}`"
+
+
+def _shown(example: Example) -> str:
+    if example.result is OMIT:
+        return f"`{example.expression}`"
+    data = f" of `{jsontext.dumps(example.data).decode()}`" if example.data else ""
+    return f"`{example.expression}`{data} → `{jsontext.dumps(example.result).decode()}`"
+
+
+PAGES = {
+    "errors": errors_page,
+    "api": api_page,
+    "testing": testing_page,
+    "simulators": simulators_page,
+    "functions": functions_page,
+}
 
 if __name__ == "__main__":
     sys.stdout.write(PAGES[sys.argv[1]]())

@@ -108,4 +108,5 @@ def test_each_dependency_has_a_reason_and_each_import_is_declared() -> None:
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             imported.add(node.module.partition(".")[0])
     of_others = imported - set(sys.stdlib_module_names) - {"engine", "modules"}
-    assert {"pyyaml" if each == "yaml" else each.replace("_", "-") for each in of_others} <= names
+    called = {"yaml": "pyyaml", "re2": "google-re2"}
+    assert {called.get(each, each.replace("_", "-")) for each in of_others} <= names

@@ -37,6 +37,7 @@ class Expression:
     names: frozenset[str]
     functions: frozenset[str]
     references: tuple[Reference, ...]
+    _known: Mapping[str, Function] = field(repr=False)
     _run: Run = field(repr=False)
     _slots: int = field(repr=False)
     _frameless: bool = field(repr=False)
@@ -129,6 +130,7 @@ def _compile(text: str, known: Mapping[str, Function]) -> Expression:
         names=frozenset(reference.path[0] for reference in found),
         functions=called(tree),
         references=found,
+        _known=known,
         _run=run,
         _slots=compiler.slots,
         _frameless=tree["type"] in _FRAMELESS and all(child["type"] == "field" for child in tree["children"]),
@@ -137,8 +139,9 @@ def _compile(text: str, known: Mapping[str, Function]) -> Expression:
     )
 
 
-def part(expression: Expression, node: dict[str, Any], known: Mapping[str, Function] = FUNCTIONS) -> Expression:
+def part(expression: Expression, node: dict[str, Any]) -> Expression:
     """A part of an expression by itself; its text, and places in messages, are those of the whole."""
+    known = expression._known  # noqa: SLF001 - of the same kind, and in the same file
     compiler = Compiler(expression.text, known)
     run = compiler.compile(node, result=True)
     found = references(node)
@@ -148,6 +151,7 @@ def part(expression: Expression, node: dict[str, Any], known: Mapping[str, Funct
         names=frozenset(reference.path[0] for reference in found),
         functions=called(node),
         references=found,
+        _known=known,
         _run=run,
         _slots=compiler.slots,
         _frameless=False,

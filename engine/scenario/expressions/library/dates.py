@@ -27,7 +27,7 @@ _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _MOST = 10**15
 
 
-def _add(unit: str) -> Callable[[str, int, str], str]:
+def _elapsed(unit: str) -> Callable[[str, int, str], str]:
     """Elapsed time: clocks that are set in between do not count."""
 
     def run(date: str, count: int, local: str) -> str:
@@ -344,9 +344,11 @@ FUNCTIONS: tuple[Function, ...] = (
         ("from_timestamp(1767323045)", {}, "2026-01-02T03:04:05.000Z"),
         ("from_timestamp(ms / 1000)", {"ms": 1767323045678}, "2026-01-02T03:04:05.678Z"),
     ),
-    _adding("add_seconds", _add("seconds"), "So many seconds later; negative: earlier.", "2026-01-02T03:04:06.678Z"),
-    _adding("add_minutes", _add("minutes"), "So many minutes later.", "2026-01-02T03:05:05.678Z"),
-    _adding("add_hours", _add("hours"), "So many hours later, of elapsed time.", "2026-01-02T04:04:05.678Z"),
+    _adding(
+        "add_seconds", _elapsed("seconds"), "So many seconds later; if negative, earlier.", "2026-01-02T03:04:06.678Z"
+    ),
+    _adding("add_minutes", _elapsed("minutes"), "So many minutes later.", "2026-01-02T03:05:05.678Z"),
+    _adding("add_hours", _elapsed("hours"), "So many hours later, of elapsed time.", "2026-01-02T04:04:05.678Z"),
     _adding(
         "add_days",
         _add_days(1),
