@@ -78,7 +78,7 @@ def same(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 @given(STANDARD, DATA)
 @example("a[*].b[]", {"a": [{"b": [2, [3]]}, {"b": None}, {"b": 2}]})
 @example("a[].b[?a].c | [0]", {"a": [[{"b": [{"a": True, "c": 2}]}]]})
@@ -109,7 +109,7 @@ def refused(text: str) -> ExpressionSyntaxError | ExpressionError | None:
     return None
 
 
-@settings(max_examples=800)
+@settings(max_examples=800, deadline=None)
 @given(st.lists(FRAGMENTS, max_size=14).map(" ".join) | st.lists(FRAGMENTS, max_size=14).map("".join) | st.text())
 @example("[" * 3000)
 @example("!" * 3000)
