@@ -29,9 +29,10 @@ from engine.runtime.outcomes import (
     Stopped,
 )
 from engine.runtime.payload import About
+from engine.runtime.responding import Response
 from engine.runtime.scope import Scope
 from engine.scenario.expressions import ExpressionError
-from engine.scenario.plan import CallStep, ModuleStep, Step
+from engine.scenario.plan import CallStep, ModuleStep, RespondStep, Step
 
 if TYPE_CHECKING:
     from engine.runtime.interpreter import Interpreter
@@ -121,6 +122,11 @@ class Past:
         if reply is None:
             raise CutOff
         return reply
+
+    async def respond(self, step: RespondStep, path: str, made: Callable[[], Response]) -> Any:
+        if not self._effects.begun(path, 1):
+            raise CutOff
+        return await self._effects.respond(step, path, made)
 
     def branches(self, change: int) -> None: ...
 

@@ -25,10 +25,11 @@ from engine.runtime.effects import Ask, CallReply, Reply
 from engine.runtime.interpreter import Interpreter
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.outcomes import Held, UnknownOutcome
+from engine.runtime.responding import Response
 from engine.runtime.rundata import EventGone, past_data
 from engine.runtime.settings import Limits
 from engine.runtime.states import State
-from engine.scenario.plan import CallStep, ModuleStep
+from engine.scenario.plan import CallStep, ModuleStep, RespondStep
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.modules import Effect
@@ -151,6 +152,10 @@ class Rehearsal(DurableEffects):
         self.steps += 1
         reply = self.replied(path)
         return await _never() if reply is None else reply
+
+    async def respond(self, step: RespondStep, path: str, made: Callable[[], Response]) -> Any:
+        self.steps += 1
+        return await super().respond(step, path, made) if self.begun(path, 1) else await _never()
 
     async def call_scenario(self, step: CallStep, path: str, given: Any) -> CallReply:
         self.steps += 1

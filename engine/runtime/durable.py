@@ -28,8 +28,9 @@ from engine.runtime.observers import Observer
 from engine.runtime.open_waits import Links, OpenWaits
 from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdict
 from engine.runtime.payload import DEFAULT_LIMITS, LARGEST_ERROR, SMALL, About, Sizes, ValueTooLarge
+from engine.runtime.responding import FIRST, Response, Responses
 from engine.runtime.settings import Limits
-from engine.scenario.plan import CallStep, ModuleStep, Step
+from engine.scenario.plan import CallStep, ModuleStep, RespondStep, Step
 from engine.sdk import errors, jsontext
 from engine.sdk.clock import Clock, iso, utc
 from engine.sdk.errors import STANDARD_TYPES, DataError, EngineError, ModuleError
@@ -80,6 +81,7 @@ class DurableEffects:
         sources: EventSources | None = None,
         limits: Limits = DEFAULT_LIMITS,
         callees: Callees | None = None,
+        responses: Responses | None = None,
     ) -> None:
         self.run = run
         self.sizes = Sizes(limits, journal)
@@ -107,6 +109,7 @@ class DurableEffects:
         #: what the run waits for besides time
         self.waits = OpenWaits(self, journal, store, clock, faults, approvals or {}, links or Links(), sources)
         self._callees = callees
+        self._responses = responses
 
     @property
     def journal(self) -> Journal:
@@ -248,6 +251,27 @@ class DurableEffects:
 
     def replied(self, path: str) -> Reply | None:
         return self.waits.replied(path)
+
+    async def respond(self, step: RespondStep, path: str, made: Callable[[], Response]) -> Any:
+        key = attempt_key(path, 1)
+        record, response = self._journal.records.get(key), None
+        if record is None:
+            self.doing = path
+            self.sizes.room(path, step.place)
+            response = made()
+            self._faults.hit("response.made")
+            first = self.decide(FIRST, lambda: path) == path
+            self.sizes.output("respond", jsontext.dumps(response.body), step.place)
+            record = self.new_record(key, "respond", {**response.to_json(), "first": first})
+            await self._store.put(AddRecord(record), owner=self._owner)
+            self._faults.hit("response.recorded")
+        about = _value(record.output)
+        # after a crash in between nobody knows
+        given: bool | None = None
+        if response is not None:
+            given = about["first"] and self._responses is not None and self._responses.give(self.run.id, response)
+        sent = self.decide(f"{path}.sent", lambda: given)
+        return {"status": about["status"], "sent": sent}
 
     def _calls(self) -> OpenCalls:
         # few runs call others

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 from engine.runtime.outcomes import Verdict
 from engine.runtime.payload import About
+from engine.runtime.responding import Response
 from engine.scenario.expressions import Context
-from engine.scenario.plan import CallStep, ModuleStep, Step
+from engine.scenario.plan import CallStep, ModuleStep, RespondStep, Step
 from engine.store.waits import WaitSource
 
 
@@ -242,6 +243,10 @@ class Effects(Protocol):
 
     def called(self, step: CallStep, path: str) -> CallReply | None:
         """What came of a call, as the journal has it; a run that has not ended is waited for no more."""
+        ...
+
+    async def respond(self, step: RespondStep, path: str, made: Callable[[], Response]) -> Any:
+        """Answer the sender of the event, once, where nobody has answered; what is answered is durable before."""
         ...
 
     async def pause(self, key: str, due: float) -> None:

@@ -41,6 +41,7 @@ from engine.runtime.outcomes import (
 )
 from engine.runtime.payload import About, largest
 from engine.runtime.racing import within
+from engine.runtime.responding import respond
 from engine.runtime.rounds import repeat
 from engine.runtime.scope import Scope
 from engine.runtime.waits import WaitSteps
@@ -52,6 +53,7 @@ from engine.scenario.plan import (
     ModuleStep,
     ParallelStep,
     RepeatStep,
+    RespondStep,
     RouteStep,
     Scenario,
     SetStep,
@@ -347,4 +349,5 @@ _KINDS: Mapping[type[Step], Callable[[Interpreter, Any, str, str, Scope], Corout
     SleepStep: _sleep,
     WaitStep: _wait_for,
     CallStep: call_scenario,
+    RespondStep: respond,
 }

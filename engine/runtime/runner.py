@@ -24,6 +24,7 @@ from engine.runtime.open_waits import NEVER, Links
 from engine.runtime.outcomes import Failed, Held, Hold, Outcome, Sleeping, Succeeded, Waiting
 from engine.runtime.payload import DEFAULT_LIMITS
 from engine.runtime.queue import Queue
+from engine.runtime.responding import Responses
 from engine.runtime.second_tries import planned
 from engine.runtime.settings import Limits
 from engine.runtime.states import Event, State, sources, target
@@ -96,6 +97,8 @@ class Runner:
         self.sources = EventSources()
         #: starts runs for other runs; set by whoever puts the executor together
         self.callees: Callees | None = None
+        #: who waits for what runs answer
+        self.responses = Responses()
         self.simulated = simulated
         #: done when a simulated crash has hit this runner
         self.crashed: asyncio.Future[None] | None = None
@@ -293,6 +296,7 @@ class Runner:
             sources=self.sources,
             limits=self._limits,
             callees=self.callees,
+            responses=self.responses,
         )
         self._effects[run.id] = effects
         try:
@@ -322,6 +326,7 @@ class Runner:
         self._faults.hit("run.holding")
         try:
             self.released(await self._store.put(move))
+            self.responses.over(run_id)
         except LostOwnership:
             return
         except StoreError:
@@ -396,6 +401,8 @@ class Runner:
         self.released(fate)
         if self._observer is not None:
             self._observer.run_ended(run, outcome)
+        if self.responses.waiting and not isinstance(outcome, Sleeping):
+            self.responses.over(run.id)
         if isinstance(outcome, Sleeping):
             # its moment may be the next
             self._queue.wake(())

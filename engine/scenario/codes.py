@@ -184,8 +184,8 @@ CODES: dict[str, Code] = {
     "not-yet": Code(
         "The language has this, and this version of the engine does not carry it out yet.",
         "It is better to refuse a scenario than to run half of it.",
-        "  - respond: {status: 200}\n",
-        "  - set: {answered: false}\n",
+        "  - set: {home: '${{ env.HOME }}'}\n",
+        "  - set: {home: here}\n",
     ),
     "wrong-value": Code(
         "A value is not of the kind that its key wants.",
@@ -354,6 +354,38 @@ CODES: dict[str, Code] = {
     "call-deadlock": Code(
         "A run keeps its place under a key while it waits for a run that may have to wait for that place.",
         "Neither would ever go on. The order is the caller's to keep; what it calls needs none.",
+    ),
+    # answers to webhooks
+    "respond-status": Code(
+        "The `status` of an answer is none.",
+        "An HTTP answer has a number from 200 to 599.",
+        f"{TRIGGER}steps:\n  - respond: {{status: ok}}\n",
+        f"{TRIGGER}steps:\n  - respond: {{status: 200}}\n",
+    ),
+    "respond-header": Code(
+        "A header of an answer is none, or is not the scenario's to set.",
+        "How many bytes there are, and how they are sent, the engine says itself.",
+        f"{TRIGGER}steps:\n  - respond: {{headers: {{Content-Length: 7}}}}\n",
+        f"{TRIGGER}steps:\n  - respond: {{headers: {{X-Answer: 7}}}}\n",
+    ),
+    "respond-nobody": Code(
+        "A scenario answers, and no webhook starts it.",
+        "Nobody would get the answer. What a called scenario gives is its `output`.",
+        "  - respond: {status: 200}\n",
+        f"{TRIGGER}steps:\n  - respond: {{status: 200}}\n",
+    ),
+    "respond-twice": Code(
+        "A way through the scenario comes by two answers.",
+        "The first one counts; the second would do nothing.",
+        f"{TRIGGER}steps:\n  - if: ${{{{ trigger.total > 9 }}}}\n    steps:\n      - respond: {{status: 400}}\n"
+        "  - respond: {status: 200}\n",
+        f"{TRIGGER}steps:\n  - if: ${{{{ trigger.total > 9 }}}}\n    steps:\n      - respond: {{status: 400}}\n"
+        "      - stop: success\n  - respond: {status: 200}\n",
+        _WARNING,
+    ),
+    "respond-shared": Code(
+        "Two scenarios listen at one webhook, and both answer its sender.",
+        "A sender gets one answer; which one would be chance.",
     ),
     # modules, connections, webhooks
     "unknown-module": Code(

@@ -17,9 +17,9 @@ SCENARIO = (
     "output",
     *("defaults", "order_by", "concurrency", "mode", "dedupe", "debounce", "rate", "priority", "steps", "on_failure"),
 )
-TRIGGER = ("module", "connection", "webhook", "every", "start", "with", "schedule", "if")
+TRIGGER = ("module", "connection", "webhook", "respond_within", "every", "start", "with", "schedule", "if")
 #: keys that only one kind of trigger has
-TRIGGER_KINDS = {"webhook": ("webhook",), "polling": ("every", "start")}
+TRIGGER_KINDS = {"webhook": ("webhook", "respond_within"), "polling": ("every", "start")}
 #: what a schedule goes by, of which it has one
 SCHEDULE_KINDS = ("cron", "every", "at")
 SCHEDULE = (*SCHEDULE_KINDS, "offset", "timezone", "missed", "limit")
@@ -39,13 +39,16 @@ KINDS: dict[str, tuple[str, ...]] = {
     "sleep_until": ("sleep_until",),
     "wait_for": ("wait_for", "on_timeout"),
     "call": ("call", "with", "wait", "on_timeout"),
+    "respond": ("respond",),
     "stop": ("stop", "message", "output"),
     "route": ("route", "match", "otherwise"),
     "parallel": ("parallel",),
     "repeat": ("repeat", "steps"),
     "steps": ("steps", "else_if", "else"),
 }
-STEP_LATER = ("respond",)
+STEP_LATER: tuple[str, ...] = ()
+#: what an answer to a webhook has
+RESPOND = ("status", "headers", "body")
 #: keys of one of the routes, and of one of the ``else_if``
 ROUTE = ("if", "name", "steps")
 ELSE_IF = ("if", "steps")

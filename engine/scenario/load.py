@@ -28,6 +28,7 @@ from engine.scenario.plan import Scenario, Step, Trigger
 from engine.scenario.policies import NO_DEFAULTS, Policies
 from engine.scenario.references import Names
 from engine.scenario.report import Report
+from engine.scenario.responding import check_responses
 from engine.scenario.schedule_reader import read_zone
 from engine.scenario.silencing import silence
 from engine.scenario.steps import StepReader
@@ -222,6 +223,7 @@ class _Loader:
             priority=ordering.priority,
             events=tuple(self._steps.waits.events),
             approvals=approval_paths(steps, on_failure),
+            responds=check_responses(steps, on_failure, trigger, self._report),
             output=output,
             gives=gives,
         )

@@ -327,6 +327,16 @@ class CallStep(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RespondStep(Step):
+    """Answers the sender of the webhook's event."""
+
+    kind = "respond"
+    status: Template
+    headers: Template | None = None
+    body: Template | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopStep(Step):
     """Ends the run. ``success``: with the output; else it failed with the message."""
 
@@ -365,10 +375,19 @@ class Listening(ModuleTrigger):
     """The vendor calls a URL.
 
     :param webhook: name of a shared webhook of ``engine.yaml``.
+    :param respond_within: seconds for which the sender is kept waiting, where the scenario answers.
     """
 
     module: WebhookTrigger
     webhook: str | None = None
+    respond_within: float = 10.0
+
+    @property
+    def shared(self) -> str | None:
+        """What the webhook is known by where several scenarios may listen to it."""
+        if self.webhook is not None:
+            return self.webhook
+        return f"connection:{self.connection}" if self.module.one_url and self.connection is not None else None
 
 
 class Start(StrEnum):
@@ -513,6 +532,7 @@ class Scenario:
     :param events: what its steps wait for that comes over webhooks.
     :param approvals: the paths of the steps that ask for approval, by id; see ``approvals.approval_paths``.
     :param output: what a run gives that comes to the end of its steps; None: null.
+    :param responds: whether a step of it answers the webhook's sender.
     :param gives: schema of what a run gives, however it succeeds.
     """
 
@@ -542,4 +562,5 @@ class Scenario:
     events: tuple[EventWait, ...] = ()
     approvals: Mapping[str, str] = field(default_factory=dict)
     output: Template | None = None
+    responds: bool = False
     gives: Schema = field(default_factory=dict)

@@ -31,6 +31,7 @@ from engine.scenario.plan import CallStep, ForeachStep, ModuleStep, OnError, Set
 from engine.scenario.policies import NO_DEFAULTS, Defaults, Policies, Rule, Timeout
 from engine.scenario.references import ERROR, Names
 from engine.scenario.report import Report
+from engine.scenario.responding import RespondReader
 from engine.scenario.types import UNKNOWN
 from engine.scenario.undoing import Undoing
 from engine.scenario.values import Values
@@ -106,6 +107,7 @@ class StepReader:
         #: reads the steps that wait; knows those of the whole file in the end
         self.waits = WaitReader(report, lookup, values, self._policies)
         self._calls = CallReader(report, lookup, values)
+        self._responds = RespondReader(report, values)
         self._undoing = Undoing(report)
         self._loops = LoopReader(report, lookup, values)
         self._absent: dict[str, str] = {}
@@ -128,6 +130,7 @@ class StepReader:
             "sleep_until": self._sleep,
             "wait_for": self._wait_for,
             "call": self._call,
+            "respond": self._respond,
             "stop": self._stop,
             "route": self._branches.route,
             "parallel": self._branches.parallel,
@@ -548,6 +551,9 @@ class StepReader:
         ways.join(complete=False)
         return None if found is None else CallStep(**found, on_timeout=steps), types.union([output, types.NULL])
 
+    def _respond(self, read: _Read) -> tuple[Step | None, Schema]:
+        return self._responds.read(read.node, read.common, read.names)
+
     def _stop(self, read: _Read) -> tuple[Step | None, Schema]:
         node = read.node
         ending = self._reader.choice(node.get("stop"), "`stop`", ("success", "failure"), "failure")
@@ -588,6 +594,7 @@ _NAMES = {
     "sleep_until": "a sleep step",
     "wait_for": "a wait_for step",
     "call": "a step that calls a scenario",
+    "respond": "a respond step",
     "stop": "a stop step",
     "route": "a router",
     "parallel": "a parallel step",

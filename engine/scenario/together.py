@@ -14,7 +14,7 @@ from engine.scenario.callees import Callee
 from engine.scenario.diagnostics import Diagnostic
 from engine.scenario.inside import every
 from engine.scenario.load import check_unique
-from engine.scenario.plan import CallStep, Scenario
+from engine.scenario.plan import CallStep, Listening, RespondStep, Scenario
 from engine.scenario.report import Report
 
 #: what a file says of calls and of its own name, where mistakes keep it from being read
@@ -137,6 +137,7 @@ def check_together(scenarios: Iterable[Scenario], rest: Iterable[Scenario] = ())
     if edges:
         _cycles(edges, report)
         _deadlocks(plans, edges, report)
+    _answers(plans.values(), report)
     names = {plan.file for plan in own}
     return [*check_unique(own), *(found for found in report.diagnostics if found.place.file in names)]
 
@@ -156,6 +157,20 @@ def _way(start: str, end: str, edges: Iterable[tuple[str, str]]) -> list[str] | 
                 seen.add(name)
                 ways.append([*way, name])
     return None
+
+
+def _answers(plans: Iterable[Scenario], report: Report) -> None:
+    """Scenarios that share a webhook, and answer its sender both."""
+    shared: dict[str, list[Scenario]] = {}
+    for plan in plans:
+        if plan.responds and isinstance(plan.trigger, Listening) and plan.trigger.shared is not None:
+            shared.setdefault(plan.trigger.shared, []).append(plan)
+    for name, many in shared.items():
+        for plan in many if len(many) > 1 else ():
+            others = ", ".join(f"'{other.name}'" for other in many if other is not plan)
+            step = next(step for step in every(plan.steps, plan.on_failure) if isinstance(step, RespondStep))
+            message = f"{others} listens at the webhook '{name}' too, and answers too: which one is first is chance"
+            report.add("respond-shared", message, step.place, "let one of them answer")
 
 
 def _cycles(edges: Sequence[_Edge], report: Report) -> None:

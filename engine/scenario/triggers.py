@@ -14,6 +14,7 @@ from engine.scenario.plan import Listening, Polling, Start, Trigger
 from engine.scenario.policies import Policies
 from engine.scenario.references import Names
 from engine.scenario.report import Report
+from engine.scenario.responding import LONGEST_WITHIN, WITHIN
 from engine.scenario.schedule_reader import TICK, ScheduleReader
 from engine.scenario.types import STRING, UNKNOWN
 from engine.scenario.values import Values, expressions_in
@@ -82,6 +83,7 @@ class TriggerReader:
                 config=settings,
                 condition=condition,
                 webhook=webhook,
+                respond_within=self._within(node.get("respond_within")),
             )
         elif isinstance(module, PollingTrigger):
             start, since = self._start(node.get("start"), name, module)
@@ -117,6 +119,13 @@ class TriggerReader:
             if key.text in TRIGGER_KINDS[other]:
                 message = f"`{key.text}` belongs to a {other} trigger, '{name}' is a {kind} trigger"
                 self._report.add("trigger-key", message, key.place, "leave it out")
+
+    def _within(self, node: Node | None) -> float:
+        seconds = Policies(self._report).duration(node, "`respond_within`") if node is not None else None
+        if seconds is not None and node is not None and not 0 < seconds <= LONGEST_WITHIN:
+            message = f"`respond_within` must be more than nothing, and at most {LONGEST_WITHIN:g}s"
+            self._report.add("duration", message, node.place, "senders give up after some seconds; 10s is usual")
+        return WITHIN if seconds is None else seconds
 
     # ------------------------------------------------------------------ polling
 

@@ -58,6 +58,8 @@ POINTS: dict[str, str] = {
     "wait.timed-out": "it is durable that the time of a wait was over before an answer",
     "run.calling": "a step is about to start a run of another scenario; nothing of it is stored",
     "run.called": "the called run and its caller's row are durable; it has not begun",
+    "response.made": "a run is about to answer its webhook's sender; nothing of it is stored",
+    "response.recorded": "the answer and all before it are durable; it has not left",
     "run.ending": "all steps are through; the end is not recorded",
     "run.moved": "the end, sleep or hold of a run is durable; nobody has been told",
     "history.step": "a step of pruning was chosen; nothing of it is written",

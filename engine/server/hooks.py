@@ -1,10 +1,11 @@
 """The webhook receiver.
 
-What is answered: 202 with the receipt's id once it is durable; 400 for a body that cannot be read; 401 for a sender
-that fails its check; 404 for an unknown token; 405 for a method that delivers nothing; 408 for a body that does not
-come; 410 for a retired token; 413 for a body that is too large; 429 over the accept rate; 503 only when the store
-cannot take it. 500 says that the sender is not at fault: the check could not be made, or an app's code failed; the
-reason is for the operator alone. The listener is opened when every scenario is loaded, not before.
+What is answered: 202 with the receipt's id once it is durable, or what a scenario that listens answers itself; 400 for
+a body that cannot be read; 401 for a sender that fails its check; 404 for an unknown token; 405 for a method that
+delivers nothing; 408 for a body that does not come; 410 for a retired token; 413 for a body that is too large; 429 over
+the accept rate; 503 only when the store cannot take it. 500 says that the sender is not at fault: the check could not
+be made, or an app's code failed; the reason is for the operator alone. The listener is opened when every scenario is
+loaded, not before.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import partial
 from aiohttp import ClientError, web
 
 from engine.runtime.intake import Accepted, Intake
+from engine.runtime.responding import Response, Responses
 from engine.runtime.webhooks import Hook, Webhooks
 from engine.scenario.plan import Listening
 from engine.sdk import jsontext
@@ -29,6 +31,7 @@ from engine.server.approvals import PREFIX as APPROVALS
 from engine.server.bodies import UnreadableBody, decode
 from engine.server.refusals import Refusals
 from engine.store.ids import show
+from engine.store.records import DeliveryState
 
 #: seconds after which a sender should try again when the store cannot take its event
 RETRY_AFTER = 5
@@ -108,6 +111,7 @@ class HookServer:
     :param body_limit: bytes.
     :param idle_after: seconds after which a connection that sends no whole request head is closed.
     :param accepted: told of everything that was taken, after the answer is decided.
+    :param responses: what runs answer.
     :param approvals: shows the pages behind the links of approvals, and takes their answers.
     """
 
@@ -124,7 +128,9 @@ class HookServer:
         accept_rate: float | None = None,
         accepted: Callable[[Accepted], None] = lambda _accepted: None,
         approvals: Callable[[web.BaseRequest], Awaitable[web.Response]] | None = None,
+        responses: Responses | None = None,
     ) -> None:
+        self._responses = responses
         self._webhooks = webhooks
         self._intake = intake
         self._check_sender = check_sender
@@ -218,9 +224,34 @@ class HookServer:
             again = {"Retry-After": str(RETRY_AFTER)}
             raise _Refused(503, "the store cannot take it now", reason=error.message, headers=again) from None
         self._accepted(accepted)
+        if self._responses is not None and any(plan.responds for plan in hook.listeners):
+            response = await self._respond(hook, accepted)
+            if response is not None:
+                return _answered(response)
         return web.Response(
             status=202, body=b'{"receipt":"%s"}' % show(accepted.receipt_id).encode(), content_type="application/json"
         )
+
+    async def _respond(self, hook: Hook, accepted: Accepted) -> Response | None:
+        """What a scenario answers; None: nobody does in time."""
+        within = {
+            plan.name: plan.trigger.respond_within
+            for plan in hook.listeners
+            if plan.responds and isinstance(plan.trigger, Listening)
+        }
+        made = [d for d in accepted.deliveries if d.state is DeliveryState.RUN and d.reason is None]
+        own = {d.run_id: within[d.scenario] for d in made if d.run_id is not None and d.scenario in within}
+        if not own or self._responses is None:
+            return None
+        # none of the runs has had a turn of the loop since they were begun
+        expected = self._responses.expect(own)
+        try:
+            async with self._clock.timeout(max(own.values())):
+                return await expected.answer
+        except TimeoutError:
+            return None
+        finally:
+            self._responses.leave(expected)
 
     def _refuse(self, webhook: str, refused: _Refused) -> web.Response:
         self._refusals.add(webhook, refused.status, refused.reason, refused.body)
@@ -230,6 +261,12 @@ class HookServer:
             headers=refused.headers,
             content_type="application/json",
         )
+
+
+def _answered(response: Response) -> web.Response:
+    body, kind = response.encoded()
+    headers = {**response.headers, **({"Content-Type": kind} if kind is not None else {})}
+    return web.Response(status=response.status, headers=headers, body=body or None)
 
 
 def _readable(text: str) -> str:

@@ -103,9 +103,12 @@ class Service:
             accept_rate=limits.accept_rate,
             accepted=self._accepted,
             approvals=ApprovalPages(host).handle,
+            responses=host.runner.responses,
         )
         receiver = web.ServerRunner(hooks.server(), shutdown_timeout=CLOSE_AFTER, handle_signals=False)
         port = await self._listen(receiver, self._address, self._port, "webhooks", "server.port")
+        # before the listener closes: whoever waits for an answer gets the receipt
+        self._stack.callback(host.runner.responses.close)
         address = f"[{self._address}]" if ":" in self._address else self._address
         self._public_url = self._public_url or f"http://{address}:{port}"
         host.runner.links.base = self._public_url

@@ -109,7 +109,6 @@ def test_a_mistake_is_shown_with_its_line_and_a_caret() -> None:
         ("  - {id: 7, set: {a: 1}}\n", [("3:10", "wrong-value")]),
         ("  - {id: '7x', set: {a: 1}}\n", [("3:10", "bad-id")]),
         # what comes later
-        *[(f"  - {key}: {{}}\n", [("3:5", "not-yet")]) for key in ["respond"]],
         # what follows a failure
         *[
             (f"  - set: {{a: 1}}\n    on_error: {how}\n", [])
