@@ -233,7 +233,7 @@ class Watcher:
         loop = _AROUND.match(path)
         for part in parts(step):
             leaves = [] if part.aside else list(_leaves(part, path, loop[0] if loop else ""))
-            if any(inner_path in seen for inner_path, _ in leaves):
+            if _taken(part, value) if isinstance(step, RouteStep) else any(inner in seen for inner, _ in leaves):
                 continue
             reason = _not_taken(step, part, value)
             for inner_path, inner in leaves:
@@ -246,12 +246,16 @@ class Watcher:
 def _not_taken(step: GroupStep | RouteStep, part: Part, names: Any) -> str:
     """Why a list of steps was left out."""
     if isinstance(step, RouteStep):
-        # a route whose steps are all skipped leaves no trace either
         return f"the route taken is {_names(names)}"
     if part.key != "steps" and step.others:
         return "another branch is taken"
     text = step.condition.text if step.condition is not None else ""
     return f"`if: {text}` is {'true' if part.key == 'else' else 'false'}"
+
+
+def _taken(part: Part, names: Any) -> bool:
+    """Whether a router's list is among those that were taken."""
+    return (part.name or part.key) in (names or ())
 
 
 def _names(names: Any) -> str:

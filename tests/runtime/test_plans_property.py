@@ -23,7 +23,8 @@ from engine.testing import Harness
 from engine.testing.crash import FaultAt, Kind, Play, judge, live
 from tests.support.shop import registry
 
-#: what a vendor does when it is asked for the first time; later it does as it is told
+#: what a vendor does when it is asked for the first time; later it does as it is told. What is not there never is: a
+#: read that was refused is made again by the next life where the refusal was not durable yet
 TROUBLE = {
     "none": lambda: None,
     "slow down": lambda: RateLimitError("slow down", retry_after=1.0),
@@ -92,6 +93,8 @@ STEPS = st.recursive(
 class Vendor:
     """Fails as the plan says when a call with this number comes for the first time. It does not die with the engine."""
 
+    STAYS = "not there"
+
     def __init__(self, troubles: Mapping[int, str]) -> None:
         self._troubles = troubles
         self._calls: Counter[str] = Counter()
@@ -99,7 +102,8 @@ class Vendor:
     def __call__(self, config: Mapping[str, Any]) -> Any:
         which = json.dumps([config["n"], config.get("item"), config.get("index")])
         self._calls[which] += 1
-        error = TROUBLE[self._troubles[config["n"]]]() if self._calls[which] == 1 else None
+        trouble = self._troubles[config["n"]]
+        error = TROUBLE[trouble]() if self._calls[which] == 1 or trouble == self.STAYS else None
         if error is not None:
             raise error
         return {"n": config["n"]}
