@@ -44,14 +44,15 @@ async def repeat(walk: Interpreter, step: RepeatStep, path: str, _loop: str, sco
 
 async def _rounds(walk: Interpreter, step: RepeatStep, path: str, scope: Scope, times: int | None) -> int:
     before = dict(scope.names["vars"])
-    index = folded = _taken_up(walk, path, scope)
+    limit = _Limit(walk, step, path)
+    index = folded = _taken_up(walk, path, scope, limit)
     while times is None or index < times:
         loop = f"{path}[{index}]/"
         scope.names["index"] = index
         if step.wanted is not None and not _decided(walk, step.wanted, f"{loop}while", scope):
             break
-        if times is None and step.most is not None and index >= step.most:
-            raise _too_many(step, path, f"after {index} rounds `while` is still true")
+        if step.wanted is not None:
+            limit.check(index, "`while` is still true")
         scope.forget(step.ids)
         await walk.steps(step.steps, loop, "", scope)
         index += 1
@@ -59,10 +60,10 @@ async def _rounds(walk: Interpreter, step: RepeatStep, path: str, scope: Scope, 
         if step.until is not None:
             if _decided(walk, step.until, f"{loop}until", scope):
                 break
-            if index == step.most:
-                raise _too_many(step, path, f"after {index} rounds `until` is still not true")
+            limit.check(index, "`until` is still not true")
         if index - folded >= FOLD_EVERY and step.folds and not walk.over:
-            if await walk.effects.fold(path, _checkpoint(step, path, scope, before, range(folded, index), times)):
+            state = {**_seen(step, scope, before), "limit": limit.to_json()}
+            if await walk.effects.fold(path, _checkpoint(path, range(folded, index), times, state)):
                 folded = index
                 walk.effects.progressed(step, path, Progress(index, total=times))
         elif index % YIELD_EVERY == 0:
@@ -71,23 +72,53 @@ async def _rounds(walk: Interpreter, step: RepeatStep, path: str, scope: Scope, 
     return index
 
 
-def _checkpoint(
-    step: RepeatStep, path: str, scope: Scope, before: dict[str, Any], over: range, times: int | None
-) -> Checkpoint:
-    """What stands for the rounds that are over: what a new round, or what comes after the last, can see of them."""
+class _Limit:
+    """How many rounds there may be. Who lets a repeat go on that came to its ``max`` lets it have as many again."""
+
+    def __init__(self, walk: Interpreter, step: RepeatStep, path: str) -> None:
+        self._walk = walk
+        self._step = step
+        self._path = path
+        self._from = 0
+        #: the person's word that was used up last
+        self._word = 0
+
+    def check(self, index: int, why: str) -> None:
+        """Raise ``StepFailed`` where one more round would be too many."""
+        if self._step.most is None or index - self._from < self._step.most:
+            return
+        effects, key = self._walk.effects, f"{self._path}.anew@{index}"
+        word = effects.decided(key) if effects.remembers(key) else effects.renewed(self._path)
+        if word <= self._word:
+            raise _too_many(self._step, self._path, f"after {index} rounds {why}")
+        self._from, self._word = index, effects.decide(key, lambda: word)
+
+    def to_json(self) -> list[int]:
+        return [self._from, self._word]
+
+    def take_up(self, state: list[int]) -> None:
+        """Go on as a checkpoint has it."""
+        self._from, self._word = state
+
+
+def _seen(step: RepeatStep, scope: Scope, before: dict[str, Any]) -> dict[str, Any]:
+    """What a new round, or what comes after the last one, can see of those that are over."""
     names = scope.names
-    state = {
-        "at": {"done": over.stop, "failed": 0, "open": []},
-        "total": times,
+    return {
         "vars": {name: value for name, value in names["vars"].items() if before.get(name, before) is not value},
         "steps": {name: names["steps"][name] for name in step.ids if name in names["steps"]},
     }
+
+
+def _checkpoint(path: str, over: range, times: int | None, state: dict[str, Any]) -> Checkpoint:
+    """What stands for the rounds that are over."""
+    state = {**state, "at": {"done": over.stop, "failed": 0, "open": []}, "total": times}
     # twice as many as are over by the next one, which may have to wait for a write to be settled
     rest = [str(number) for number in range(over.stop, over.stop + 2 * FOLD_EVERY)]
     return Checkpoint(state, {f"{path}[{number}]/" for number in over}, rest)
 
 
-def _taken_up(walk: Interpreter, path: str, scope: Scope) -> int:
+def _taken_up(walk: Interpreter, path: str, scope: Scope, limit: _Limit) -> int:
     """See what was to be seen at the last checkpoint; gives the number of rounds that were over."""
     known = walk.effects.folded(path)
     if known is None:
@@ -95,6 +126,7 @@ def _taken_up(walk: Interpreter, path: str, scope: Scope) -> int:
     scope.names["vars"].update(known["vars"])
     for name, ended in known["steps"].items():
         scope.names["steps"][name], scope.names[name] = ended, ended["output"]
+    limit.take_up(known["limit"])
     done: int = known["at"]["done"]
     return done
 

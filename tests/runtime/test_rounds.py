@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.runtime import rounds
+from engine.runtime.commands import retry
 from engine.sdk.errors import DataError
 from engine.testing import CrashAt, Harness
 from tests.runtime.core import Script, shop
@@ -178,6 +179,36 @@ async def test_rounds_at_the_side_of_a_branch_that_waits() -> None:
         result = await harness.result(run_id, advance=3600)
         assert result.output == [9, "2024-03-05T09:00:00.000Z"]
         assert [call.config["n"] for call in harness.calls] == [*range(10), "2024-03-05T09:00:00.000Z"]
+
+
+@pytest.mark.parametrize("most", [2, 7])
+async def test_who_lets_it_go_on_after_max_lets_it_have_as_many_rounds_again(most: int) -> None:
+    steps = """
+- id: job
+  repeat: {until: "${{ look.done }}", max: %d}
+  steps:
+    - sleep: 1m
+    - id: look
+      module: shop.get
+      with: {n: "${{ index }}"}
+- stop: success
+  output: ${{ job }}
+"""
+    async with shop(steps % most, {"shop.get": lambda config: {"done": config["n"] == 3 * most - 1}}) as harness:
+        run_id = (await harness.send({})).runs[0]
+        for number in (1, 2):
+            for _ in range(most):
+                await harness.clock.advance(MINUTE)
+            result = await harness.result(run_id)
+            assert (result.state, result.error["code"]) == ("failed", "repeat-limit")
+            assert result.error["message"].startswith(f"after {number * most} rounds")
+            await retry(harness.store, run_id, harness.clock.time())
+            await harness.restart()
+        for _ in range(most):
+            await harness.clock.advance(MINUTE)
+            await harness.restart()
+        assert (await harness.result(run_id)).output == 3 * most
+        assert [call.config["n"] for call in harness.calls] == [*range(3 * most)]
 
 
 async def test_rounds_in_rounds() -> None:
