@@ -38,10 +38,12 @@ class Signals:
     """Ctrl-C and SIGTERM while a command serves: the first asks it to stop, the second stops it at once.
 
     :param news: set when the first arrives, and by whoever else has something to tell the command.
+    :param hangup: what SIGHUP asks for; None: it ends the program, as it is usual.
     """
 
-    def __init__(self, news: asyncio.Event) -> None:
+    def __init__(self, news: asyncio.Event, hangup: Callable[[], None] | None = None) -> None:
         self.stopping = False
+        self._hangup = hangup
         self._news = news
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
@@ -49,6 +51,8 @@ class Signals:
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._hear)
+        if self._hangup is not None:
+            self._loop.add_signal_handler(signal.SIGHUP, self._hangup)
         return self
 
     def __exit__(
@@ -56,6 +60,8 @@ class Signals:
     ) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.remove_signal_handler(number)
+        if self._hangup is not None:
+            self._loop.remove_signal_handler(signal.SIGHUP)
 
     def _hear(self) -> None:
         if self.stopping:

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, Entry] = {
     "new": Entry("engine.cli.new", "Make another scenario or module; what is made is right."),
     "run": Entry("engine.cli.run", "Run one scenario, and show each step as it happens."),
     "serve": Entry("engine.cli.serve", "Serve all scenarios of a project."),
+    "reload": Entry("engine.cli.reload", "Have the process that serves take over changed files now."),
     "check": Entry("engine.cli.check", "Find every mistake in scenarios and settings."),
     "test": Entry(
         "engine.cli.test", "Try scenarios offline, on the events beside them; --crash kills them everywhere."

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -15,15 +19,17 @@ from engine.cli.execute import prompt_stop
 from engine.cli.failures import Finished
 from engine.cli.options import data_option, listen_options, simulate_option, verbose_option
 from engine.cli.session import Session
-from engine.cli.workspace import Workspace, refuse
+from engine.cli.workspace import Workspace, refuse, shorten
 from engine.plugins import Registry
 from engine.runtime.effects import Progress
 from engine.runtime.host import Host, Loaded, Options
 from engine.runtime.outcomes import Failed, Held, Outcome, Sleeping, Succeeded
 from engine.runtime.redact import Redactor
+from engine.runtime.reload import Reloader, Taken
 from engine.scenario.durations import show_duration
 from engine.scenario.plan import ModuleStep, Polling, Scenario, Scheduled, Step
 from engine.sdk.clock import Clock
+from engine.sdk.errors import EngineError
 from engine.server.service import Service
 from engine.store.ids import show
 from engine.store.records import Run
@@ -43,6 +49,7 @@ GATHER = 0.05
 @click.argument("paths", type=click.Path(exists=True, path_type=Path), nargs=-1, metavar="[PATH]...")
 @simulate_option
 @click.option("--quiet", "-q", is_flag=True, help="No line for each run that ends.")
+@click.option("--no-reload", is_flag=True, help="Take over changed files only by `engine reload` or SIGHUP.")
 @data_option
 @listen_options
 @verbose_option
@@ -52,6 +59,7 @@ def serve(
     paths: tuple[Path, ...],
     simulate: bool,
     quiet: bool,
+    no_reload: bool,
     host: str | None,
     port: int | None,
     public_url: str | None,
@@ -60,7 +68,11 @@ def serve(
 
     Takes events at the scenarios' URLs, runs what they start, and goes on with what waits in the store, until Ctrl-C.
     When any scenario has a mistake, all mistakes are shown and nothing is served.
+
+    Files that are changed meanwhile are checked, and taken over in one step; while one has a mistake, what was served
+    goes on. Runs keep the version that they began with.
     """
+    begun = time.time()
     workspace = Workspace.of(session, paths[0] if paths else None)
     registry = workspace.registry()
     loaded = workspace.loaded(registry, paths, simulate=simulate)
@@ -69,8 +81,23 @@ def serve(
         raise refuse(
             "no-scenario", "there is no scenario to serve", "name a file or folder, or write scenarios/NAME.yaml"
         )
-    run_async(_serve(workspace, registry, loaded, simulate, quiet, host, port, public_url))
+    listen = (host, port, public_url)
+    how = _Watching([path.resolve() for path in paths], begun, by_itself=not no_reload)
+    run_async(_serve(workspace, registry, loaded, simulate, quiet, listen, how))
     raise Finished(fine=True)
+
+
+class _Watching(NamedTuple):
+    """How changed files are taken over.
+
+    :param paths: what is served; none: all of the project.
+    :param since: when the files were begun to be read.
+    :param by_itself: otherwise only when it is asked for.
+    """
+
+    paths: Sequence[Path]
+    since: float
+    by_itself: bool
 
 
 async def _serve(
@@ -79,16 +106,22 @@ async def _serve(
     loaded: Loaded,
     simulate: bool,
     quiet: bool,
-    address: str | None,
-    port: int | None,
-    public_url: str | None,
+    listen: tuple[str | None, int | None, str | None],
+    how: _Watching,
 ) -> None:
     plans = loaded.scenarios
+    address, port, public_url = listen
     news = asyncio.Event()
     ticker = None if quiet else Ticker(workspace.clock)
     options = Options(data=workspace.session.data, simulate=simulate, observer=ticker, command="engine serve")
     try:
-        with Signals(news) as signals:
+        by_hand = asyncio.Event()
+
+        def hear() -> None:
+            by_hand.set()
+            news.set()
+
+        with Signals(news, hear) as signals:
             async with (
                 Host(workspace.project, registry, plans, options, called=loaded.called) as host,
                 prompt_stop(host),
@@ -97,17 +130,48 @@ async def _serve(
                     ticker.redactor = await host.connections.redactor()
                 # whoever asks for any free port has another project on the usual ones
                 admin_port = 0 if port == 0 else None
-                async with Service(
-                    host, address=address, port=port, public_url=public_url, admin_port=admin_port
-                ) as service:
+                async with (
+                    Service(host, address=address, port=port, public_url=public_url, admin_port=admin_port) as service,
+                    _reloading(host, service, how) as reloader,
+                ):
                     _announce(host, service, plans, simulate)
                     _settle_memory()
                     while not signals.stopping:
+                        news.clear()
+                        if by_hand.is_set():
+                            by_hand.clear()
+                            with suppress(EngineError):  # it is told, and what was served goes on
+                                await reloader.reload()
+                            continue
                         await news.wait()
     finally:
         # however it ends: the runs have come to rest, and what they came to is told
         if ticker is not None:
             ticker.flush()
+
+
+@asynccontextmanager
+async def _reloading(host: Host, service: Service, how: _Watching) -> AsyncIterator[Reloader]:
+    """Take over changed files in here."""
+
+    def told(taken: Taken) -> None:
+        note(f"changed files are taken: {taken}")
+        fresh = {*taken.added, *taken.changed}
+        for hook in host.webhooks.hooks.values():
+            for plan in hook.listeners:
+                if plan.name in fresh and any(until is None for until in hook.tokens.values()):
+                    note(f"  {_listener(plan)}  {service.url(hook)}")
+
+    reloader = Reloader(host, how.paths, shorten, told)
+    await reloader.open(how.since)
+    host.reloading = reloader
+    if how.by_itself:
+        reloader.watch()
+    try:
+        yield reloader
+    finally:
+        host.reloading = None
+        await reloader.stop()
 
 
 def _settle_memory() -> None:

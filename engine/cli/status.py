@@ -55,20 +55,25 @@ async def _status(workspace: Workspace) -> dict[str, Any]:
     async with workspace.store() as store:
         found = await health(store, workspace.project.settings.limits, workspace.clock.time(), simulated=simulated)
     process = None if owner is None else {"pid": owner.get("pid"), "command": owner.get("command")}
+    files = (served or {}).get("files")
+    wrong += [f"changed files are not taken: {line}" for line in (files or {}).get("wrong", ())]
     environment = workspace.project.environment
     return {
         **found,
         "environment": environment,
         "process": process,
+        "files": files,
         "simulated": simulated,
         "wrong": [*wrong, *found["wrong"]],
     }
 
 
 def _show(found: dict[str, Any]) -> None:
+    files = found["files"] or {}
     process, oldest, failure = found["process"], found["oldest_running"], found["alert_failure"]
     rows = [
         *([("environment", found["environment"])] if found["environment"] else []),
+        *([("after a restart", ", ".join(files["restart"]))] if files.get("restart") else []),
         ("executed by", f"process {process['pid']} ({process['command']})" if process else "nobody"),
         ("runs", ", ".join(f"{n} {state}" for state, n in found["runs"].items() if n) or "none open"),
         ("queue age", took(found["queue_age"]) or "nothing waits"),

@@ -75,6 +75,7 @@ def _sentence(alert: Alert, detail: Mapping[str, Any]) -> str:
         return "this is a test; nothing is wrong"
     if alert.event == RECOVERED:
         return {
+            "reload": "the changed files are taken",
             "silence": f"is heard again: {detail.get('count')} in the last {detail.get('within')}",
             "queue_age": "the queue moves again",
             "store": f"the store works again, after {detail.get('lasted')}",
@@ -85,6 +86,8 @@ def _sentence(alert: Alert, detail: Mapping[str, Any]) -> str:
         return f"silence: {detail['count']} {what} in the last {detail['within']}, expected {detail['at_least']}{down}"
     if alert.kind == "queue_age":
         return f"run {detail['run']} waits for its turn for {detail['age']} already (more than {detail['limit']})"
+    if alert.kind == "reload":
+        return f"changed files are not taken, what was served goes on: {detail.get('message')}"
     if alert.kind == "store":
         return f"the store does not work, nothing is accepted: {detail.get('message')}"
     why = ": ".join(str(part) for part in (detail.get("step"), detail.get("message")) if part)
@@ -154,6 +157,10 @@ class Alerts:
         text = jsontext.dumps(dict(detail))
         alert_id = self._store.new_id()
         return Alert(alert_id, channel, kind, event, scenario, self._simulated, times, now, now, text, due_at=now)
+
+    def follow(self, channels: Sequence[AlertChannel]) -> None:
+        """Tell these from now on."""
+        self.channels = {channel.name: channel for channel in channels}
 
     def wake(self) -> None:
         """Look at the outbox: something was put there."""

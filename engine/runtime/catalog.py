@@ -32,6 +32,8 @@ class Catalog:
 
     def __init__(self, scenarios: Iterable[Scenario], registry: Registry, store: Store, clock: Clock) -> None:
         self._current = {scenario.name: scenario for scenario in scenarios}
+        #: versions that are or were current in this process: whoever is about to start a run may have one of them
+        self._known = {scenario.version for scenario in self._current.values()}
         self._plans = {(scenario.name, scenario.version): scenario for scenario in self._current.values()}
         self._registry = registry
         self._store = store
@@ -51,8 +53,8 @@ class Catalog:
 
     @property
     def versions(self) -> frozenset[str]:
-        """The versions of the current scenarios."""
-        return frozenset(scenario.version for scenario in self._current.values())
+        """The versions that new runs may start with: those that are current, or were since this process began."""
+        return frozenset(self._known)
 
     def keep_of(self, name: str) -> Keep | None:
         """How long the runs of a scenario stay; None: it says nothing, or is not loaded."""
@@ -72,12 +74,22 @@ class Catalog:
         """An installed module."""
         return self._registry.modules.get(name)
 
-    async def keep(self) -> None:
-        """Store the sources of all current versions: runs go on under them whatever happens to the files."""
+    async def keep(self, scenarios: Iterable[Scenario] | None = None) -> None:
+        """Store the sources of all current versions: runs go on under them whatever happens to the files.
+
+        :param scenarios: those that are about to become current, in place of all that are.
+        """
         now = self._clock.time()
-        changes = [AddVersion(s.version, s.name, kept(s).encode(), now) for s in self._current.values()]
+        chosen = list(self._current.values() if scenarios is None else scenarios)
+        self._known.update(scenario.version for scenario in chosen)
+        changes = [AddVersion(s.version, s.name, kept(s).encode(), now) for s in chosen]
         if changes:
             await self._store.put(*changes)
+
+    def follow(self, scenarios: Iterable[Scenario]) -> None:
+        """Have these scenarios from now on; their versions are stored. Runs keep the version that they have."""
+        self._current = {scenario.name: scenario for scenario in scenarios}
+        self._plans.update({(scenario.name, scenario.version): scenario for scenario in self._current.values()})
 
     async def plan(self, name: str, version: str) -> Scenario:
         """The plan of a version. Raises ``VersionUnavailable``."""

@@ -76,6 +76,11 @@ class Connections:
         self._publics: dict[_Source, tuple[list[str | None], Mapping[str, Json]]] = {}
         self._paces: dict[str, Pace] = {}
 
+    def follow(self, entries: Mapping[str, ConnectionEntry]) -> None:
+        """Have these connections from now on. Calls that are under way go on as they began."""
+        self._entries = entries
+        self._sources.clear()
+
     def open(
         self,
         name: str | None,

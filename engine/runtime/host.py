@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from engine import plugins
 from engine.runtime.alerts import Alerts
@@ -17,6 +17,7 @@ from engine.runtime.callers import Caller, ModuleCaller
 from engine.runtime.catalog import Catalog
 from engine.runtime.channels import Channels
 from engine.runtime.clock import SystemClock
+from engine.runtime.connection_file import ConnectionEntry
 from engine.runtime.connections import Connections
 from engine.runtime.dryrun import Audience, DryRunEffects
 from engine.runtime.durable import DurableEffects
@@ -125,6 +126,27 @@ def load_files(project: Project, registry: plugins.Registry, paths: Sequence[Pat
     return Loaded(scenarios, diagnostics, sources, called)
 
 
+class Change(NamedTuple):
+    """What a process goes over to: a project, its connections and scenarios as their files are now.
+
+    :param called: see ``Host``.
+    """
+
+    project: Project
+    connections: Mapping[str, ConnectionEntry]
+    scenarios: Sequence[Scenario]
+    called: Sequence[Scenario] = ()
+
+
+class Reloads(Protocol):
+    """Who takes over changed files; see ``engine.runtime.reload``."""
+
+    @property
+    def standings(self) -> Any: ...
+
+    async def reload(self) -> Any: ...
+
+
 class Host:
     """A store, its executor, and all that they need. Use as an async context manager.
 
@@ -151,6 +173,8 @@ class Host:
         self._environment = os.environ if environment is None else environment
         self._stack = AsyncExitStack()
         self.data = project.data_dir(options.data)
+        #: takes over changed files, where it is served so
+        self.reloading: Reloads | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -269,6 +293,38 @@ class Host:
             plan_of=lambda run: self.catalog.loaded(run.scenario, run.version),
             simulated=self.options.simulate,
         )
+
+    async def follow(self, change: Change) -> None:
+        """Go over to changed files, in one step. Runs that have begun keep their version.
+
+        :raises StoreError: it cannot be stored; what was served is served still.
+        :raises ConfigError: the secret of a webhook's check is missing; likewise.
+        """
+        project, plans, faults = change.project, change.scenarios, self.options.faults
+        settings = project.settings
+        for name, webhook in settings.webhooks.items():
+            if webhook.check is not None and webhook != self.project.settings.webhooks.get(name):
+                await self.secrets.resolve(webhook.check.secret)
+        faults.hit("reload.keeping")
+        every = [*change.called, *plans]
+        gone = {plan.name for plan in self.catalog.scenarios} - {plan.name for plan in every}
+        await self.catalog.keep(every)
+        begun = await self.runner.begun(every)
+        await forget_gone(self.store, [plan.name for plan in plans], self.clock)
+        faults.hit("reload.kept")
+        await self.webhooks.load(plans, settings.webhooks)
+        # from here on nothing waits, so that nobody sees a half of it
+        self.catalog.follow(every)
+        if not self.options.simulate:
+            self.connections.follow(change.connections)
+        self.runner.follow(every, gone, begun)
+        self.poller.follow(plans)
+        self.timekeeper.follow(plans)
+        self.watch.follow(plans)
+        self.alerts.follow(settings.alerts)
+        self.pruner.follow(settings.history)
+        self.intake.known_for = settings.history.dedupe_for
+        self.project = project
 
     async def _open_store(self) -> Store:
         store: Store

@@ -86,7 +86,7 @@ class Intake:
         most: int = DEFAULT_LIMITS.body,
     ) -> None:
         self.most = most
-        self._known_for = known_for
+        self.known_for = known_for
         self._store = store
         self._runner = runner
         self._clock = clock
@@ -263,11 +263,11 @@ class Intake:
 
     def keys(self, plan: Scenario, scope: dict[str, Any], event_id: str | None, now: float) -> Keys:
         """The keys of an event. Raises ``ExpressionError``."""
-        return event_keys(plan, scope, event_id, now, simulated=self._runner.simulated, known_for=self._known_for)
+        return event_keys(plan, scope, event_id, now, simulated=self._runner.simulated, known_for=self.known_for)
 
     def known(self, plan: Scenario, scope: dict[str, Any], event_id: str | None, now: float) -> Keys:
         """As ``keys``, but the identity alone, and none where it cannot be computed."""
-        return identity_alone(plan, scope, event_id, now, simulated=self._runner.simulated, known_for=self._known_for)
+        return identity_alone(plan, scope, event_id, now, simulated=self._runner.simulated, known_for=self.known_for)
 
     def new_run(
         self, plan: Scenario, receipt_id: int, number: int, now: float, subject: str | None, *, held: bool

@@ -49,6 +49,17 @@ class Line:
         #: when the latest runs began, oldest first
         self._given: deque[float] = deque([now] * min(begun, self._rate))
 
+    def follow(self, plan: Scenario | None, begun: int, now: float) -> None:
+        """The scenario is another one; who is in stays in."""
+        rate = plan.rate if plan is not None else None
+        before = (self._rate, self._per)
+        self.weight = WEIGHTS[plan.priority if plan is not None else "normal"]
+        self.limit = plan.limit if plan is not None else None
+        self._rate = rate.runs if rate is not None else 0
+        self._per = rate.seconds if rate is not None else 0.0
+        if before != (self._rate, self._per):
+            self._given = deque([now] * min(begun, self._rate))
+
     def free(self, now: float) -> int | None:
         """How many runs may enter; None: no limit of its own."""
         places = self.places()
@@ -111,6 +122,13 @@ class Lines:
     def open(self, name: str, plan: Scenario | None, begun: int, now: float) -> None:
         """A scenario was loaded."""
         self._lines[name] = Line(plan, begun, now)
+
+    def follow(self, name: str, plan: Scenario | None, begun: int, now: float) -> None:
+        """A scenario is another one now; None: it is not loaded any more."""
+        if name in self._lines:
+            self._lines[name].follow(plan, begun, now)
+        else:
+            self.open(name, plan, begun, now)
 
     def _line(self, name: str) -> Line:
         line = self._lines.get(name)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from engine.runtime.callers import Attempt, ModuleCall, plugin_fault
 from engine.runtime.connections import Connections
@@ -122,7 +122,9 @@ class Poller:
         self._pages = pages
         self._clock = clock
         self._faults = faults
-        self._tasks: list[asyncio.Task[None]] = []
+        self._polled: dict[str, _Polled] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._started = False
         #: pages of each scenario that could not be read, in a row
         self._stuck: dict[str, int] = {}
 
@@ -130,23 +132,51 @@ class Poller:
 
     def start(self) -> None:
         """Sweep each scenario at once, and then as often as it says."""
-        self._tasks = [asyncio.create_task(self._poll(plan), name=source_of(plan)) for plan in self._plans]
+        self._started = True
+        for plan in self._plans:
+            self._begin(plan, None)
 
     async def stop(self) -> None:
         """Sweep no more. A page that is being stored is stored, or is read again later."""
-        for task in self._tasks:
+        self._started = False
+        tasks = [*(own.task for own in self._polled.values()), *self._leaving]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._polled = {}
 
-    async def _poll(self, plan: Scenario) -> None:
+    def follow(self, scenarios: Iterable[Scenario]) -> None:
+        """Sweep these scenarios from now on. A sweep that is under way ends behind its page; none is cut off."""
+        self._plans = [plan for plan in scenarios if plan.active and polled(plan) is not None]
+        if not self._started:
+            return
+        wanted = {plan.name: plan for plan in self._plans}
+        before = self._polled
+        same = {name for name, own in before.items() if name in wanted and wanted[name].version == own.version}
+        self._polled = {name: before[name] for name in same}
+        for name in before.keys() - same:
+            before[name].gone.set()
+            self._leaving.add(before[name].task)
+            before[name].task.add_done_callback(self._leaving.discard)
+        for name in wanted.keys() - same:
+            # the sweeps of a scenario never overlap
+            self._begin(wanted[name], before[name].task if name in before else None)
+
+    def _begin(self, plan: Scenario, after: asyncio.Task[None] | None) -> None:
+        gone = asyncio.Event()
+        task = asyncio.create_task(self._poll(plan, gone, after), name=source_of(plan))
+        self._polled[plan.name] = _Polled(plan.version, gone, task)
+
+    async def _poll(self, plan: Scenario, gone: asyncio.Event, after: asyncio.Task[None] | None) -> None:
         trigger = polled(plan)
         assert trigger is not None
+        if after is not None:
+            await asyncio.wait({after})
         failures = 0
-        while True:
+        while not gone.is_set():
             began, asked = self._clock.time(), 0.0
             try:
-                await self.sweep(plan)
+                await self.sweep(plan, gone=gone)
             except EngineError as error:
                 if isinstance(error, StoreError) and self._store.broken:
                     await self._mended()
@@ -165,7 +195,16 @@ class Poller:
             longest = pause(trigger.every, failures)
             # a clock that was set back makes nobody wait longer
             left = min(began + longest - self._clock.time(), longest)
-            await self._clock.sleep(max(left, asked, 0.0))
+            await self._rest(max(left, asked, 0.0), gone)
+
+    async def _rest(self, seconds: float, gone: asyncio.Event) -> None:
+        """Return after so long, or when the scenario is another."""
+        timer, leaving = asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(gone.wait())
+        try:
+            await asyncio.wait({timer, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            leaving.cancel()
 
     async def _mended(self) -> None:
         while self._store.broken:
@@ -193,11 +232,13 @@ class Poller:
         *,
         limit: int | None = None,
         accepted: Callable[[Accepted], None] = lambda _accepted: None,
+        gone: asyncio.Event | None = None,
     ) -> Sweep:
         """Read all pages, and start what is new.
 
         :param limit: new items after which to stop; the others are left for the next sweep. None: all.
         :param accepted: told of each page that brought something, when it is stored.
+        :param gone: set when the scenario is another; the pages that are left are left for its sweep.
         :raises EngineError: a page could not be read or stored; what came before it is kept.
         """
         trigger = polled(plan)
@@ -209,7 +250,9 @@ class Poller:
         cursor = sweep.cursor()
         way = _Way(trigger)
         while True:
-            await self._room(plan)
+            await self._room(plan, gone)
+            if gone is not None and gone.is_set():
+                break
             page = await self._page(plan, trigger, sweep, cursor, way)
             self._faults.hit("poll.page")
             now = self._clock.time()
@@ -248,7 +291,7 @@ class Poller:
         self._stuck.pop(plan.name, None)
         return page
 
-    async def _room(self, plan: Scenario) -> None:
+    async def _room(self, plan: Scenario, gone: asyncio.Event | None = None) -> None:
         """Wait until not too many runs of the scenario wait."""
         wanted = RunFilter((State.QUEUED, State.BLOCKED, State.RUNNING), plan.name, page=Rows(limit=MOST_WAITING + 1))
         said = False
@@ -261,6 +304,8 @@ class Poller:
                     extra={"action": "poll_waits"},
                 )
                 said = True
+            if gone is not None and gone.is_set():
+                return
             await self._clock.sleep(ROOM_EVERY)
 
     async def _put(self, changes: Sequence[Change]) -> None:
@@ -272,6 +317,17 @@ class Poller:
             if self._store.broken:
                 self._runner.broke()
             raise
+
+
+class _Polled(NamedTuple):
+    """The sweeps of a scenario in one version.
+
+    :param gone: set when it is to end.
+    """
+
+    version: str
+    gone: asyncio.Event
+    task: asyncio.Task[None]
 
 
 class _Way:

@@ -103,6 +103,10 @@ class Pruner:
 
     # ------------------------------------------------------------------ life
 
+    def follow(self, settings: HistorySettings) -> None:
+        """Go by these settings from the next look on."""
+        self._settings = settings
+
     def start(self) -> None:
         """Look now, and then again and again."""
         self._task = asyncio.create_task(self._go(), name="pruning")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.runtime.catalog import Catalog, VersionUnavailable
@@ -80,11 +80,31 @@ class Queue:
     async def open(self) -> None:
         """Get ready: what a scenario's rate has to count of the time before."""
         now = self._clock.time()
+        begun = await self.begun(self._catalog.scenarios)
         for plan in self._catalog.scenarios:
-            begun = 0
-            if plan.rate is not None:
-                begun = await self._store.started_since(plan.name, now - plan.rate.seconds)
-            self._lines.open(plan.name, plan, begun, now)
+            self._lines.open(plan.name, plan, begun.get(plan.name, 0), now)
+
+    async def begun(self, plans: Iterable[Scenario]) -> dict[str, int]:
+        """How many runs of each scenario began in the time that its rate counts by."""
+        now = self._clock.time()
+        return {
+            plan.name: await self._store.started_since(plan.name, now - plan.rate.seconds)
+            for plan in plans
+            if plan.rate is not None
+        }
+
+    def follow(self, plans: Iterable[Scenario], gone: Iterable[str], begun: Mapping[str, int]) -> None:
+        """Divide the room among these scenarios from now on.
+
+        :param gone: those that are not loaded any more.
+        :param begun: see ``begun``.
+        """
+        now = self._clock.time()
+        for plan in plans:
+            self._lines.follow(plan.name, plan, begun.get(plan.name, 0), now)
+        for name in gone:
+            self._lines.follow(name, None, 0, now)
+        self.wake()
 
     def keep(self, run: Run, plan: Scenario, data: dict[str, Any], size: int) -> None:
         """A new run was stored as queued.

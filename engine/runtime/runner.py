@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.runtime.callers import Caller
@@ -146,6 +146,14 @@ class Runner:
         await self.sources.load(self._store)
         self._pump_task = asyncio.create_task(self._pump())
         self.wake()
+
+    async def begun(self, plans: Iterable[Scenario]) -> dict[str, int]:
+        """How many runs of each scenario began in the time that its rate counts by."""
+        return await self._queue.begun(plans)
+
+    def follow(self, plans: Iterable[Scenario], gone: Iterable[str], begun: Mapping[str, int]) -> None:
+        """Divide the room among these scenarios from now on; see ``Queue.follow``."""
+        self._queue.follow(plans, gone, begun)
 
     async def stop(self, grace: float = GRACE) -> None:
         """Let go: runs get ``grace`` seconds to reach an end, the rest is left to the next owner."""

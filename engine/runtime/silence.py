@@ -35,6 +35,12 @@ class Silence:
         #: when the engine was last seen before it started, and when it started
         self._down = (0.0, 0.0)
 
+    def follow(self, scenarios: Iterable[Scenario]) -> None:
+        """Expect what these scenarios say from now on."""
+        self._expected = {s.name: s.expect for s in scenarios if s.active and s.expect is not None}
+        # what is expected no more is forgotten at the next look
+        self._noted_at = None
+
     async def look(self) -> list[Change]:
         """What has to be stored now."""
         if not self._expected and self._noted_at is not None:

@@ -89,8 +89,7 @@ class Starts:
             known = [plan.name for plan in self._catalog.scenarios]
             raise UnknownScenario(
                 f"there is no scenario '{name}'",
-                hint=did_you_mean(name, known)
-                or f"there are {', '.join(sorted(known)[:NAMED]) or 'none'}; what serves knows the files of its start",
+                hint=did_you_mean(name, known) or f"there are {', '.join(sorted(known)[:NAMED]) or 'none'}",
             )
         if not plan.active:
             raise NotStartable(f"scenario '{name}' is not active", hint="set `active: true` and restart the engine")

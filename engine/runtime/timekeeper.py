@@ -67,6 +67,9 @@ class Timekeeper:
         #: where the schedules stand; empty until that was read from the store
         self._standing: dict[str, Schedule] = {}
         self._task: asyncio.Task[None] | None = None
+        #: the scenarios that are kept from the next look on
+        self._following: list[Scenario] | None = None
+        self._changed = asyncio.Event()
 
     # ------------------------------------------------------------------ life
 
@@ -85,7 +88,8 @@ class Timekeeper:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _keep(self, accepted: Callable[[Accepted], None]) -> None:
-        while self._plans:
+        while True:
+            self._changed.clear()
             try:
                 await self.look(accepted=accepted)
             except StoreError as error:
@@ -95,7 +99,26 @@ class Timekeeper:
                 log.exception("the schedules met a mistake of the engine; they are looked at again")
                 await self._clock.sleep(LOOK_AGAIN)
             else:
-                await self._clock.sleep(self._pause())
+                await self._wait()
+
+    async def _wait(self) -> None:
+        """Return when something is due, or the scenarios are others."""
+        timer = asyncio.ensure_future(self._clock.sleep(self._pause())) if self._plans else None
+        changed = asyncio.ensure_future(self._changed.wait())
+        try:
+            await asyncio.wait({changed, *([timer] if timer is not None else [])}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+            if timer is not None:
+                timer.cancel()
+
+    def follow(self, scenarios: Iterable[Scenario]) -> None:
+        """Keep the schedules of these scenarios from now on. What is being stored is stored."""
+        self._following = list(scenarios)
+        self._changed.set()
+
+    def _outdated(self) -> bool:
+        return self._following is not None
 
     def _pause(self) -> float:
         """Seconds until something is due; not too many, because a clock may jump meanwhile."""
@@ -121,10 +144,17 @@ class Timekeeper:
             # what it shows now may not be what stands there when it is mended
             self._standing = {}
             raise StoreError("the store takes no writes", hint="the engine mends it as soon as that is possible")
+        if self._following is not None:
+            self._all, self._following = self._following, None
+            self._plans = {plan.name: plan for plan in self._all if plan.active and scheduled(plan) is not None}
+            self._standing = {}
         if self._standing.keys() != self._plans.keys():
             await self.prepare()
         now = self._clock.time()
-        for plan in self._plans.values():
+        for plan in list(self._plans.values()):
+            if self._outdated():
+                # a moment that is due is due at the next look too, and starts what is served then
+                return
             stands, trigger = self._standing[plan.name], scheduled(plan)
             assert trigger is not None
             if name not in (None, plan.name):

@@ -86,6 +86,10 @@ class Watch:
         self._alerts.start()
         self._task = asyncio.create_task(self._run(), name="watch")
 
+    def follow(self, scenarios: Iterable[Scenario]) -> None:
+        """Look after these scenarios from now on."""
+        self._silence.follow(scenarios)
+
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()

@@ -6,6 +6,7 @@ everything, or a name of ``engine.yaml``. Its tokens are kept in the store, so t
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections import defaultdict
@@ -68,29 +69,37 @@ class Webhooks:
         self._clock = clock
         self._hooks: dict[str, Hook] = {}
         self._by_token: dict[bytes, Hook] = {}
+        self._changing = asyncio.Lock()
 
     async def load(self, scenarios: Iterable[Scenario], named: Iterable[str]) -> None:
-        """Read the tokens from the store, and make those that are missing.
+        """Read the tokens from the store, and make those that are missing; then all hooks are new ones at once.
+
+        Whoever has a hook at hand goes on with the listeners that it had, and with their checks.
 
         :param named: names of ``engine.yaml``, which have a URL whether a scenario listens or not.
         """
+        async with self._changing:
+            await self._load(scenarios, named)
+
+    async def _load(self, scenarios: Iterable[Scenario], named: Iterable[str]) -> None:
         listeners: defaultdict[str, list[Scenario]] = defaultdict(list)
         plans = list(scenarios)
         for plan in plans:
             if isinstance(plan.trigger, Listening):
                 listeners[webhook_name(plan, plan.trigger)].append(plan)
-        self._hooks = {}
+        hooks: dict[str, Hook] = {}
         for webhook in await self._store.webhooks():
-            hook = self._hooks.setdefault(webhook.name, Hook(webhook.name))
+            hook = hooks.setdefault(webhook.name, Hook(webhook.name))
             hook.tokens[webhook.token] = webhook.valid_until
         waited = [wait_source(plan, event) for plan in plans for event in plan.events]
         wanted = dict.fromkeys([*listeners, *named, *waited])
         for name in wanted:
-            hook = self._hooks.setdefault(name, Hook(name))
+            hook = hooks.setdefault(name, Hook(name))
             hook.listeners = listeners.get(name, [])
             if not any(until is None for until in hook.tokens.values()):
                 await self._add(hook)
-        self._by_token = {_digest(token): hook for hook in self._hooks.values() for token in hook.tokens}
+        self._hooks = hooks
+        self._by_token = {_digest(token): hook for hook in hooks.values() for token in hook.tokens}
 
     async def _add(self, hook: Hook) -> None:
         token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -99,6 +108,10 @@ class Webhooks:
 
     async def rotate(self, name: str, grace: float = ROTATION_GRACE) -> Hook:
         """Make a new URL; the old one works for ``grace`` more seconds. Raises ``ConfigError`` for an unknown name."""
+        async with self._changing:
+            return await self._rotate(name, grace)
+
+    async def _rotate(self, name: str, grace: float) -> Hook:
         hook = self._hooks.get(name)
         if hook is None:
             raise ConfigError(f"there is no webhook '{name}'", hint="list them with `engine webhooks`")

@@ -15,6 +15,8 @@ POINTS: dict[str, str] = {
     "store.committed": "the batch is durable; nobody has been told",
     "receipt.taken": "a delivery has come and its fates are known; nothing of it is stored",
     "receipt.accepted": "the receipt is durable; the sender has no answer yet",
+    "reload.keeping": "changed files are right; nothing of them is stored",
+    "reload.kept": "the versions of changed scenarios are durable; those before them are still served",
     "poll.page": "a polling trigger has read a page; nothing of it is stored",
     "poll.stored": "a page of a polling trigger, its cursor and its runs are durable; none of the runs has begun",
     "run.claiming": "a run was found that is queued or due; nobody has it",

@@ -69,6 +69,7 @@ class AdminServer:
             "/api/scenarios/{name}/runs": self._start,
             "/api/store/prune": self._prune,
             "/api/erase": self._erase,
+            "/api/reload": self._reload,
         }
         for path, handler in routes.items():
             app.router.add_post(path, self._guarded(handler))
@@ -114,7 +115,17 @@ class AdminServer:
             found = await health(host.store, host.project.settings.limits, host.clock.time(), simulated=simulated)
         except StoreError as error:
             return {**known, "wrong": [error.message]}
-        return {**known, **found, "wrong": [*(["the store does not work"] if known["broken"] else []), *found["wrong"]]}
+        wrong = ["the store does not work"] if known["broken"] else []
+        if host.reloading is not None:
+            known["files"] = host.reloading.standings.to_json()
+            wrong += [f"changed files are not taken: {line}" for line in known["files"]["wrong"]]
+        return {**known, **found, "wrong": [*wrong, *found["wrong"]]}
+
+    async def _reload(self, _request: web.Request, _body: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self._host.reloading is None:
+            raise BadRequest("this process serves what it was started with; `engine serve` takes over changed files")
+        taken: Mapping[str, Any] = (await self._host.reloading.reload()).to_json()
+        return taken
 
     async def _approve(self, request: web.Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         host, run_id = self._host, read(request.match_info["id"])

@@ -158,6 +158,8 @@ class HookServer:
         try:
             hook = self._open(request, found)
             raw = await self._body(request)
+            # the scenarios may be others by the time that the body is there
+            hook = self._webhooks.hooks.get(name, hook)
             return await self._take(hook, request, raw)
         except _Refused as refused:
             return self._refuse(name, refused)

@@ -65,6 +65,7 @@ WORDS = {
     "no-channel": "A command names a channel of alerts that is not in `engine.yaml`.",
     "no-scenario": "There is no scenario to serve.",
     "no-token": "A request to the API does not have its token.",
+    "nothing-serves": "`engine reload` was given, and no process serves the project.",
     "nothing-stored": "A connection is to be renewed, and none of its secrets is in the store.",
     "nothing-to-test": "`engine test` found no scenario with an event beside it, and no tests.",
     "replaced": "A run was cancelled because a newer one with the same key took its place (`mode: replace`).",
