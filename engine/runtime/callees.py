@@ -83,10 +83,10 @@ class Callees:
         plan = self._catalog.current(name)
         if plan is None:
             known = sorted(plan.name for plan in self._catalog.scenarios)
-            hint = did_you_mean(name, known) or "is its file among those that the engine was started with?"
+            hint = did_you_mean(name, known) or "is its file among those that are served?"
             raise UnknownScenario(f"there is no scenario '{name}' to call", hint=hint)
         if not plan.active:
-            hint = "set `active: true` there, and restart the engine"
+            hint = "set `active: true` there"
             raise NotStartable(f"scenario '{name}', which is called, is not active", hint=hint)
         startable(plan)
         return plan

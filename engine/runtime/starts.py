@@ -92,7 +92,7 @@ class Starts:
                 hint=did_you_mean(name, known) or f"there are {', '.join(sorted(known)[:NAMED]) or 'none'}",
             )
         if not plan.active:
-            raise NotStartable(f"scenario '{name}' is not active", hint="set `active: true` and restart the engine")
+            raise NotStartable(f"scenario '{name}' is not active", hint="set `active: true` in its file")
         incoming = delivery(plan, given, self._clock.time(), key)
         accepted = await self._intake.accept("start", [plan], incoming)
         [fate] = accepted.deliveries
