@@ -117,7 +117,8 @@ async def work(system: Streaming, name: str, count: int) -> Figures:
                 raise Wrong("it comes to no end")
         seconds = time.monotonic() - began
         if state != "succeeded":
-            raise Wrong(f"the run is {state}: {system.tail()}")
+            result = system.asked("select result from runs order by id desc limit 1")
+            raise Wrong(f"the run is {state}: {result}")
         return Figures(count, seconds, idle, min(seen), max(seen))
     finally:
         process.stop(patience=120.0)

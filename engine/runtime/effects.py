@@ -58,16 +58,14 @@ class Checkpoint:
     """What stands for the items of a loop that are over.
 
     :param state: where the loop stands, as JSON.
-    :param over: what the keys of these items begin with.
     :param rest: names of the items whose rows are still needed: those that are open, and those that may begin before
-        the next checkpoint.
+        the next checkpoint. All others are over, or will not begin before it.
     :param aside: values to be kept in rows of their own, by key.
     :param pages: so many pages of the stream, the first ones, are not needed any more.
     :param names: of the items that are over, where they are to be known again.
     """
 
     state: Any
-    over: Collection[str]
     rest: Sequence[str]
     aside: Mapping[str, Any] = field(default_factory=dict)
     pages: int = 0

@@ -90,12 +90,14 @@ def fold(effects: DurableEffects, path: str, checkpoint: Checkpoint) -> tuple[Ch
 
 
 def _over(path: str, checkpoint: Checkpoint) -> Callable[[str], bool]:
-    begin, page, over = f"{path}[", f"{path}{PAGE}", checkpoint.over
+    begin, page = f"{path}[", f"{path}{PAGE}"
+    rest = {f"{path}[{name}]/" for name in checkpoint.rest}
 
     def is_over(key: str) -> bool:
         # names of items have no bracket, so that the first one after the loop's own ends the item's name
         if key.startswith(begin):
-            return key[: key.find("]/", len(begin)) + 2] in over
+            # what an earlier life has written of items that are over goes as well
+            return key[: key.find("]/", len(begin)) + 2] not in rest
         found = _NUMBER.match(key, len(page)) if key.startswith(page) else None
         return found is not None and int(found[0]) < checkpoint.pages
 

@@ -189,9 +189,7 @@ class _Loop:
         keyed = self.step.key is not None and self.step.stream is not None
         state = {"at": at.to_json(), "collected": kept.to_json(), "errors": failed.to_json(), "total": total}
         rest = [turn.name for turn in (*at.open, *found)]
-        checkpoint = Checkpoint(
-            state, {f"{self.path}[{name}]/" for name in names}, rest, aside, at.page, names if keyed else ()
-        )
+        checkpoint = Checkpoint(state, rest, aside, at.page, names if keyed else ())
         if not await self.walk.effects.fold(self.path, checkpoint):
             # no new items without a checkpoint that names them: their rows would not be found after a death
             raise RuntimeError(f"an item of {self.path} is over, and nobody knows how a write of it ended")

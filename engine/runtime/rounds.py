@@ -63,7 +63,7 @@ async def _rounds(walk: Interpreter, step: RepeatStep, path: str, scope: Scope, 
             limit.check(index, "`until` is still not true")
         if index - folded >= FOLD_EVERY and step.folds and not walk.over:
             state = {**_seen(step, scope, before), "limit": limit.to_json()}
-            if await walk.effects.fold(path, _checkpoint(path, range(folded, index), times, state)):
+            if await walk.effects.fold(path, _checkpoint(index, times, state)):
                 folded = index
                 walk.effects.progressed(step, path, Progress(index, total=times))
         elif index % YIELD_EVERY == 0:
@@ -110,12 +110,12 @@ def _seen(step: RepeatStep, scope: Scope, before: dict[str, Any]) -> dict[str, A
     }
 
 
-def _checkpoint(path: str, over: range, times: int | None, state: dict[str, Any]) -> Checkpoint:
+def _checkpoint(done: int, times: int | None, state: dict[str, Any]) -> Checkpoint:
     """What stands for the rounds that are over."""
-    state = {**state, "at": {"done": over.stop, "failed": 0, "open": []}, "total": times}
+    state = {**state, "at": {"done": done, "failed": 0, "open": []}, "total": times}
     # twice as many as are over by the next one, which may have to wait for a write to be settled
-    rest = [str(number) for number in range(over.stop, over.stop + 2 * FOLD_EVERY)]
-    return Checkpoint(state, {f"{path}[{number}]/" for number in over}, rest)
+    rest = [str(number) for number in range(done, done + 2 * FOLD_EVERY)]
+    return Checkpoint(state, rest)
 
 
 def _taken_up(walk: Interpreter, path: str, scope: Scope, limit: _Limit) -> int:

@@ -110,13 +110,17 @@ class FileFolding:
         """Remove journal rows; of checkpoints and pages also their large values."""
         for key in change.keys:
             row = (change.run_id, key)
-            kind, output = self._db.execute(self._sql["folded_record"], row).fetchone() or ("", None)
+            kind, *values = self._db.execute(self._sql["folded_record"], row).fetchone() or ("",)
             self._db.execute(self._sql["drop_record"], row)
-            if isinstance(output, str) and is_checkpoint(kind, key):
-                held = {"run_id": change.run_id, "hash": output}
-                if self._db.execute(self._sql["large_in_journal"], held).fetchone() is None:
-                    self._db.execute(self._sql["disown_large"], (change.run_id, output))
-                    self._db.execute(self._sql["drop_large"], {"hash": output})
+            if is_checkpoint(kind, key):
+                for value in values:
+                    if isinstance(value, str):
+                        self._large(change.run_id, value)
+
+    def _large(self, run_id: int, value: str) -> None:
+        if self._db.execute(self._sql["large_in_journal"], {"run_id": run_id, "hash": value}).fetchone() is None:
+            self._db.execute(self._sql["disown_large"], (run_id, value))
+            self._db.execute(self._sql["drop_large"], {"hash": value})
 
     def add(self, change: Any) -> None:
         """Keep the names of items that are over."""

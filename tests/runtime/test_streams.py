@@ -487,3 +487,23 @@ async def test_pages_leave_nothing_behind_in_the_file(tmp_path: Path) -> None:
 
         number, _ = await harness.store.ask(LargeSizes())
         assert number == 1
+
+
+async def test_decisions_of_items_that_are_over_leave_nothing_behind_either(tmp_path: Path) -> None:
+    async def new_store(_before: Store | None) -> Store:
+        store = SqliteStore(tmp_path / "store.db", clock=harness.clock)
+        await store.open()
+        return store
+
+    steps = "- id: each\n  foreach: {module: shop.find}\n  steps:\n    - set: {t: '${{ item.t }}'}\n    - sleep: 1m\n"
+    # what a page's items decided rides with the row of the next page
+    doubles = {"shop.find": Pages([{"t": "x" * 9_000} for _ in range(40)], 5)}
+    harness = shop(steps, doubles, new_store=new_store)
+    async with harness:
+        accepted = await harness.send({})
+        result = await harness.result(accepted.runs[0], advance=100 * 60)
+        assert result.state == "succeeded"
+        number, _ = await harness.store.ask(LargeSizes())
+        # the last page, and what its items decided
+        assert number <= 3
+        assert all(b"each[3" in (record.notes or b"each[3") for record in result.records)

@@ -266,7 +266,7 @@ async def test_an_item_with_a_write_that_has_not_ended_is_not_folded() -> None:
         journal.effects["each[0]/send#1"] = effect(1, "each[0]/send#1", state=EffectState.INTENDED)
         journal.notes["each[0]/set@1"] = {}
         effects = DurableEffects(run, journal, harness.store, DoubleCaller({}), harness.clock)
-        checkpoint = Checkpoint({}, {"each[0]/"}, ())
+        checkpoint = Checkpoint({}, ())
         assert folding.fold(effects, "each", checkpoint) is None
         assert journal.notes == {"each[0]/set@1": {}}
         journal.effects["each[0]/send#1"] = effect(1, "each[0]/send#1", state=EffectState.UNKNOWN)

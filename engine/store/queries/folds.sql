@@ -8,7 +8,7 @@ from effects where run_id = ? and key >= ? and key < ?;
 
 -- name: folded_record
 -- What must be known of a journal row before it goes.
-select kind, output from journal where run_id = ? and key = ?;
+select kind, output, notes from journal where run_id = ? and key = ?;
 
 -- name: drop_record
 -- Removes a journal row.
