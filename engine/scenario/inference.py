@@ -89,7 +89,7 @@ class _Inference:
     def _unknown_name(self, node: Ast) -> Schema:
         name = node["value"]
         if name in self._names.absent:
-            self._at("step-not-run", f"'{name}' cannot be used here: {self._names.absent[name]}", node)
+            self._absent(name, node)
         elif name in NOT_YET:
             message = f"the language knows `{name}`, this version of the engine does not fill it yet"
             self._at("not-yet", message, node)
@@ -108,7 +108,7 @@ class _Inference:
     def _unknown_field(self, node: Ast, missing: Missing) -> Schema:
         name = node["value"]
         if name in self._names.absent and missing.known is not None and {*missing.known} == {*self._names.steps}:
-            self._at("step-not-run", f"'{name}' cannot be used here: {self._names.absent[name]}", node)
+            self._absent(name, node)
         elif missing.known is None:
             self._at("unknown-field", f"no '{name}' here: this is {missing.kind}", node)
         else:
@@ -265,6 +265,11 @@ class _Inference:
             return _constant(not values[0])
         return BOOLEAN
 
+    def _absent(self, name: str, node: Ast) -> None:
+        why = self._names.absent[name]
+        hint = "move this step below it" if "runs later" in why else None
+        self._at("step-not-run", f"'{name}' cannot be used here: {why}", node, hint)
+
     def _arithmetic(self, node: Ast, current: Schema) -> Schema:
         symbol = node.get("value", "-")
         given = [_known(self.of(child, current)) for child in node["children"]]
@@ -272,7 +277,10 @@ class _Inference:
         for child, schema, kind in zip(node["children"], given, found, strict=True):
             if kind and "number" not in kind:
                 message = f"`{symbol}` wants numbers, this is {types.words(sorted(kind))}"
-                texts = symbol == "+" and all(one == {"string"} for one in found)
+                # whoever writes a text that is no number beside a plus means to join
+                said = str(child.get("value")) if child["type"] == "literal" else "0"
+                joins = not said.strip().lstrip("-").replace(".", "", 1).isdigit()
+                texts = symbol == "+" and (joins or all(one == {"string"} for one in found))
                 hint = "make a number of it: to_number(…)" if kind == {"string"} else None
                 self._at("wrong-operand", message, child, "join texts by join('', [a, b])" if texts else hint)
                 break

@@ -67,6 +67,10 @@ ON_ERROR = ("fail", "ignore", "hold", "commit", "rollback")
 ON_ERROR_KEYS = ("resume", "hold")
 
 
+#: how other languages, and older YAML, write booleans
+_BOOLEANS = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
+
+
 def check_keys(node: Mapping, known: tuple[str, ...], later: tuple[str, ...], what: str, report: Report) -> bool:
     """Note keys that do not belong here. True when a key of a later version is among them."""
     found_later = False
@@ -79,6 +83,9 @@ def check_keys(node: Mapping, known: tuple[str, ...], later: tuple[str, ...], wh
             continue
         belongs = next((kind for kind, keys in KINDS.items() if key.text in keys and "steps" in known), None)
         hint = did_you_mean(key.text, known) or f"known keys: {', '.join(known)}"
+        options = node.get("with") if "with" in known else None
+        if isinstance(options, Scalar) and options.value is None:
+            hint = "options of the module are indented below `with`"
         if belongs and belongs != key.text:
             hint = f"`{key.text}` belongs to a step with `{belongs}`"
         report.add("unknown-key", f"{what} has no key '{key.text}'", key.place, hint)
@@ -115,7 +122,9 @@ class Reader:
             return default
         if isinstance(node, Scalar) and isinstance(node.value, bool):
             return node.value
-        self._report.add("wrong-value", f"{what} must be true or false", node.place)
+        word = node.text.lower() if isinstance(node, Scalar) else ""
+        hint = f"write {_BOOLEANS[word]}" if word in _BOOLEANS else None
+        self._report.add("wrong-value", f"{what} must be true or false", node.place, hint)
         return default
 
     def mapping(self, node: Node | None, what: str) -> Mapping | None:

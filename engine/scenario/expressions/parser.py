@@ -283,6 +283,8 @@ def _lexer_error(error: LexerError, text: str) -> ExpressionSyntaxError:
         return ExpressionSyntaxError(f"the quote {character} is not closed", text, position)
     if error.message.startswith("Unknown token "):
         hint = "a name with such letters goes into double quotes" if character.isalpha() else None
+        if character == ";":
+            hint = "arguments stand between commas"
         return ExpressionSyntaxError(f"`{character}` means nothing here", text, position, hint=hint)
     if character == '"':
         return ExpressionSyntaxError(f"this quoted name cannot be read: {error.message}", text, position)
