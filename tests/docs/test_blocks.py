@@ -58,13 +58,13 @@ def test_settings_and_connections_are_right(block: Block, tmp_path: Path) -> Non
     name = block.text.partition("\n")[0].removeprefix("# ")
     if name in ("engine.yaml", "connections.yaml") and not ABBREVIATED.search(block.text):
         (tmp_path / name).write_text(block.text)
-        registry = plugins.load(ROOT / "modules")
-        project = Project.find(tmp_path)
+        codes: set[str] = set()
         try:
-            assert name == "engine.yaml" or project.connections(registry)
+            Project.find(tmp_path).connections(plugins.load(ROOT / "modules"))
         except SettingsError as error:
-            # a page may show an app that is not among those that are shipped
-            assert {mistake.code for mistake in error.diagnostics} == {"unknown-connection-type"}
+            codes = {mistake.code for mistake in error.diagnostics}
+        # a page may show an app that is not among those that are shipped
+        assert codes <= {"unknown-connection-type"}
 
 
 @pytest.mark.parametrize("block", of("json"), ids=lambda block: block.place)
