@@ -206,15 +206,13 @@ class _Inference:
         values = types.values_of(left), types.values_of(right)
         if values[0] is None or values[1] is None:
             return BOOLEAN
-        if not any(same(one, other) for one in values[0] for other in values[1]):
-            literal = next((i for i, child in enumerate(node["children"]) if child["type"] == "literal"), None)
-            both = all(child["type"] == "literal" for child in node["children"])
-            if literal is not None and not both:
-                self._impossible(node, literal, values[1 - literal] or [])
-                return BOOLEAN
-            return _constant(not equal) if not any(types.nullable(side) for side in sides) else BOOLEAN
-        if len(values[0]) == len(values[1]) == 1 and not any(types.nullable(side) for side in sides):
-            return _constant(equal)
+        literals = [index for index, child in enumerate(node["children"]) if child["type"] == "literal"]
+        can_be = any(same(one, other) for one in values[0] for other in values[1])
+        if len(literals) == 2:
+            return _constant(can_be is equal)
+        # what must be so by a condition before it is no mistake: authors write out the last of several cases
+        if literals and not can_be:
+            self._impossible(node, literals[0], values[1 - literals[0]] or [])
         return BOOLEAN
 
     def _unlike(self, node: Ast, left: AbstractSet[str], right: AbstractSet[str]) -> None:
@@ -283,7 +281,7 @@ class _Inference:
                 texts = symbol == "+" and (joins or all(one == {"string"} for one in found))
                 hint = "make a number of it: to_number(…)" if kind == {"string"} else None
                 self._at("wrong-operand", message, child, "join texts by join('', [a, b])" if texts else hint)
-                break
+                return UNKNOWN
             if kind is not None and types.nullable(schema) and not (child["type"] == "literal" and not kind):
                 why = f" ({reason})" if (reason := types.why_null(schema)) else ""
                 message = f"this can be null{why}, and `{symbol}` of null fails"
@@ -297,11 +295,8 @@ class _Inference:
         given = _known(self.of(left, current))
         other = self._under(left, right, current, truth=False)
         if other is OMITTED:
-            return types.without_null(given)
-        found = kinds(given)
-        if found and found <= {"number"} and not types.nullable(given):
-            return given
-        return types.union([types.without_null(given), _known(other)])
+            return _true(given)
+        return types.union([_true(given), _known(other)])
 
     def _and_expression(self, node: Ast, current: Schema) -> Schema:
         left, right = node["children"]
@@ -315,7 +310,7 @@ class _Inference:
                 return rest
         if kinds(given) == {"boolean"} and kinds(other) == {"boolean"}:
             return BOOLEAN
-        return types.union([given, other])
+        return types.union([_false(given), other])
 
     def _under(self, condition: Ast, node: Ast, current: Schema, *, truth: bool) -> Schema:
         """A part that is looked at only where a condition before it is true, or is not."""
@@ -450,6 +445,24 @@ def _conversion(wanted: tuple[str, ...], found: AbstractSet[str]) -> str | None:
 
 def _constant(value: bool) -> Schema:
     return {"type": "boolean", "const": value}
+
+
+def _true(schema: Schema) -> Schema:
+    """What is left of a value before `||`: null and false are not taken."""
+    found = types.alternatives(schema)
+    if found is None:
+        return UNKNOWN
+    left = [_constant(True) if one["type"] == "boolean" else one for one in found if one["type"] != "null"]
+    return types.union([one for one in left if one.get("const") is not False]) if left else UNKNOWN
+
+
+def _false(schema: Schema) -> Schema:
+    """What is left of a value before `&&` where the other side is not taken."""
+    found = types.alternatives(schema)
+    if found is None:
+        return UNKNOWN
+    left = [_constant(False) if one["type"] == "boolean" else one for one in found if one["type"] != "number"]
+    return types.union(left) if left else UNKNOWN
 
 
 def _known(schema: Schema) -> Schema:
