@@ -11,7 +11,9 @@ from tests.docs.pages import ROOT, Block, blocks
 
 FILE = "scenarios/order.yaml"
 BLOCKS = list(blocks(ROOT / "docs" / "how-to" / "ten-common-mistakes.md"))
-PAIRS = list(zip(BLOCKS[::2], BLOCKS[1::2], strict=True))
+WRONG = [block for block in BLOCKS if "wrong" in block.marks]
+SHOWN = [block for block in BLOCKS if block.language == "text"]
+PAIRS = list(zip(WRONG, SHOWN, strict=True))
 
 
 def test_there_are_ten() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from engine.runtime.host import Host, Options
 from engine.runtime.project import Project
 from engine.runtime.reader import SecretRef, SettingsError
 from engine.sdk.errors import WrongEnvironment
+from engine.store.sql import migrations, statements
 from engine.store.sqlite import SqliteStore
 
 SETTINGS = """\
@@ -161,16 +164,16 @@ async def test_a_store_made_for_one_environment_is_refused_by_another(root: Path
 
 async def test_a_store_from_before_there_were_environments_belongs_to_none(root: Path) -> None:
     path = root / ".engine" / "store.db"
-    old = SqliteStore(path, clock=SystemClock())
-    await old.open()
-    await old.begin_epoch()
-
-    def forget(db: object) -> None:
-        db.execute("drop table about")  # type: ignore[attr-defined]
-        db.execute("pragma user_version = 9")  # type: ignore[attr-defined]
-
-    await old._writer.job(forget)
-    await old.close()
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as db:
+        for number, script in migrations():
+            if "create table about" in script:
+                break
+            for statement in statements(script):
+                db.execute(statement)
+            db.execute(f"pragma user_version = {number}")
+        db.execute("insert into epochs(started_at) values (1)")
+        db.commit()
     staging = SqliteStore(path, clock=SystemClock(), environment="staging")
     with pytest.raises(WrongEnvironment):
         await staging.open()
