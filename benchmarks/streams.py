@@ -30,6 +30,7 @@ from benchmarks.machine import describe
 from benchmarks.systems import HERE, HOST, Engine
 from benchmarks.waits import Wrong, until
 
+PARTS = ("plain", "collecting", "killed")
 SIZE = 500
 #: items from which on memory counts
 BEGIN = 10_000
@@ -165,9 +166,11 @@ async def killed(system: Streaming, count: int) -> dict[str, Any]:
     }
 
 
-async def measure(folder: Path, items: int, writes: int) -> dict[str, Any]:
+async def measure(folder: Path, items: int, writes: int, parts: tuple[str, ...]) -> dict[str, Any]:
     results: dict[str, Any] = {"machine": describe(folder)}
-    for name in ("plain", "collecting"):
+    for name in parts:
+        if name == "killed":
+            continue
         system = Streaming(folder, 1, None)
         try:
             found = await work(system, name, items)
@@ -175,6 +178,8 @@ async def measure(folder: Path, items: int, writes: int) -> dict[str, Any]:
             system.discard()
         results[name] = {**vars(found), "per_second": found.per_second}
         click.echo(f"{name}: {results[name]}", err=True)
+    if "killed" not in parts:
+        return results
     system = Streaming(folder, 1, None)
     try:
         results["killed"] = await killed(system, writes)
@@ -187,12 +192,13 @@ async def measure(folder: Path, items: int, writes: int) -> dict[str, Any]:
 @click.command()
 @click.option("--items", type=click.IntRange(20_000), default=1_000_000, show_default=True, help="Of a stream.")
 @click.option("--writes", type=click.IntRange(2_000), default=50_000, show_default=True, help="Items with a write.")
+@click.option("--only", "parts", type=click.Choice(PARTS), multiple=True, help="Some of the runs.")
 @click.option("--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=HERE / "results")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Where the figures go, as JSON.")
-def main(items: int, writes: int, folder: Path, out: Path | None) -> None:
+def main(items: int, writes: int, parts: tuple[str, ...], folder: Path, out: Path | None) -> None:
     """Work through a million bundles in one run."""
     with tempfile.TemporaryDirectory(prefix="streams-", dir=folder) as place:
-        results = asyncio.run(measure(Path(place), items, writes))
+        results = asyncio.run(measure(Path(place), items, writes, parts or PARTS))
     text = json.dumps(results, indent=1)
     if out is not None:
         out.write_text(text + "\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.cli.conftest import Shop
 
 SCENARIO = "scenarios/order.yaml"
@@ -144,3 +146,18 @@ def test_webhooks_keep_their_url_and_can_be_rotated(shop: Shop) -> None:
     assert after["old_url_valid_until"] is not None
     unknown = shop.engine("webhooks", "rotate", "nothing")
     assert (unknown.exit_code, "there is no webhook 'nothing'" in unknown.stderr) == (1, True)
+
+
+def test_a_long_loop_is_shown_by_how_far_it_came(shop: Shop) -> None:
+    steps = "  - id: each\n    foreach: ${{ trigger.items }}\n    on_item_error: continue\n    steps:\n"
+    steps += '      - {id: found, module: shop.look_up, with: {mode: "${{ item }}"}}\n'
+    head = "scenario: long\ntrigger: {module: http.watch_webhook}\nsteps:\n"
+    shop.write("scenarios/long.yaml", head + steps)
+    shop.write("long.json", json.dumps({"items": ["done"] * 600}))
+    shop.engine("run", "scenarios/long.yaml", "--event", "long.json")
+    [run] = shop.json("runs", "--scenario", "long")["runs"]
+    text = shop.engine("runs", "show", run["id"]).stdout
+    assert "500 items over, of 600" in text
+    # items that are over are told by their number alone
+    assert "each[3]/" not in text
+    assert "each[599]/found" in text
