@@ -12,6 +12,7 @@ from engine.sdk.connections import (
     RateLimit,
     TokenAuth,
 )
+from engine.sdk.data import Data, DataChange, DataRead, DataRecord, DataWrite, How
 from engine.sdk.errors import (
     AuthError,
     Conflict,
@@ -62,7 +63,12 @@ __all__ = [
     "Conflict",
     "ConnectionError",
     "ConnectionType",
+    "Data",
+    "DataChange",
     "DataError",
+    "DataRead",
+    "DataRecord",
+    "DataWrite",
     "Delivery",
     "Effect",
     "ErrorTable",
@@ -72,6 +78,7 @@ __all__ = [
     "Happened",
     "HeaderAuth",
     "HmacAuth",
+    "How",
     "Http",
     "Json",
     "Module",

@@ -13,6 +13,7 @@ from engine.runtime.declared import DeclaredRequest
 from engine.runtime.pacing import Pace
 from engine.scenario.plan import ModuleStep, ModuleTrigger
 from engine.sdk import jsontext
+from engine.sdk.data import DataWrite
 from engine.sdk.errors import DataError, EngineError, ModuleError, PluginError
 from engine.sdk.http import Http, Response
 from engine.sdk.modules import Action, Config, Effect, Happened, Json, Module, ProbeResult, RunInfo, Search, Transform
@@ -198,6 +199,8 @@ def effect_of(module: Module, config: Config) -> Effect:
     """The effect of a module under a config: an action says so, a search reads, a transform does nothing."""
     if isinstance(module, Action):
         return module.effect_of(config)
+    if isinstance(module, DataWrite):
+        return Effect.WRITE
     return Effect.NONE if isinstance(module, Transform) else Effect.READ
 
 

@@ -19,9 +19,11 @@ from engine.runtime.madeup import output_of
 from engine.runtime.pacing import Pace
 from engine.scenario.inside import ITEM, with_paths
 from engine.scenario.plan import ModuleStep, Scenario, Step
+from engine.sdk import jsontext
 from engine.sdk.clock import iso
+from engine.sdk.data import DataWrite
 from engine.sdk.modules import Config, Effect, Happened, ProbeResult
-from engine.store.records import Run
+from engine.store.records import EffectRecord, Run
 
 #: an item in a path
 _ITEMS = re.compile(r"\[.*?\]/")
@@ -105,6 +107,15 @@ class DryRunEffects(DurableEffects):
             self._made_up.add(step.id)
         self._audience.would_send(self.run, path, config, output, simulated=False)
         return output
+
+    async def change(
+        self, step: ModuleStep, module: DataWrite, path: str, key: str, config: Config, fingerprint: str
+    ) -> EffectRecord:
+        """Done in the store in memory, so that what is read later is as it would be."""
+        done = await super().change(step, module, path, key, config, fingerprint)
+        output = None if done.output is None else jsontext.loads(done.output)
+        self._audience.would_send(self.run, path, config, output, simulated=True)
+        return done
 
     # ------------------------------------------------------------------ waits
 

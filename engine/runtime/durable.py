@@ -16,9 +16,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from engine.runtime import folding
+from engine.runtime import folding, own
 from engine.runtime.callers import KEY_SPACE, Attempt, Caller, PluginFault, plugin_fault
 from engine.runtime.calls import OpenCalls
+from engine.runtime.data import ANY_DATA, DeclaredData
 from engine.runtime.differences import differing
 from engine.runtime.effects import COLLECTED, Ask, CallReply, Checkpoint, Progress, Reply
 from engine.runtime.elsewhere import Differs, differs, found, settle_others
@@ -33,6 +34,7 @@ from engine.runtime.settings import Limits
 from engine.scenario.plan import CallStep, ModuleStep, RespondStep, Step
 from engine.sdk import errors, jsontext
 from engine.sdk.clock import Clock, iso, utc
+from engine.sdk.data import DataRead, DataWrite
 from engine.sdk.errors import STANDARD_TYPES, DataError, EngineError, ModuleError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Action, Config, Effect, Happened, ProbeResult, RunInfo, Transform
@@ -82,6 +84,7 @@ class DurableEffects:
         limits: Limits = DEFAULT_LIMITS,
         callees: Callees | None = None,
         responses: Responses | None = None,
+        data: DeclaredData = ANY_DATA,
     ) -> None:
         self.run = run
         self.sizes = Sizes(limits, journal)
@@ -110,6 +113,7 @@ class DurableEffects:
         self.waits = OpenWaits(self, journal, store, clock, faults, approvals or {}, links or Links(), sources)
         self._callees = callees
         self._responses = responses
+        self.data = data
 
     @property
     def journal(self) -> Journal:
@@ -246,6 +250,10 @@ class DurableEffects:
     def owner(self) -> Owner:
         return self._owner
 
+    @property
+    def store(self) -> Store:
+        return self._store
+
     async def wait(self, path: str, ask: Callable[[], Ask]) -> Reply:
         return await self.waits.wait(path, ask)
 
@@ -358,6 +366,8 @@ class DurableEffects:
             before: EffectRecord | bytes | None = None
             if self._journal.shared and not self.remembers(f"{path}@sought"):
                 before = await self._sought(step, path, key, fingerprint, config)
+            if isinstance(step.module, DataWrite) and not isinstance(before, EffectRecord):
+                before = await self.change(step, step.module, path, key, config, fingerprint)
             if not isinstance(before, EffectRecord):
                 request = self._request(step, path, attempt, config) if before is None else before
         except ModuleError as error:
@@ -368,6 +378,12 @@ class DurableEffects:
         # before the intent: a process that dies while a write waits for its turn leaves nothing unknown behind
         await self._turn(step, config)
         return await self._write(step, path, attempt, request, effect, fingerprint)
+
+    async def change(
+        self, step: ModuleStep, module: DataWrite, path: str, key: str, config: Config, fingerprint: str
+    ) -> EffectRecord:
+        """Change a record of a data store."""
+        return await own.change(self, step, module, path, key, config, fingerprint)
 
     def _transform(self, step: ModuleStep, path: str, config: Config) -> Any:
         self._validate(step, config)
@@ -441,8 +457,11 @@ class DurableEffects:
     async def _read(self, step: ModuleStep, path: str, key: str, attempt: int, config: Config, fingerprint: str) -> Any:
         self._faults.hit("call.before")
         await self._turn(step, config)
-        made = self._caller.call if step.try_timeout is None else self._try
-        output = _encoded(step, await made(step, config, self._attempt(path, attempt)))
+        if isinstance(step.module, DataRead):
+            output = _encoded(step, await own.read(self, step, step.module, config))
+        else:
+            made = self._caller.call if step.try_timeout is None else self._try
+            output = _encoded(step, await made(step, config, self._attempt(path, attempt)))
         self._faults.hit("call.after")
         place = step.place
         self.sizes.room(path, place, len(self.sizes.output(step.module_name, output, place)))

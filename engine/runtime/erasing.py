@@ -14,6 +14,7 @@ from engine.runtime.commands import cancel as cancel_run
 from engine.runtime.states import FINAL
 from engine.sdk.errors import EngineError
 from engine.sdk.faults import NO_FAULTS, Faults
+from engine.store.data import DropData
 from engine.store.erase import MARK, About, Erase, OfReceipt, RunsOfReceipt, theirs
 from engine.store.ids import show
 from engine.store.interface import Store
@@ -125,6 +126,8 @@ async def erase(
         await store.put(step)
         part.receipts += step.report.receipts
         part.runs += step.report.runs
+    # what stands under their name in the data stores
+    await store.put(DropData(subject))
     # a part that blanked nothing although there was something: a run of it has begun meanwhile
     part.more = bool(steps)
     return part

@@ -19,6 +19,7 @@ from engine.runtime.channels import Channels
 from engine.runtime.clock import SystemClock
 from engine.runtime.connection_file import ConnectionEntry
 from engine.runtime.connections import Connections
+from engine.runtime.data import DeclaredData
 from engine.runtime.dryrun import Audience, DryRunEffects
 from engine.runtime.durable import DurableEffects
 from engine.runtime.gone import forget_gone
@@ -45,6 +46,7 @@ from engine.sdk.clock import Clock
 from engine.sdk.errors import ConfigError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.store.changes import PutPoll, PutPollItems, PutSecret
+from engine.store.data import AllData, lent
 from engine.store.interface import Store
 from engine.store.lock import ExecutorLock
 from engine.store.memory import MemoryStore
@@ -237,6 +239,7 @@ class Host:
             self._scenarios, self.store, self.runner, self.intake, clock, faults=options.faults
         )
         self.starts = Starts(self.catalog, self.intake, self.store, clock)
+        self.runner.data = DeclaredData(self.project.settings.data)
         self.runner.callees = Callees(self.catalog, self.intake, self.runner, self.store, clock)
         self.webhooks = Webhooks(self.store, clock)
         await self.webhooks.load(self._scenarios, self.project.settings.webhooks)
@@ -353,6 +356,7 @@ class Host:
             secrets = await kept.secrets()
             polls = await kept.polls()
             items = [(poll, tuple(await kept.poll_items(poll.scenario, poll.simulated))) for poll in polls]
+            data = [row for row in await kept.ask(AllData()) if row.simulated == self.options.simulate]
         finally:
             await kept.close()
         now = self.clock.time()
@@ -360,6 +364,7 @@ class Host:
             *(PutSecret(name, value, now) for name, value in secrets.items()),
             *(PutPoll(poll) for poll in polls),
             *(PutPollItems(poll.scenario, poll.simulated, own) for poll, own in items),
+            *(lent(row) for row in data),
         )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.runtime.callers import Caller
 from engine.runtime.catalog import Catalog
+from engine.runtime.data import DeclaredData
 from engine.runtime.durable import DurableEffects
 from engine.runtime.event_sources import EventSources
 from engine.runtime.interpreter import Interpreter
@@ -97,6 +98,8 @@ class Runner:
         self.sources = EventSources()
         #: starts runs for other runs; set by whoever puts the executor together
         self.callees: Callees | None = None
+        #: the project's data stores
+        self.data = DeclaredData()
         #: who waits for what runs answer
         self.responses = Responses()
         self.simulated = simulated
@@ -305,6 +308,7 @@ class Runner:
             limits=self._limits,
             callees=self.callees,
             responses=self.responses,
+            data=self.data,
         )
         self._effects[run.id] = effects
         try:

@@ -10,14 +10,16 @@ from pathlib import Path
 from engine.runtime.alert_settings import KEYS as ALERT_KEYS
 from engine.runtime.alert_settings import AlertChannel, read_alerts
 from engine.runtime.checks import SenderCheck, read_check
+from engine.runtime.data import DataSettings
 from engine.runtime.environments import ENVIRONMENTS, Overlay, chosen, connections_of, environments_of, overlaid
 from engine.runtime.reader import Reader
+from engine.scenario.config import schema_mistake
 from engine.scenario.keep import KEYS as KEEP_KEYS
 from engine.scenario.keep import LEAST
 from engine.scenario.keys import DEFAULTS
 from engine.scenario.load import read_defaults
 from engine.scenario.nodes import Mapping as MappingNode
-from engine.scenario.nodes import Node
+from engine.scenario.nodes import Node, plain
 from engine.scenario.nodes import Sequence as SequenceNode
 from engine.scenario.plan import Keep
 from engine.scenario.schedules import SCHEDULES
@@ -133,6 +135,7 @@ class Settings:
     #: what the steps of all scenarios do that say nothing themselves, as JSON; see ``load_scenario``
     defaults: str = ""
     alerts: tuple[AlertChannel, ...] = ()
+    data: Mapping[str, DataSettings] = field(default_factory=dict)
     #: names of all environments, and what the chosen one says of connections
     environments: tuple[str, ...] = ()
     overlay: Overlay = field(default_factory=Overlay)
@@ -148,6 +151,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "webhooks": (),
     "defaults": DEFAULTS,
     "alerts": ALERT_KEYS,
+    "data": (),
     "environments": (),
 }
 
@@ -193,6 +197,7 @@ def _settings(reader: Reader, top: Mapping[str, Node]) -> Settings:
         webhooks=_webhooks(reader, top.get("webhooks")),
         defaults=_defaults(reader, top.get("defaults")),
         alerts=read_alerts(reader, top.get("alerts")),
+        data=_data(reader, top.get("data")),
     )
 
 
@@ -306,6 +311,26 @@ def _webhooks(reader: Reader, node: Node | None) -> dict[str, WebhookSettings]:
             check=read_check(reader, check, f"check of webhook '{name}'") if check is not None else None
         )
     return webhooks
+
+
+def _data(reader: Reader, node: Node | None) -> dict[str, DataSettings]:
+    found = {}
+    for name, inner in reader.mapping(node, "data", None).items():
+        if not _WEBHOOK_NAME.fullmatch(name):
+            reader.report("bad-value", inner.place, f"data store name '{name}' must match {_WEBHOOK_NAME.pattern}")
+            continue
+        entries = reader.mapping(inner, f"data store '{name}'", ("schema", "records"))
+        schema_node = entries.get("schema")
+        schema = None if schema_node is None else plain(schema_node)
+        if schema_node is not None and not isinstance(schema, dict):
+            reader.report("bad-value", schema_node.place, f"the schema of data store '{name}' must be a JSON Schema")
+        elif schema_node is not None and (wrong := schema_mistake(schema)):
+            reader.report("bad-value", schema_node.place, f"the schema of data store '{name}' is none: {wrong}")
+        records = reader.number(entries.get("records"), f"data.{name}.records", 1, 10_000_000)
+        found[name] = DataSettings(
+            schema=schema if isinstance(schema, dict) else None, records=records or DataSettings().records
+        )
+    return found
 
 
 def _defaults(reader: Reader, node: Node | None) -> str:

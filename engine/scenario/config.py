@@ -140,6 +140,29 @@ def config_validator(module: Module) -> Callable[[Config], str | None]:
     return validate
 
 
+def schema_mistake(schema: Any) -> str | None:
+    """Why something is no JSON Schema; None: it is one."""
+    try:
+        _STANDARD.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        return error.message
+    return None
+
+
+def schema_validator(schema: Schema) -> Callable[[Json], str | None]:
+    """A check of any value against a schema: the first mistake as a sentence with the path to it, or None."""
+    validator = _STANDARD(schema)
+    accepts = _compiled(schema)
+
+    def validate(value: Json) -> str | None:
+        if accepts(value):
+            return None
+        error = next(validator.iter_errors(value), None)
+        return None if error is None else describe(error)
+
+    return validate
+
+
 #: the validators of modules that were met lately; the module is kept, so that its id stays its own
 _LATELY: dict[int, tuple[Module, tuple[Any, Any, Callable[[Config], bool]]]] = {}
 _MOST_LATELY = 1024

@@ -62,6 +62,8 @@ POINTS: dict[str, str] = {
     "run.called": "the called run and its caller's row are durable; it has not begun",
     "response.made": "a run is about to answer its webhook's sender; nothing of it is stored",
     "response.recorded": "the answer and all before it are durable; it has not left",
+    "data.changing": "a step is about to change a record of a data store; nothing of it is stored",
+    "data.changed": "the changed record and the row that says so are durable; the run has not gone on",
     "run.ending": "all steps are through; the end is not recorded",
     "run.moved": "the end, sleep or hold of a run is durable; nobody has been told",
     "history.step": "a step of pruning was chosen; nothing of it is written",

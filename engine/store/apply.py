@@ -39,6 +39,7 @@ from engine.store.changes import (
     SetVersion,
     StillHeld,
 )
+from engine.store.data import ChangeData, DataStores, DropData, SqlDataRows
 from engine.store.erase import Erase, FileErasing
 from engine.store.folds import FileFolding
 from engine.store.history import FilePruning
@@ -46,7 +47,7 @@ from engine.store.ids import show
 from engine.store.lanes import Lanes
 from engine.store.lanes_sql import SqlLaneRows
 from engine.store.large import LARGE, Spill
-from engine.store.records import SETTABLE, Delivery, DeliveryState, EffectState, Identity
+from engine.store.records import SETTABLE, Delivery, DeliveryState, EffectRecord, EffectState, Identity
 from engine.store.sql import queries
 from engine.store.waits import AnswerWait, CloseWaits
 from engine.store.waits_sql import WaitWriter
@@ -150,6 +151,9 @@ class Applier:
         self._call_rows = SqlCallRows(self._run)
         self._calls = Calls(self._call_rows, self._do[AnswerWait])
         self._do[AddCall] = self._add_call
+        data = SqlDataRows(self._run)
+        self._do[ChangeData] = DataStores(data, self._keep_effect).apply
+        self._do[DropData] = data.forget
         # looked up once: these are the hot ones
         self._sql_add_receipt = self._sql["add_receipt"]
         self._sql_add_delivery = self._sql["add_delivery"]
@@ -366,6 +370,10 @@ class Applier:
         if len(change.effect.request) > LARGE or (notes is not None and len(notes) > LARGE):
             row = self._spill(row, row[0], 7, 14, 17)
         self._run(self._sql_add_effect, row)
+
+    def _keep_effect(self, effect: EffectRecord) -> None:
+        self._add_effect(AddEffect(effect))
+        self._progress(effect.run_id)
 
     def _settle_effect(self, change: SettleEffect) -> None:
         row = _SETTLED(change)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from engine.store.alerts_rows import AlertChange
 from engine.store.calls import AddCall
+from engine.store.data import ChangeData, DropData
 from engine.store.erase import Erase
 from engine.store.records import (
     Delivery,
@@ -302,6 +303,8 @@ Change = (
     | DropPollItems
     | WaitChange
     | AddCall
+    | ChangeData
+    | DropData
     | Prune
     | Erase
     | ScheduleChange

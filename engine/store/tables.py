@@ -40,6 +40,8 @@ from engine.store.changes import (
     SetVersion,
     StillHeld,
 )
+from engine.store.data import ChangeData, DataRow, DataStores, DropData, MemoryDataRows
+from engine.store.data import Standing as DataStanding
 from engine.store.erase import Erase, erase_tables
 from engine.store.folds import digest
 from engine.store.history import prune_tables
@@ -90,6 +92,8 @@ class Tables:
     polls: dict[tuple[str, bool], Poll] = field(default_factory=dict)
     poll_items: dict[tuple[str, bool, str], PollItem] = field(default_factory=dict)
     calls: dict[int, Call] = field(default_factory=dict)
+    data: dict[tuple[str, bool, str], DataRow] = field(default_factory=dict)
+    data_stores: dict[tuple[str, bool], DataStanding] = field(default_factory=dict)
     waiting: WaitTables = field(default_factory=WaitTables)
     kept_keys: dict[tuple[str, float, int], bool] = field(default_factory=dict)
     schedules: dict[tuple[str, bool], Schedule] = field(default_factory=dict)
@@ -137,6 +141,9 @@ class Transaction:
         self._lanes = Lanes(lane_rows, lambda move, _: self._move_run(move), self._do[CloseWaits])
         self._calls = Calls(MemoryCallRows(tables, self._set), self._do[AnswerWait])
         self._do[AddCall] = self._calls.add
+        data = MemoryDataRows(tables, self._set, self._remove)
+        self._do[ChangeData] = DataStores(data, lambda effect: self._add_effect(AddEffect(effect))).apply
+        self._do[DropData] = data.forget
 
     def apply(self, changes: tuple[Change, ...], owner: Owner | None) -> Fate:
         """Apply the changes.
