@@ -12,6 +12,7 @@ from engine.cli.acting import change, go_on, look_up, who
 from engine.cli.aio import run_async
 from engine.cli.bulk import Bulk, check_usage, filters
 from engine.cli.console import coloured, excerpt, moment, note, print_json, table, took
+from engine.cli.diff import diff
 from engine.cli.execute import seconds
 from engine.cli.failures import Finished
 from engine.cli.history import show_run
@@ -353,3 +354,4 @@ async def _standing(workspace: Workspace, run_id: int) -> tuple[Run, Mapping[str
 
 
 runs.add_command(replay)
+runs.add_command(diff)

@@ -70,3 +70,21 @@ def test_a_dry_run_of_a_replay_shows_what_it_would_send_and_changes_nothing(shop
     assert shop.calls("send") == before
     assert len(shop.json("runs")["runs"]) == 1
     assert shop.json("runs", "show", old)["replayed_as"] == []
+
+
+def test_two_runs_are_compared_step_by_step(shop: Shop) -> None:
+    old = failed(shop)
+    mend(shop)
+    shop.engine("runs", "replay", old)
+    [new] = [run["id"] for run in shop.json("runs", "--state", "succeeded")["runs"]]
+    text = shop.engine("runs", "diff", old, new).stdout
+    assert "= customer" in text
+    assert "≠ send" in text
+    assert "- error" in text
+    assert "they part at send" in text
+    found = shop.json("runs", "diff", old, new)
+    assert found["parted"] == "send"
+    [send] = [step for step in found["steps"] if step["path"] == "send"]
+    assert (send["first"]["state"], send["second"]["state"]) == ("refused", "done")
+    alike = shop.engine("runs", "diff", new, new).stdout
+    assert "they are alike in every step" in alike
