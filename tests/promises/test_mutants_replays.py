@@ -15,6 +15,7 @@ from engine.store.interface import Store
 from tests.promises import test_replays
 from tests.promises.conftest import backend, new_harness
 from tests.promises.shop_runs import NewHarness
+from tests.support.shop import scenario
 
 __all__ = ["backend", "new_harness"]
 
@@ -90,22 +91,18 @@ async def an_unknown_write_of_the_old_run_is_not_repeated(_new: NewHarness) -> N
     await runs.test_an_unknown_write_of_the_old_run_is_not_repeated()
 
 
-async def another_request_asks(_new: NewHarness) -> None:
-    from tests.runtime import test_replays as runs
-    from tests.runtime.core import Script
-
-    steps = """
-- id: look
-  module: shop.get
-  with: {}
-- id: send
-  module: shop.charge
-  with: {n: "${{ look.n }}"}
-- stop: success
-  output: ${{ send }}
-"""
-    doubles = {"shop.get": Script({"n": 1}, {"n": 2}), "shop.charge": Script({"id": 7}, {"id": 8})}
-    await runs.test_what_was_sent_as_well_is_known_to_the_next_replay((steps, doubles))
+async def another_request_asks(new: NewHarness) -> None:
+    answers = [{"n": 1}, {"n": 2}]
+    doubles = {"shop.get": lambda _config: answers.pop(0), "shop.charge": lambda _config: {}}
+    steps = (
+        '- id: look\n  module: shop.get\n  with: {}\n- id: send\n  module: shop.charge\n  with: {n: "${{ look.n }}"}\n'
+    )
+    harness = new(scenario(steps), doubles=doubles)
+    await harness.start()
+    first = await harness.run({})
+    again = await harness.replay(first.run.id)
+    await harness.stop()
+    assert [hold["code"] for hold in again.holds] == ["differs"]
 
 
 #: promise, its check, the mechanism that is switched off
