@@ -17,25 +17,26 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from engine.runtime import folding, own
-from engine.runtime.callers import KEY_SPACE, Attempt, Caller, PluginFault, plugin_fault
+from engine.runtime.callers import KEY_SPACE, Attempt, Caller, plugin_fault
 from engine.runtime.calls import OpenCalls
 from engine.runtime.data import ANY_DATA, DeclaredData
 from engine.runtime.differences import differing
 from engine.runtime.effects import COLLECTED, Ask, CallReply, Checkpoint, Progress, Reply
-from engine.runtime.elsewhere import Differs, differs, found, settle_others
+from engine.runtime.elsewhere import differs, found, settle_others
+from engine.runtime.error_texts import differed, error_text, restored
 from engine.runtime.event_sources import EventSources
 from engine.runtime.journal import DIFFERS, Journal, attempt_key, from_key
 from engine.runtime.observers import Observer
 from engine.runtime.open_waits import Links, OpenWaits
 from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdict
-from engine.runtime.payload import DEFAULT_LIMITS, LARGEST_ERROR, SMALL, About, Sizes, ValueTooLarge
+from engine.runtime.payload import DEFAULT_LIMITS, SMALL, About, Sizes, ValueTooLarge
 from engine.runtime.responding import FIRST, Response, Responses
 from engine.runtime.settings import Limits
 from engine.scenario.plan import CallStep, ModuleStep, RespondStep, Step
 from engine.sdk import errors, jsontext
 from engine.sdk.clock import Clock, iso, utc
 from engine.sdk.data import DataRead, DataWrite
-from engine.sdk.errors import STANDARD_TYPES, DataError, EngineError, ModuleError
+from engine.sdk.errors import DataError, EngineError, ModuleError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Action, Config, Effect, Happened, ProbeResult, RunInfo, Transform
 from engine.store.changes import AddEffect, AddRecord, Owner, SettleEffect
@@ -50,13 +51,6 @@ if TYPE_CHECKING:
 #: seconds of waiting from which on a run leaves memory
 SUSPEND_AFTER = 5.0
 
-#: an attempt's errors by the name of the type under which a row keeps them
-_ERRORS: Mapping[str, type[ModuleError]] = {
-    **STANDARD_TYPES,
-    "Interrupted": Interrupted,
-    "PluginFault": PluginFault,
-    "ModuleError": ModuleError,
-}
 #: what settled an attempt that was cut off from its answer: by the death of the process, by a timeout or a shutdown
 _CUT_OFF = ("recovery", "cut-off")
 
@@ -351,9 +345,9 @@ class DurableEffects:
         if record := self._journal.records.get(key):
             self._same(record, step, fingerprint, config)
             if record.kind == "failed":
-                raise _restored(record.error)
+                raise restored(record.error)
             if record.kind == DIFFERS:
-                raise _differed(record.error)
+                raise differed(record.error)
             return _value(record.output)
         self.sizes.room(path, step.place)
         try:
@@ -469,9 +463,9 @@ class DurableEffects:
         return _value(output)
 
     def _fail(self, step: ModuleStep, key: str, fingerprint: str, error: ModuleError) -> ModuleError:
-        text = _error_text(error)
+        text = error_text(error)
         self._record(step, key, "failed", fingerprint, error=text)
-        return _restored(text)
+        return restored(text)
 
     def _record(
         self,
@@ -600,7 +594,7 @@ class DurableEffects:
             self._clock.time(),
             by,
             output,
-            _error_text(error) if error else None,
+            error_text(error) if error else None,
             notes=notes if notes is not effect.notes else None,
         )
         result = self._journal.effects[effect.key] = effect._replace(
@@ -656,7 +650,7 @@ class DurableEffects:
             taken = taken._replace(settled_by=f"run:{origin}", error=None)
         elif row.state is EffectState.INTENDED:
             cut = ModuleError("the process ended before the answer came")
-            taken = taken._replace(state=EffectState.UNKNOWN, settled_by="recovery", error=_error_text(cut))
+            taken = taken._replace(state=EffectState.UNKNOWN, settled_by="recovery", error=error_text(cut))
         taken = taken._replace(reason=None, notes=self.take_notes())
         self.sizes.wrote(taken.request, taken.output, taken.notes)
         self._journal.effects[key] = taken
@@ -677,12 +671,12 @@ class DurableEffects:
         if effect.state is EffectState.REFUSED:
             if (effect.settled_by or "").startswith("person:"):
                 raise Interrupted("a person says that it did not happen", refused=True)
-            raise _restored(effect.error)
+            raise restored(effect.error)
         if effect.state is EffectState.INTENDED:
             effect = self._died(str(step.place), effect)
         if effect.settled_by in _CUT_OFF and Effect(effect.effect).repeatable:
             raise Interrupted("it was cut off before the answer came; the same request is sent again")
-        return await self._unknown(step, path, effect, _restored(effect.error))
+        return await self._unknown(step, path, effect, restored(effect.error))
 
     async def _unknown(self, step: ModuleStep, path: str, effect: EffectRecord, error: ModuleError) -> Any:
         """A write ended without a known outcome: ask the vendor where that is possible, else a person must."""
@@ -778,38 +772,3 @@ def _encoded(step: ModuleStep, output: Any) -> bytes:
         return jsontext.dumps(output)
     except TypeError as error:
         raise DataError(f"the output of {step.module_name} is not JSON: {error}", place=str(step.place)) from None
-
-
-def _error_text(error: ModuleError) -> bytes:
-    """An error as a row holds it, under the nearest type that can be restored."""
-    data = error.to_json()
-    data["type"] = next(t.__name__ for t in type(error).__mro__ if _ERRORS.get(t.__name__) is t)
-    try:
-        text = jsontext.dumps(data)
-    except TypeError:
-        # the detail is the plugin's, and may be anything
-        text = jsontext.dumps({**data, "detail": repr(data["detail"])})
-    return text if len(text) <= LARGEST_ERROR else jsontext.dumps({**data, "detail": None})
-
-
-def _differed(text: bytes | None) -> Differs:
-    data = _value(text) or {}
-    message = data.get("message", "another run of the same event made this write with another request")
-    return Differs(message, place=data.get("place"), hint=data.get("hint"))
-
-
-def _restored(text: bytes | None) -> ModuleError:
-    """The error that a row holds. What a step sees is always this, so that it sees the same when it is walked again."""
-    data = _value(text) or {}
-    kind = _ERRORS.get(data.get("type", ""), ModuleError)
-    error = kind(
-        data.get("message", "failed"),
-        refused=data.get("refused", False),
-        status=data.get("status"),
-        retry_after=data.get("retry_after"),
-        detail=data.get("detail"),
-        place=data.get("place"),
-        hint=data.get("hint"),
-    )
-    error.code = data.get("code", kind.code)  # type: ignore[misc]  # a plugin's own type has a code of its own
-    return error
