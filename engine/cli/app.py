@@ -38,6 +38,8 @@ COMMANDS: Mapping[str, Entry] = {
     "test": Entry(
         "engine.cli.test", "Try scenarios offline, on the events beside them; --crash kills them everywhere."
     ),
+    "explain": Entry("engine.cli.explain", "Say in plain sentences what a scenario does."),
+    "graph": Entry("engine.cli.graph", "Draw a scenario, as SVG or Mermaid."),
     "modules": Entry("engine.cli.modules", "Show what is installed: apps, modules, their options."),
     "functions": Entry("engine.cli.functions", "Show what expressions can call, with examples."),
     "start": Entry("engine.cli.start", "Start a scenario by hand."),

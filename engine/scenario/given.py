@@ -26,10 +26,12 @@ PLACE = "x-place"
 #: what in such a place comes from outside
 _OUTSIDE = frozenset({"trigger", "request", "event"})
 #: functions whose result can do no harm in a URL or header
-_ENCODING = frozenset({"url_encode", "hex_encode", "md5", "sha1", "sha256", "sha512", "to_number", "length"})
+_ENCODING = frozenset(
+    {"encode_url", "url_encode", "encode_uri", "encode_url_component", "to_number", "length", "sha256", "sha1", "md5"}
+)
 _SAFE = frozenset({"number", "boolean"})
 _PLACES = {
-    "url": ("a URL", "a `/`, `?` or `#` in it would lead elsewhere", "encode it: url_encode(…)"),
+    "url": ("a URL", "a `/`, `?` or `#` in it would lead elsewhere", "encode it: encode_url(…)"),
     "header": ("a header", "whoever sends it chooses what the other side reads there", "encode or check it first"),
 }
 

@@ -102,11 +102,13 @@ class Template:
 
     :param literal: it holds no expression.
     :param expressions: those that it holds.
+    :param source: of a text with expressions in it: as it is written.
     """
 
     literal: bool
     expressions: tuple[Placed, ...]
     evaluator: Evaluator = field(repr=False)
+    source: str | None = None
 
     def evaluate(self, scope: Mapping[str, Any], context: Context | None = None) -> Any:
         """The value; ``OMIT``: leave it out.
@@ -157,7 +159,7 @@ class Template:
                 )
             pieces.append(expression)
             placed.append(Placed((), expression, part.start))
-        return Template(False, tuple(placed), _interpolation(pieces))
+        return Template(False, tuple(placed), _interpolation(pieces), text)
 
     @staticmethod
     def mapping(items: Mapping[str, Template]) -> Template:
