@@ -107,10 +107,29 @@ def adopt(function: sdk.Function, group: str) -> Function:
         function.returns,
         function.doc,
         function.examples,
-        function.run,
+        _guarded(function.run),
         function.on_null,
         group,
     )
+
+
+def _guarded(run: Callable[..., Any]) -> Callable[..., Any]:
+    """What a plugin raises, or gives, fails the expression and nothing else."""
+
+    def guarded(*arguments: Any) -> Any:
+        try:
+            result = run(*arguments)
+        except ValueError:
+            raise
+        except Exception as error:  # noqa: BLE001 - plugin code; whatever it raises is told with the expression
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+        try:
+            jsontext.dumps(result)
+        except TypeError as error:
+            raise ValueError(f"it gave what is no JSON: {error}") from None
+        return result
+
+    return guarded
 
 
 def text(name: str = "text", default: Any = REQUIRED, **more: Any) -> Parameter:

@@ -187,7 +187,7 @@ def _to_csv(call: Call, frame: Frame, rows: list[Any], delimiter: str) -> str:
     names = list(dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row))
     frame.spend(len(names) * len(rows))
     target = io.StringIO(newline="")
-    writer = csv.writer(target, delimiter=_delimiter(delimiter), lineterminator="\n")
+    writer = csv.writer(target, delimiter=_delimiter(delimiter), lineterminator="\r\n")
     if names:
         writer.writerow(names)
     for row in rows:
@@ -223,7 +223,7 @@ FUNCTIONS: tuple[Function, ...] = (
         "The value as JSON, a text in quotes; with an indent, over several lines.",
         _to_json,
         ("to_json(name)", {"name": 'Ada "A"'}, '"Ada \\"A\\""'),
-        ("to_json({a: [1]}, 1)", {}, '{\n "a": [\n  1\n ]\n}'),
+        ("to_json(o, 1)", {"o": {"a": [1]}}, '{\n "a": [\n  1\n ]\n}'),
         inner=True,
     ),
     define(
@@ -240,9 +240,9 @@ FUNCTIONS: tuple[Function, ...] = (
         "to_csv",
         (array("rows"), text("delimiter", ",")),
         "string",
-        "CSV of a list of objects, their keys being the first row, or of a list of lists. Null is empty.",
+        "CSV (RFC 4180) of a list of objects, their keys being the first row, or of a list of lists; null is empty.",
         _to_csv,
-        ("to_csv([{name: 'Ada, B', n: 1}])", {}, 'name,n\n"Ada, B",1\n'),
+        ("to_csv([{name: 'Ada, B', n: 1}])", {}, 'name,n\r\n"Ada, B",1\r\n'),
         inner=True,
     ),
     define(

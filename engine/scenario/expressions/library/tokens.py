@@ -208,10 +208,10 @@ def _pieces(form: str, argument: int) -> tuple[tuple[str, bool], ...]:
         if token is not None:
             pieces.append((token, True))
         elif letters is not None and letters[0] != "T":
-            word = re.match(r"[A-Za-z]+", form[found.start() :])
-            meant = _ELSEWHERE.get(word[0] if word else letters) or _ELSEWHERE.get(letters[0])
-            hint = f"write {meant}" if meant else f"text stands in brackets: [{word[0] if word else letters}]"
-            raise Refused(f"`{letters}` means nothing in a format", argument, hint)
+            word = next(one[0] for one in re.finditer(r"[A-Za-z]+", form) if one.end() > found.start(3))
+            meant = _ELSEWHERE.get(word) or _ELSEWHERE.get(letters)
+            hint = f"write {meant}" if meant else f"text stands in brackets: [{word}]"
+            raise Refused(f"`{word}` means nothing in a format", argument, hint)
         elif letters is not None:
             # the T between day and time; what follows it may be a token
             pieces.append(("T", False))
