@@ -1,8 +1,8 @@
 """What expressions cost, time and size bounded: those that scenarios are made of, beside the same in plain Python.
 
 ``python -m benchmarks.expressions`` prints microseconds of CPU for each, and the ratio to the floor of the same run:
-what Python needs to do the same by hand, without bounds, types or errors with a place. The ratio says more than the time,
-which depends on the machine.
+what Python needs to do the same by hand, without bounds, types or errors with a place. The ratio says more than the
+time, which depends on the machine.
 """
 
 from __future__ import annotations

@@ -119,9 +119,7 @@ def test_a_function_that_is_not_right_is_refused(wrong: Function, says: str) -> 
     assert problem.place == "tests"
 
 
-@pytest.mark.parametrize(
-    ("run", "says"), [(lambda: {}["x"], "KeyError: 'x'"), (lambda: object(), "it gave what is no JSON")]
-)
+@pytest.mark.parametrize(("run", "says"), [(lambda: {}["x"], "KeyError: 'x'"), (object, "it gave what is no JSON")])
 def test_what_a_function_raises_or_gives_wrongly_is_an_error_of_the_expression(run: Any, says: str) -> None:
     registry = Registry()
     registry.add_function(function(run=run), "tests")

@@ -121,7 +121,7 @@ def _guarded(run: Callable[..., Any]) -> Callable[..., Any]:
             result = run(*arguments)
         except ValueError:
             raise
-        except Exception as error:  # noqa: BLE001 - plugin code; whatever it raises is told with the expression
+        except Exception as error:  # plugin code; whatever it raises is told with the expression
             raise ValueError(f"{type(error).__name__}: {error}") from error
         try:
             jsontext.dumps(result)
