@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from engine.scenario.expressions.declare import (
@@ -233,8 +233,11 @@ def _is_date(value: Any, form: str | None) -> bool:
 def _in_zone(date: str, local: str) -> str:
     its = moments.in_zone(local, 1)
     moment = moments.read(date, its)
-    wall = moments.wall(moment, its)
-    return f"{wall.replace(fold=0).isoformat(timespec='milliseconds')}{tokens.write(moment, 'Z', its)}"
+    # ISO 8601 has offsets of whole minutes; those of long ago had seconds
+    ahead = moments.wall(moment, its) - moment.replace(tzinfo=None)
+    whole = timezone(timedelta(minutes=round(ahead.total_seconds() / 60)))
+    wall = moments.wall(moment, whole).replace(fold=0)
+    return f"{wall.isoformat(timespec='milliseconds')}{tokens.write(moment, 'Z', whole)}"
 
 
 def _choose(choose: Callable[..., datetime]) -> Callable[[list[str]], str | None]:
