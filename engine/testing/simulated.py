@@ -104,6 +104,8 @@ class _Traffic:
     def __init__(self) -> None:
         self.calls = 0
         self.sleepers = 0
+        #: real seconds
+        self.patience = PATIENCE
         self._changed = asyncio.Event()
 
     @contextmanager
@@ -125,9 +127,9 @@ class _Traffic:
             self.sleepers -= 1
 
     async def rest(self) -> None:
-        """Return when no call goes on that could go on without time; at the latest after ``PATIENCE``."""
+        """Return when no call goes on that could go on without time; at the latest after ``patience``."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self.patience):
                 while self.calls > self.sleepers:
                     self._changed.clear()
                     await self._changed.wait()

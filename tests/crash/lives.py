@@ -1,8 +1,8 @@
 """Lives of real processes: each is killed at a fault point by SIGKILL, and another one goes on from its file.
 
 The vendors are simulators in the process that counts, which is never killed; the engine talks to them over HTTP.
-Run as a program this is one life: what it has to do comes as JSON on stdin, and each receipt is printed as soon as its
-sender is answered.
+Run as a program this is the nursery: it has imported everything, and forks a process for each life. What that has to do
+comes as a line of JSON on stdin; each receipt is written to its file as soon as its sender is answered.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
-from asyncio.subprocess import PIPE
+import tempfile
+import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,12 +40,12 @@ from engine.testing.crash import (
     look,
     one_life,
 )
-from engine.testing.simulated import _Counting
+from engine.testing.simulated import _Counting, _Waiting
 from tests.crash.plays import FILES, play, registry
 
 TOP = Path(__file__).parents[2]
 #: real seconds that a life may take
-PATIENCE = 60.0
+PATIENCE = 60
 #: real seconds between two moves of the vendors' clock
 TICK = 0.01
 
@@ -55,7 +57,9 @@ class Remote(SimulatedHarness):
 
     async def start(self) -> None:
         if self._connections is None:
-            self._connections = connections(self, self.overrides, self.clock)
+            # whoever waits for another process loses no virtual time to that, however busy the machine is
+            self._traffic.patience = PATIENCE
+            self._connections = connections(self, self.overrides, _Waiting(self.clock, self._traffic))
             self._caller = _Counting(self._connections, self._traffic)
         await Harness.start(self)
 
@@ -130,30 +134,74 @@ async def vendors(name: str) -> AsyncIterator[SimulatedHarness]:
         await harness.stop()
 
 
-async def process(order: Mapping[str, Any]) -> tuple[int, list[str]]:
-    """A life as a process of its own; gives its exit code and the lines that it printed."""
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.crash.lives"),
+class Nursery:
+    """Forks the lives, one after another: what takes longest in a short life is importing the engine."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    async def live(self, order: Mapping[str, Any]) -> tuple[int, list[str]]:
+        """A life as a process of its own; gives its exit code and the lines that it wrote."""
+        with tempfile.NamedTemporaryFile("r") as said:
+            line = await asyncio.to_thread(self._ask, json.dumps({**order, "said": said.name}))
+            code, lines = int(line), said.read().splitlines()
+        if code not in (0, -signal.SIGKILL):
+            raise AssertionError(f"a life of {order['scenario']} ended with {code}:\n" + "\n".join(lines[-40:]))
+        return code, lines
+
+    def _ask(self, order: str) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(order + "\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline()
+
+
+@contextmanager
+def nursery() -> Iterator[Nursery]:
+    """A nursery; it ends with the block."""
+    with subprocess.Popen(
+        (sys.executable, "-m", "tests.crash.lives"),
         cwd=TOP,
         env={**os.environ, "PYTHONPATH": str(TOP)},
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-    )
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # the end of the orders is the end of the process
+        yield Nursery(process)
+
+
+def serve() -> None:
+    """The nursery's own side."""
+    registry()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            # a life that hangs is over too
+            signal.alarm(PATIENCE)
+            _one(json.loads(line))
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+def _one(order: Mapping[str, Any]) -> None:
+    """Live, in a process that was just forked, and end it."""
+    said = os.open(order["said"], os.O_WRONLY | os.O_APPEND)
+    os.dup2(said, 1)
+    code = 1
     try:
-        async with asyncio.timeout(PATIENCE):
-            out, errors = await child.communicate(json.dumps(order).encode())
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    assert child.returncode is not None
-    if child.returncode not in (0, -signal.SIGKILL):
-        raise AssertionError(f"a life of {order['scenario']} ended with {child.returncode}:\n{errors.decode()[-3000:]}")
-    return child.returncode, out.decode().splitlines()
+        asyncio.run(alone(order))
+        code = 0
+    except BaseException:  # noqa: BLE001 - whoever forked hears of it by the exit code
+        traceback.print_exc(file=sys.stdout)
+    sys.stdout.flush()
+    # not by an exception: this process must not go on as the one that it was forked from
+    os._exit(code)
 
 
-async def kill(name: str, path: Path, moment: Moment | None) -> tuple[Life, list[Moment]]:
+async def kill(lives: Nursery, name: str, path: Path, moment: Moment | None) -> tuple[Life, list[Moment]]:
     """Kill at a moment, and let another process go on; without one, the moments that there are."""
     async with vendors(name) as watching:
         assert watching._simulators is not None
@@ -165,11 +213,11 @@ async def kill(name: str, path: Path, moment: Moment | None) -> tuple[Life, list
             "moment": list(moment) if moment else None,
             "first": True,
         }
-        code, lines = await process(order)
+        code, lines = await lives.live(order)
         acknowledged = [int(line) for line in lines if line.isdigit()]
         moments = [Moment(*passed) for passed in json.loads(lines[-1])] if code == 0 else []
         if moment is not None:
-            _, more = await process({**order, "moment": None, "first": False, "start": order["start"] + 1.0})
+            _, more = await lives.live({**order, "moment": None, "first": False, "start": order["start"] + 1.0})
             acknowledged += [int(line) for line in more if line.isdigit()]
         harness = play(name).new()
         in_file(harness, path)
@@ -190,15 +238,16 @@ async def kill(name: str, path: Path, moment: Moment | None) -> tuple[Life, list
 async def run(name: str, folder: Path, choose: Choose) -> Report:
     """Kill a scenario's engine at each moment that is chosen."""
     report = Report(f"{name} (SIGKILL)")
-    without, moments = await kill(name, folder / "without.db", None)
-    judge(without, without)
-    assert not without.broken, without
-    for number, moment in enumerate(choose(moments)):
-        life, _ = await kill(name, folder / f"kill-{number}.db", moment)
-        judge(life, without)
-        report.lives.append(life)
+    with nursery() as lives:
+        without, moments = await kill(lives, name, folder / "without.db", None)
+        judge(without, without)
+        assert not without.broken, without
+        for number, moment in enumerate(choose(moments)):
+            life, _ = await kill(lives, name, folder / f"kill-{number}.db", moment)
+            judge(life, without)
+            report.lives.append(life)
     return report
 
 
 if __name__ == "__main__":
-    asyncio.run(alone(json.load(sys.stdin)))
+    serve()

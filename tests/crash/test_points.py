@@ -18,7 +18,7 @@ from engine.store.changes import AS_ASKED, AddEffect, AddRun, Fate
 from engine.store.lanes import Lanes
 from engine.store.records import Run
 from engine.testing.crash import Everywhere, FaultAt, Kind, Moment, Report, judge, live
-from tests.crash.lives import kill
+from tests.crash.lives import Nursery, kill, nursery
 from tests.crash.plays import FILES, play
 from tests.crash.points import some
 
@@ -56,11 +56,18 @@ async def test_a_scenario_survives_dying_again_while_it_recovers(tmp_path: Path)
         assert not life.broken, f"{second}: {life.said}"
 
 
+@pytest.fixture(scope="module")
+def lives() -> Iterator[Nursery]:
+    with nursery() as lives:
+        yield lives
+
+
 @pytest.mark.crash
 @pytest.mark.parametrize("point", ["receipt.accepted", "effect.intended", "effect.sent", "store.committed"])
-async def test_a_real_process_that_is_killed_there_is_survived(tmp_path: Path, point: str) -> None:
+async def test_a_real_process_that_is_killed_there_is_survived(lives: Nursery, tmp_path: Path, point: str) -> None:
     without = await live(play("shop-order"), tmp_path / "without.db", [FaultAt()])
-    life, _ = await kill("shop-order", tmp_path / "killed.db", Moment(point, 3 if point != "receipt.accepted" else 1))
+    moment = Moment(point, 3 if point != "receipt.accepted" else 1)
+    life, _ = await kill(lives, "shop-order", tmp_path / "killed.db", moment)
     judge(life, without)
     assert life.fired, "nothing was killed"
     assert not life.broken, life.said
