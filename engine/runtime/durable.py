@@ -36,7 +36,7 @@ from engine.scenario.plan import CallStep, ModuleStep, RespondStep, Step
 from engine.sdk import errors, jsontext
 from engine.sdk.clock import Clock, iso, utc
 from engine.sdk.data import DataRead, DataWrite
-from engine.sdk.errors import DataError, EngineError, ModuleError
+from engine.sdk.errors import DataError, EngineError, ModuleError, StoreError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Action, Config, Effect, Happened, ProbeResult, RunInfo, Transform
 from engine.store.changes import AddEffect, AddRecord, Owner, SettleEffect
@@ -539,7 +539,8 @@ class DurableEffects:
         )
         try:
             await self._intend(intent)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, StoreError):
+            # a commit that failed at its sync may stand in the file all the same, and is read from there as an intent
             unsent = Interrupted("cut off before it was sent", refused=True)
             self._settle(intent, EffectState.REFUSED, "engine", error=unsent, owner=self._owner)
             raise
