@@ -66,20 +66,24 @@ class Outage:
             wait = min(wait * 2, LONGEST)
 
     def over(self) -> list[Change]:
-        """The store works: what is stored of the outage, if there was one."""
+        """The store works: what is stored of the outage, if there was one. It goes on until ``ended`` is called."""
         if self._since is None:
             return []
         now = self._clock.time()
         lasted = show_duration(round(now - self._since)) if now - self._since >= 1 else "less than a second"
         for task in self._tasks.values():
             task.cancel()
-        told, self._told, self._tasks = self._told, {}, {}
-        detail, self._since = self._detail, None
+        told, detail = self._told, self._detail
+        self._tasks = {name: task for name, task in self._tasks.items() if name in told}
         changes: list[Change] = [RaiseAlert(alert._replace(ended_at=alert.first_at), 0.0) for alert in told.values()]
         # whoever was not told while it lasted is told now, by the outbox
         raised = self._alerts.raised(KIND, "", detail)
         changes += [c for c in raised if isinstance(c, RaiseAlert) and c.alert.channel not in told]
         return changes + self._alerts.raised(KIND, "", {"lasted": lasted}, event=RECOVERED)
+
+    def ended(self) -> None:
+        """What ``over`` gave is stored."""
+        self._since, self._told, self._tasks = None, {}, {}
 
     async def stop(self) -> None:
         tasks = list(self._tasks.values())

@@ -127,6 +127,7 @@ class Watch:
         changes = self._outage.over()
         while len(told := await self._store.troubles(self._runner.simulated, AT_ONCE)) == AT_ONCE:
             await self._put([*changes, *await self._troubles(told)])
+            self._outage.ended()
             changes = []
         changes += await self._troubles(told)
         changes += await self._silence.look()
@@ -136,6 +137,7 @@ class Watch:
             self._pruned_at = now
             changes.append(PruneAlerts(now - KEEP))
         await self._put(changes)
+        self._outage.ended()
         await self._owners.look()
 
     async def _why(self) -> str:

@@ -64,3 +64,23 @@ async def test_a_channel_that_was_down_meanwhile_is_told_afterwards(told: Told, 
         await harness.clock.advance(5)
         await looked(harness)
         assert sorted(told.kinds) == [("store", "raised", 1), ("store", "recovered", 1)]
+
+
+async def test_an_outage_that_begins_again_while_its_end_is_stored_goes_on(told: Told, faults: FailAt) -> None:
+    async with broken(told, faults, channels=[channel("ops", every=0.0)]) as harness:
+        full = OSError(28, "No space left on device")
+        faults.error = full
+        await broken_now(harness)
+        await looked(harness)
+        faults.error = None
+        await harness.clock.advance(60)
+        faults.error = full
+        with pytest.raises(StoreError):
+            await harness.watch.look()
+        harness.runner.broke()
+        await looked(harness)
+        faults.error = None
+        await harness.clock.advance(60)
+        await looked(harness)
+        await sent(harness)
+        assert told.kinds == [("store", "raised", 1), ("store", "recovered", 1)]
