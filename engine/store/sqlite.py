@@ -132,7 +132,7 @@ class SqliteStore(AlertsInFile):
         """Start an executor session: its number is larger than all earlier ones, durably. Raises ``StoreError``."""
         self._alive()
         if self._writer.broken is not None:
-            raise self._writer.broken
+            raise self._writer.refusal()
         if self._ids is None or self._closed:
             raise self._unusable()
         at = self._clock.time()

@@ -82,13 +82,21 @@ class Writer:
         if self.broken is not None:
             self._let_go(owner)
             if future is not None:
-                future.set_exception(self.broken)
+                future.set_exception(self.refusal())
             return
         self._waiting.append((changes, owner, future))
         if not self._busy and self._loop is not None:
             self._busy = True
             # not at once: what else this turn of the loop writes shall go along
             self._loop.call_soon(self._hand_over)
+
+    def refusal(self) -> StoreError:
+        """Why nothing is written now.
+
+        Another error for each who is refused, or the traceback of one would grow by the frames of all.
+        """
+        assert self.broken is not None
+        return StoreError(self.broken.message, place=self.broken.place, hint=self.broken.hint)
 
     async def job(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do something with the connection between two batches. Raises ``StoreError``."""
@@ -152,7 +160,7 @@ class Writer:
         for _, owner, future in (*batch, *gathered):
             self._let_go(owner)
             if future is not None and not future.done():
-                future.set_exception(error)
+                future.set_exception(self.refusal())
         self._go_on()
 
     def _go_on(self) -> None:
