@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import click
@@ -117,7 +118,9 @@ def cli(ctx: click.Context, debug: bool, env: str | None) -> None:
 
 class _Stderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record), err=True)
+        # a log that cannot be written, on the disk that is full, say, must not stop whoever had something to tell
+        with suppress(OSError):
+            click.echo(self.format(record), err=True)
 
 
 def main() -> None:

@@ -147,7 +147,8 @@ async def _serve(
     finally:
         # however it ends: the runs have come to rest, and what they came to is told
         if ticker is not None:
-            ticker.flush()
+            with suppress(OSError):
+                ticker.flush()
 
 
 @asynccontextmanager

@@ -154,8 +154,9 @@ class Writer:
         self._go_on()
 
     def _failed(self, batch: list[Waiting], error: StoreError) -> None:
-        _log.error("the store is broken: %s", error)
+        # first of all: whatever fails in what follows, nobody takes the store for whole
         self.broken = error
+        _log.error("the store is broken: %s", error)
         gathered, self._waiting = self._waiting, []
         for _, owner, future in (*batch, *gathered):
             self._let_go(owner)
