@@ -83,6 +83,8 @@ def connect(path: Path, vfs: str | None, *, writer: bool) -> sqlite3.Connection:
 
     :param vfs: name of a registered SQLite VFS; None: the system's.
     """
+    if writer:
+        _writable(path)
     uri = path.absolute().as_uri() + "?mode=rw" + (f"&vfs={vfs}" if vfs else "")
     # each connection is used by one thread at a time, and closed by whichever ends it
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256)
@@ -104,6 +106,20 @@ def connect(path: Path, vfs: str | None, *, writer: bool) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _writable(path: Path) -> None:
+    """Raises ``StoreError`` where a file of the store may only be read.
+
+    SQLite would open it all the same, and make its log read-only too, so that to mend the file would not be enough.
+    """
+    for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        if name.exists() and not os.access(name, os.W_OK):
+            raise StoreError(
+                "the file is read-only",
+                place=str(name),
+                hint="give the engine's user write access; an engine that serves goes on by itself once that is done",
+            )
 
 
 def _check(db: sqlite3.Connection, path: Path) -> int:

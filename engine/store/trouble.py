@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.sdk.errors import StoreError
 
-_RESUME = "the engine tries again by itself once that is mended"
+_RESUME = "an engine that serves goes on by itself once that is mended"
 #: primary result code of SQLite: what is wrong, what to do next
 _CAUSES: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_FULL: ("the disk is full", f"make room on the disk; {_RESUME}"),
@@ -32,19 +32,22 @@ def explain(path: Path, error: BaseException) -> StoreError:
     """An error of SQLite or of the system as a ``StoreError`` that names file, cause and next action."""
     if isinstance(error, StoreError):
         return error
-    cause, hint = "the store failed", _RESUME
+    cause, hint, said = "the store failed", _RESUME, str(error)
     if isinstance(error, sqlite3.Error):
         # the attribute is absent on errors that Python's binding raises by itself
         code = getattr(error, "sqlite_errorcode", None)
         if code is not None:
             cause, hint = _CAUSES.get(code & 0xFF, (cause, hint))
+            if code > 0xFF:
+                # "disk I/O error" alone does not tell what failed
+                said += f" ({error.sqlite_errorname})"
     elif isinstance(error, OSError):
         cause, hint = "the system refuses", _RESUME
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             cause, hint = _CAUSES[sqlite3.SQLITE_FULL]
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             cause, hint = _CAUSES[sqlite3.SQLITE_PERM]
-    return StoreError(f"{cause}: {error}", place=str(path), hint=hint)
+    return StoreError(f"{cause}: {said}", place=str(path), hint=hint)
 
 
 def is_of_values(error: Exception) -> bool:
