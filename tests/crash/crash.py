@@ -192,7 +192,7 @@ async def _live_and_die(plan: Plan, project: Project) -> Load:
             engine = await Engine.start(project, None if last else plan.mutant, quiet=chance.random() < 0.5)
         await engine.ready()
         await load.finish(PATIENCE)
-        await _come_to_rest(project)
+        await come_to_rest(project)
         await engine.stop()
     return load
 
@@ -202,7 +202,8 @@ async def _url(project: Project) -> str:
     return str(found["webhooks"][0]["url"])
 
 
-async def _come_to_rest(project: Project) -> None:
+async def come_to_rest(project: Project) -> None:
+    """Return when no run has anything left to do."""
     store = SqliteStore(project.store, clock=SystemClock())
     await store.open()
     try:
@@ -226,7 +227,7 @@ async def _settle(project: Project, vendor: VendorProcess, acknowledged: Mapping
     engine = await Engine.start(project)
     try:
         await engine.ready()
-        await _come_to_rest(project)
+        await come_to_rest(project)
         await engine.stop()
     finally:
         await engine.clear_away()

@@ -130,6 +130,7 @@ class Engine:
 
     :param mutant: a name of ``mutant.MUTANTS``; None: the engine as it is shipped.
     :param quiet: without its line for each run; then the end of a run is written in another way.
+    :param limited: with a disk that ``full`` fills, and bound by the modes of files.
     """
 
     def __init__(self, process: Process, project: Project) -> None:
@@ -137,8 +138,12 @@ class Engine:
         self._project = project
 
     @classmethod
-    async def start(cls, project: Project, mutant: str | None = None, *, quiet: bool = False) -> Self:
-        program = ["-m", "tests.crash.mutant", mutant] if mutant else ["-m", "engine"]
+    async def start(
+        cls, project: Project, mutant: str | None = None, *, quiet: bool = False, limited: bool = False
+    ) -> Self:
+        program = ["-m", "tests.crash.limited"] if limited else ["-m", "engine"]
+        if mutant:
+            program = ["-m", "tests.crash.mutant", mutant]
         options = ["--verbose", *(["--quiet"] if quiet else [])]
         with project.log.open("ab") as log:
             return cls(await _start(project, log, *program, "serve", *options), project)
@@ -168,6 +173,16 @@ class Engine:
         code = await self._process.wait()
         if code != -signal.SIGKILL:
             raise EngineTrouble(f"the engine ended by itself with {code}")
+
+    def full(self, full: bool) -> None:
+        """Fill the disk of an engine that is ``limited``, or make room on it."""
+        self.check()
+        self._process.send_signal(signal.SIGUSR1 if full else signal.SIGUSR2)
+
+    async def ended(self) -> int:
+        """The exit code, when it ends by itself."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._process.wait()
 
     async def stop(self) -> None:
         """SIGTERM. Raises ``EngineTrouble`` unless it ends with 0 in time."""
