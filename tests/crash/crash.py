@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -148,16 +148,11 @@ async def run(plan: Plan) -> Report:
     :raises TimeoutError: something did not come to rest.
     """
     began = time.monotonic()
-    async with VendorProcess(plan.seed) as vendor:
-        project = Project(plan.folder, vendor.port)
-        try:
-            load = await _live_and_die(plan, project)
-            before = audit(await read(project.store), load.acknowledged, await vendor.counts())
-            recovered = project.log.read_text(errors="replace").count(" is taken up\n")
-            settlement = await _settle(project, vendor, load.acknowledged)
-        except Exception as error:
-            error.add_note(f"the end of the engine's log:\n{project.tail()}")
-            raise
+    async with _stage(plan) as (project, vendor):
+        load = await _live_and_die(plan, project)
+        before = audit(await read(project.store), load.acknowledged, await vendor.counts())
+        recovered = project.log.read_text(errors="replace").count(" is taken up\n")
+        settlement = await _settle(project, vendor, load.acknowledged)
     return Report(
         plan,
         time.monotonic() - began,
@@ -169,6 +164,24 @@ async def run(plan: Plan) -> Report:
         before,
         settlement,
     )
+
+
+async def count(plan: Plan) -> Audit:
+    """As ``run``, up to where a person would decide about held runs."""
+    async with _stage(plan) as (project, vendor):
+        load = await _live_and_die(plan, project)
+        return audit(await read(project.store), load.acknowledged, await vendor.counts())
+
+
+@asynccontextmanager
+async def _stage(plan: Plan) -> AsyncIterator[tuple[Project, VendorProcess]]:
+    async with VendorProcess(plan.seed) as vendor:
+        project = Project(plan.folder, vendor.port)
+        try:
+            yield project, vendor
+        except Exception as error:
+            error.add_note(f"the end of the engine's log:\n{project.tail()}")
+            raise
 
 
 async def _live_and_die(plan: Plan, project: Project) -> Load:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.crash import Plan, run
+from tests.crash.crash import Plan, count, run
 from tests.crash.mutant import MUTANTS
 from tests.crash.processes import tail
 
@@ -32,7 +32,7 @@ async def test_nothing_is_lost_or_charged_twice_when_the_engine_is_killed(tmp_pa
 async def test_it_notices_when_a_mechanism_is_switched_off(tmp_path: Path, mutant: str) -> None:
     # late enough that something is always on its way to the slow disk
     plan = Plan(folder=tmp_path, kills=3, seed=1, alive=(0.5, 1.0), mutant=mutant)
-    before = (await run(plan)).before
+    before = await count(plan)
     assert (bool(before.lost), bool(before.doubled)) == DAMAGE[mutant], f"{before}\n{tail(tmp_path)}"
 
 
