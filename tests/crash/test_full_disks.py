@@ -62,6 +62,8 @@ from tests.support.vfs import SQLITE_FULL, SQLITE_IOERR_FSYNC, LoggingVfs, loggi
 T = TypeVar("T")
 #: times that something is tried, and real seconds in which everything comes to rest, before a test gives up
 PATIENCE = 20
+#: looks, a second apart, at which nothing has changed when everything is at rest; the queue looks at itself more often
+QUIET = int(LOOK_AGAIN) + 3
 #: syncs that fail: of the commit, of the closing of the file, and when it is opened again
 FAILED_SYNCS = 3
 
@@ -107,7 +109,7 @@ SOURCES = [
     named(
         "gathered",
         "- id: charge\n  module: shop.charge\n  with: {n: gathered}",
-        'debounce: {key: "${{ trigger.email }}", for: 30s}\n',
+        'debounce: {key: "${{ trigger.email }}", for: 10m}\n',
     ),
     "scenario: daily\ntrigger:\n  schedule: {every: 1h}\nsteps:\n  - set: {a: 1}\n",
     polls.scenario(start="all"),
@@ -242,7 +244,7 @@ class Day:
         """Let everything go on; a disk that has failed is mended, and the engine finds that out by itself."""
         harness, idle, before = self.harness, 0, None
         async with asyncio.timeout(PATIENCE):
-            while idle < 3:
+            while idle < QUIET:
                 await harness.written()
                 await harness.store.run_counts()
                 if harness.store.broken or harness.runner.mending:
@@ -256,6 +258,7 @@ class Day:
                     continue
                 now = [len(self.told.messages), Counter(self.charged), await harness.store.runs(RunFilter())]
                 idle, before = (idle + 1 if now == before else 0), now
+                await harness.clock.advance(1.0)
 
     async def runs(self, name: str, state: str) -> list[Run]:
         await self.calm()
@@ -314,7 +317,7 @@ class Day:
             [run] = await self.runs("order", "waiting")
             await self.insist(partial(self._approve, run.id))
             await self.calm()
-            await self.insist(lambda: harness.signal("go", keep=60))
+            await self.insist(lambda: harness.signal("go", keep=DAY))
             await self.calm()
 
     async def _approve(self, run_id: int) -> None:
@@ -361,7 +364,7 @@ async def test_a_day_has_every_kind_of_commit(tmp_path: Path, failing: list[Disk
 
 
 @pytest.mark.parametrize("sync", [False, True], ids=["full", "fsync"])
-@pytest.mark.parametrize("nths", [(1,), (2,), (3,), (5,), (1, 2), (4, 5, 6)], ids=str)
+@pytest.mark.parametrize("nths", [(1,), (2,), (3,), (1, 2), (4, 5, 6)], ids=str)
 async def test_it_comes_out_as_on_a_good_disk(
     tmp_path: Path, failing: list[Disk], vfs: LoggingVfs, nths: tuple[int, ...], sync: bool
 ) -> None:
@@ -390,7 +393,7 @@ async def test_a_write_whose_intent_could_not_be_synced_was_not_sent(
     failing.append(day.disk)
     day.disk.passed = Counter(dict.fromkeys(KINDS - {AddEffect}, 9))
     await harness.send({"n": 7, "email": "ana@example.com"}, to="gathered", webhook="scenario:gathered")
-    await harness.clock.advance(60)
+    await harness.clock.advance(601)
     # the intent is in the log; nobody knows whether it is on the disk
     await broken_once(harness, vfs)
     vfs.mend()
