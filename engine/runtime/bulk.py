@@ -149,6 +149,7 @@ class _Rehearsal:
     """A store that is read and not written."""
 
     def __init__(self, store: Store) -> None:
+        self.pasts = store.pasts
         self.records = store.records
         self.effects = store.effects
 
