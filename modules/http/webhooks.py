@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from engine import Config, Delivery, Event, Json, Schema, WebhookTrigger
 
@@ -24,7 +23,7 @@ def identify(config: Config, delivery: Delivery, event: Event) -> Event:
     if found is None and "id_path" in config:
         found = _text(at(event.body, config["id_path"]))
     subject = _text(at(event.body, config["subject_path"])) if "subject_path" in config else None
-    return replace(event, id=found, subject=subject)
+    return Event(event.body, found, subject)
 
 
 def at(value: Json, path: str) -> Json:
