@@ -137,6 +137,12 @@ CODES: dict[str, Code] = {
         "  - set: {a: ${{ run.id }}}\n",
         '  - set: {a: "${{ run.id }}"}\n',
     ),
+    "yaml-expression-dollar": Code(
+        "An expression without its dollar is not quoted.",
+        "`{{ x }}`, as expressions are written in other tools, is a mapping in a mapping to YAML.",
+        "  - set:\n      a: {{ run.id }}\n",
+        "  - set:\n      a: ${{ run.id }}\n",
+    ),
     "yaml-expression-colon": Code(
         "An expression that is not quoted has `: ` in it or behind it.",
         "YAML makes a key of what stands before the colon.",

@@ -96,6 +96,15 @@ VALUE_CODES: dict[str, Code] = {
         f"{CUSTOMER}  - set:\n      a: call ${{{{ customer.phone || 'nobody' }}}}\n",
         _WARNING,
     ),
+    "braces-without-dollar": Code(
+        "A text has `{{ … }}` in it, without a dollar before it.",
+        "So expressions are written in other tools; here it is text, which goes to the vendor as it stands. Where the"
+        " braces are meant, for a template of the vendor's, silence it, or write them inside an expression:"
+        " `${{ '{{ name }}' }}`.",
+        "  - id: note\n    module: crm.note\n    with: {text: 'run {{ run.id }}'}\n",
+        "  - id: note\n    module: crm.note\n    with: {text: 'run ${{ run.id }}'}\n",
+        _WARNING,
+    ),
     "object-in-text": Code(
         "An object or a list stands inside a text.",
         "It becomes JSON there, which is seldom what a person wants to read.",

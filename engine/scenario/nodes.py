@@ -70,6 +70,13 @@ def plain(node: Node) -> Json:
     return {key.text: plain(value) for key, value in node.entries}
 
 
+def quoted(text: str) -> str:
+    """A quoted YAML scalar that says just this text."""
+    if '"' in text or "\\" in text:
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"'
+
+
 def place_in(scalar: Scalar, offset: int, length: int = 1) -> Place:
     """The place in the file of a character of ``scalar.text``; the scalar's own place where it cannot be told.
 

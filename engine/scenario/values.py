@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
 
 from engine.scenario import types
+from engine.scenario.braces import check_braces, meant
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import (
     FUNCTIONS,
@@ -66,6 +67,8 @@ class Values:
             items = types.union([schema for _, schema in parts]) if parts else UNKNOWN
             return Template.sequence([template for template, _ in parts]), types.array_of(items)
         if not has_expression(node):
+            if isinstance(node.value, str):
+                check_braces(node, (), self._report)
             return Template.constant(node.value), types.schema_of(node.value)
         return self._text(node, names)
 
@@ -75,6 +78,7 @@ class Values:
         if pieces is None:
             return unreadable
         holes = [piece for piece in pieces if isinstance(piece, Hole)]
+        check_braces(node, holes, self._report)
         whole = len(pieces) == 1
         schemas = [self._hole(node, hole, names, in_text=not whole) for hole in holes]
         known = [schema for schema in schemas if schema is not None]
@@ -135,7 +139,7 @@ class Values:
         :param what: what is wanted, for the message.
         """
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or OPEN not in node.value:
-            written = node.text if isinstance(node, Scalar) else "…"
+            written = (meant(node.text) or node.text) if isinstance(node, Scalar) else "…"
             hint = f"write it as {OPEN} {written} }}}}"
             self._report.add("expression-wanted", f"{what} must be an expression", node.place, hint)
             return None

@@ -16,7 +16,7 @@ import yaml
 
 from engine.scenario.diagnostics import Diagnostic, Place, ScenarioError
 from engine.scenario.nodes import PLAIN, Mapping, Node, Scalar, Sequence, place_in, plain
-from engine.scenario.yaml_syntax import Last, cut_short, explain
+from engine.scenario.yaml_syntax import Last, cut_short, explain, without_dollar
 
 __all__ = [
     "MAX_BYTES",
@@ -237,7 +237,12 @@ class _Composer:
         if len(self._frames) >= MAX_DEPTH:
             self._too_deep(place)
         if self._is_key():
-            self._report("yaml-key", "a key must be a text", place, "quote it, if it is a text")
+            around = len(self._frames) > 1 and self._frames[-2].in_flow
+            meant = without_dollar(self.text, _marks(event)[0].index, place, in_flow=around)
+            if meant is not None:
+                self.diagnostics.append(meant)
+            else:
+                self._report("yaml-key", "a key must be a text", place, "quote it, if it is a text")
             # an expression that was meant as a value reads as a mapping in the place of a key: one mistake, one report
             raise _Refused
         if event.anchor:

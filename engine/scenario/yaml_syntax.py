@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import yaml
 
+from engine.scenario.braces import spelled
 from engine.scenario.diagnostics import Diagnostic, Place
-from engine.scenario.nodes import DOUBLE, PLAIN, SINGLE, Scalar
+from engine.scenario.nodes import DOUBLE, PLAIN, SINGLE, Scalar, quoted
 
 _OPEN, _CLOSE = "${{", "}}"
 _LINE_END = re.compile(r"[\r\n]|\Z")
@@ -39,13 +40,6 @@ class Last(NamedTuple):
     end: int
 
 
-def quoted(text: str) -> str:
-    """A quoted YAML scalar that says just this text."""
-    if '"' in text or "\\" in text:
-        return "'" + text.replace("'", "''") + "'"
-    return f'"{text}"'
-
-
 def cut_short(last: Last, text: str, *, is_key: bool) -> Diagnostic | None:
     """The mistake of a plain scalar in which an expression begins and does not end, where YAML is the reason."""
     if not _unclosed(last.scalar.text):
@@ -55,6 +49,23 @@ def cut_short(last: Last, text: str, *, is_key: bool) -> Diagnostic | None:
     if is_key:
         return _quote_it("yaml-expression-colon", _BEFORE_COLON, last.scalar.place, _line(text, last.start))
     return None
+
+
+def without_dollar(text: str, index: int, place: Place, *, in_flow: bool) -> Diagnostic | None:
+    """The mistake of ``{{ x }}`` that is not quoted, which reads as a mapping in the place of a key.
+
+    :param index: of the second brace.
+    :param place: of the second brace.
+    :param in_flow: whether it stands inside ``{…}`` or ``[…]``.
+    """
+    line = _line(text, max(index - 1, 0))
+    end = line.find(_CLOSE)
+    expression = line[2:end].strip()
+    if not line.startswith("{{") or end < 0 or not expression:
+        return None
+    at = place.moved(-1, end + len(_CLOSE))
+    message = f"`{line[: end + len(_CLOSE)]}` is a mapping to YAML: an expression begins with `{_OPEN}`"
+    return Diagnostic("yaml-expression-dollar", message, at, spelled(expression, quote=in_flow))
 
 
 def explain(error: yaml.MarkedYAMLError, text: str, file: str, *, in_flow: bool, last: Last | None) -> Diagnostic:
