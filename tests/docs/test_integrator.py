@@ -14,7 +14,7 @@ from engine import plugins
 from engine.cli.app import cli
 from engine.runtime.settings import KEYS
 from engine.scenario import keys
-from engine.scenario.expressions import FUNCTIONS
+from engine.scenario.expressions import FUNCTIONS, Hole, compile_expression, split
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "coming-from-an-integrator.md"
@@ -258,3 +258,12 @@ def test_keys_are_there() -> None:
     named = {token.rstrip(":") for _, token in HERE if re.fullmatch(r"[a-z_]+:", token)}
     assert len(named) > 30
     assert named - known == set()
+
+
+def test_functions_are_called_as_they_are_written() -> None:
+    tokens = [token.replace("¦", "|") for _, token in HERE if re.search(r"\b[a-z_0-9]+\(", token)]
+    assert len(tokens) > 150
+    for token in tokens:
+        for piece in split(token) if "${{" in token else [Hole(token, 0, 0)]:
+            if isinstance(piece, Hole):
+                compile_expression(piece.text)
