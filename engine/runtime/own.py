@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from engine.runtime.callers import plugin_fault
@@ -38,12 +39,23 @@ async def change(
     effect = EffectRecord(run.id, key, journal.position, *under, state, now, run.subject, notes=effects.take_notes())
     step_ = ChangeData(change=asked, simulated=run.simulated, at=now, rules=rules, effect=effect)
     effects.hit("data.changing")
-    await effects.store.put(step_, owner=effects.owner)
+    putting = asyncio.ensure_future(effects.store.put(step_, owner=effects.owner))
+    try:
+        await asyncio.shield(putting)
+    except asyncio.CancelledError:
+        # handed over it is made all the same, and who goes on when a step's time is over must know of it
+        await asyncio.wait({putting})
+        putting.result()
+        _keep(effects, step_.report.effect or effect)
+        raise
     effects.hit("data.changed")
-    kept = step_.report.effect or effect
-    journal.effects[key] = kept
-    effects.sizes.wrote(request, kept.output, kept.notes)
-    return kept
+    return _keep(effects, step_.report.effect or effect)
+
+
+def _keep(effects: DurableEffects, effect: EffectRecord) -> EffectRecord:
+    effects.journal.effects[effect.key] = effect
+    effects.sizes.wrote(effect.request, effect.output, effect.notes)
+    return effect
 
 
 async def read(effects: DurableEffects, step: ModuleStep, module: DataRead, config: Config) -> Any:

@@ -6,6 +6,7 @@ are here, the rows are the backend's. What is simulated has records of its own.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -202,7 +203,13 @@ def _sum(change: DataChange, before: Any) -> int | float:
     for number in (before, change.value):
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise DataError(f"'{change.key}' in '{change.store}': {jsontext.dumps(number).decode()[:40]} is no number")
-    found: int | float = before + change.value
+    try:
+        found: int | float = before + change.value
+        beyond = isinstance(found, float) and not math.isfinite(found)
+    except OverflowError:
+        beyond = True
+    if beyond:
+        raise DataError(f"'{change.key}' in '{change.store}': the sum is larger than a number with decimals can be")
     return found
 
 

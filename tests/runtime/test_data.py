@@ -106,12 +106,55 @@ async def test_a_change_gives_what_is_there_then(steps: str, output: dict[str, A
             step("one", "put", store="s", key="a", record=1) + step("last", "update", store="s", key="a", fields={}),
             "data-error",
         ),
+        (
+            step("one", "put", store="s", key="a", record=1e308)
+            + step("last", "increment", store="s", key="a", by=1e308),
+            "data-error",
+        ),
+        (
+            step("one", "put", store="s", key="a", record=10**400)
+            + step("last", "increment", store="s", key="a", by=1.5),
+            "data-error",
+        ),
     ],
 )
 async def test_a_change_that_cannot_be_made_fails_its_step_and_changes_nothing(steps: str, code: str) -> None:
     result = await ran(steps)
     assert (result.state, result.error["code"]) == ("failed", code)
     assert result.effects[-1].state is EffectState.REFUSED
+
+
+async def test_a_change_is_known_although_the_time_of_its_step_ends_while_it_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = """
+- timeout: 2s
+  on_error: ignore
+  steps:
+    - id: add
+      module: data_store.increment
+      with: {store: s, key: k}
+      undo:
+        - {id: back, module: data_store.increment, with: {store: s, key: k, by: -1}}
+- {id: put, module: data_store.put, with: {store: s, key: x, record: text}}
+- {id: bad, module: data_store.increment, with: {store: s, key: x}, on_error: rollback}
+"""
+    async with harness(steps) as h:
+        put = h.store.put
+
+        async def slowly(*changes: Any, **more: Any) -> Any:
+            fate = await put(*changes, **more)
+            if any(isinstance(change, ChangeData) for change in changes):
+                await h.clock.sleep(10)
+            return fate
+
+        monkeypatch.setattr(h.store, "put", slowly)
+        accepted = await h.send({})
+        result = await h.result(accepted.runs[0], advance=100)
+        assert (result.state, result.error["step"]) == ("failed", "bad")
+        found = await h.store.ask(DataAt("s", False, "k"))
+        assert found is not None
+        assert found.record == b"0"
 
 
 READS = "".join(
