@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Entry] = {
     "explain": Entry("engine.cli.explain", "Say in plain sentences what a scenario does."),
     "graph": Entry("engine.cli.graph", "Draw a scenario, as SVG or Mermaid."),
     "modules": Entry("engine.cli.modules", "Show what is installed: apps, modules, their options."),
+    "schema": Entry("engine.cli.schema", "Print the JSON Schema of the language, with the installed modules."),
     "functions": Entry("engine.cli.functions", "Show what expressions can call, with examples."),
     "start": Entry("engine.cli.start", "Start a scenario by hand."),
     "schedules": Entry("engine.cli.schedules", "Show what the clock starts: last and next."),

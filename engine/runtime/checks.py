@@ -83,13 +83,16 @@ PRESETS: Mapping[str, HmacCheck] = MappingProxyType(
     }
 )
 
-_HMAC_KEYS = ("header", "algorithm", "encoding", "prefix", "signed", "timestamp_header", "tolerance")
+#: keys of a ``check:``; it has one of ``KINDS``
+KINDS = ("header", "query", "hmac", "preset")
+KEYS = ("header", "prefix", "query", "hmac", "preset", "tolerance", "secret")
+HMAC_KEYS = ("header", "algorithm", "encoding", "prefix", "signed", "timestamp_header", "tolerance")
 
 
 def read_check(reader: Reader, node: Node, what: str) -> SenderCheck | None:
     """A ``check:`` of ``engine.yaml``: one of ``header``, ``query``, ``hmac``, ``preset``, and ``secret``."""
-    entries = reader.mapping(node, what, ("header", "prefix", "query", "hmac", "preset", "tolerance", "secret"))
-    kinds = [kind for kind in ("header", "query", "hmac", "preset") if kind in entries]
+    entries = reader.mapping(node, what, KEYS)
+    kinds = [kind for kind in KINDS if kind in entries]
     secret = reader.secret(entries.get("secret"), f"secret of {what}", node.place)
     if len(kinds) != 1:
         reader.report("bad-value", node.place, f"{what} needs exactly one of header, query, hmac, preset")
@@ -116,7 +119,7 @@ def read_check(reader: Reader, node: Node, what: str) -> SenderCheck | None:
 
 
 def _hmac(reader: Reader, node: Node, secret: SecretRef, what: str) -> HmacCheck | None:
-    entries = reader.mapping(node, what, _HMAC_KEYS)
+    entries = reader.mapping(node, what, HMAC_KEYS)
     place: Place = node.place
     header = reader.text(entries.get("header"), f"header of {what}")
     if "header" not in entries:

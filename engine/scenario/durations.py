@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
+#: how a duration is written, as a regular expression
+PATTERN = r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)"
+_DURATION = re.compile(PATTERN)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 #: what a message shows
 EXAMPLES = "500ms, 60s, 5m, 2h or 30d"

@@ -23,6 +23,12 @@ _NAME = re.compile(r"""^scenario[ \t]*:[ \t]*["']?([a-z0-9][a-z0-9-]*)""", re.MU
 _FLOW_CALLS = re.compile(r"""[{,][ \t]*call[ \t]*:[ \t]*["']?([a-z0-9][a-z0-9-]*)""")
 
 
+def named_in(source: str) -> str | None:
+    """The name that a scenario's text says, whatever else is in it."""
+    found = _NAME.search(source)
+    return found[1] if found is not None else None
+
+
 @dataclass(slots=True)
 class Read:
     """A file as it was read.
@@ -40,8 +46,7 @@ class Read:
         """Its scenario's name, also where it has mistakes."""
         if self.plan is not None:
             return self.plan.name
-        found = _NAME.search(self.source)
-        return found[1] if found is not None else None
+        return named_in(self.source)
 
     @property
     def calls(self) -> set[str]:
