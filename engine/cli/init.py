@@ -40,6 +40,7 @@ def init(folder: Path) -> None:
     inside = folder.resolve() == Path.cwd()
     steps = [] if inside else [f"cd {shorten(folder)}"]
     steps += [
+        "engine schema --out scenario.schema.json",
         "engine check",
         "engine test",
         "engine run scenarios/new-order.yaml --simulate --event scenarios/new-order.event.json",

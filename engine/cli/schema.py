@@ -32,8 +32,8 @@ def schema(session: Session, kind: str, out: Path | None) -> None:
 
     Editors complete, explain and check by it: a scenario begins with the line
     `# yaml-language-server: $schema=../scenario.schema.json`. It knows the apps that are installed and those in the
-    project's modules/, and offers the project's connections, webhooks and scenarios. Make it anew when an app is added or
-    changed.
+    project's modules/, and offers the project's connections, webhooks and scenarios. Make it anew when an app is added
+    or changed.
     """
     workspace = Workspace.of(session)
     registry = workspace.registry()

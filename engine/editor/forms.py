@@ -115,7 +115,7 @@ def choose(*branches: tuple[str, Form], otherwise: Form) -> Form:
     """The form of the first of these keys that is there; only its keys are offered, and others are wrong."""
     found = otherwise
     for key, form in reversed(branches):
-        found = {"if": {"required": [key]}, "then": form, "else": found}
+        found = {"if": {"type": "object", "required": [key]}, "then": form, "else": found}
     return found
 
 

@@ -81,7 +81,6 @@ def scenario_schema(registry: Registry, known: Known | None = None) -> Form:
     steps = Steps(modules, list(known.scenarios), list(known.webhooks))
     return {
         "$schema": DRAFT,
-        "title": "Scenario",
         "description": "What starts it, and the steps that follow.",
         **closed(SCENARIO, _scenario(modules, known), required=["scenario", "steps"]),
         "definitions": {
@@ -177,7 +176,11 @@ def _trigger(modules: Modules, known: Known) -> Form:
         "schedule": told(_schedule(), "Started by the clock."),
         "if": condition,
     }
-    every = closed(TRIGGER, forms, anyOf=[{"required": ["module"]}, {"required": ["schedule"]}])
+    undecided = {
+        **forms,
+        "module": told(forms["module"], "A trigger: `app.verb_object`. Its settings stand under `with`."),
+    }
+    every = closed(TRIGGER, undecided, anyOf=[{"required": ["module"]}, {"required": ["schedule"]}])
     by_clock = closed(("schedule", "if"), {key: forms[key] for key in ("schedule", "if")})
     by_module = [key for key in TRIGGER if key != "schedule"]
     kinds = [
@@ -197,10 +200,9 @@ def _trigger(modules: Modules, known: Known) -> Form:
 
 def _only(names: Sequence[str], keys: Sequence[str]) -> Form:
     """Keys of the other kind of trigger are wrong here."""
-    wrong: Form = {"not": {}, "errorMessage": "This belongs to another kind of trigger."}
     return {
-        "if": {"required": ["module"], "properties": {"module": {"enum": list(names)}}},
-        "then": {"properties": dict.fromkeys(keys, wrong)},
+        "if": {"type": "object", "required": ["module"], "properties": {"module": {"enum": list(names)}}},
+        "then": {"properties": dict.fromkeys(keys, False)},
     }
 
 

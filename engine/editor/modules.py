@@ -43,7 +43,9 @@ class Modules:
     def name(self, names: Collection[str]) -> Form:
         """The form of a module's name."""
         titles = [_title(self._modules[name]) for name in names]
-        return words(names, titles) if names else dict(TEXT)
+        if not names:
+            return dict(TEXT)
+        return {**words(names, titles), "errorMessage": "No such module is installed; `engine modules` lists them."}
 
     def branches(self, names: Collection[str]) -> list[Form]:
         """For each of these modules what stands beside its name: ``with``, and its connection."""
@@ -60,7 +62,7 @@ class Modules:
         properties: dict[str, Any] = {"module": about, "with": {"$ref": f"#/definitions/with.{name}"}}
         needed = ["with"] if _needs(module.config) else []
         if module.connection is None:
-            properties["connection"] = {"not": {}, "errorMessage": f"{name} uses no connection; leave it out."}
+            properties["connection"] = False
         else:
             fitting = [one for one, kind in self._connections.items() if kind == module.connection]
             what = f"The name of a connection of the type `{module.connection}`."
@@ -68,7 +70,8 @@ class Modules:
             if module.connection_required:
                 needed.append("connection")
         then: Form = {"properties": properties, **({"required": needed} if needed else {})}
-        return {"if": {"required": ["module"], "properties": {"module": {"const": name}}}, "then": then}
+        here = {"type": "object", "required": ["module"], "properties": {"module": {"const": name}}}
+        return {"if": here, "then": then}
 
 
 def _needs(config: Mapping[str, Any]) -> bool:

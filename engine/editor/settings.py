@@ -25,11 +25,20 @@ from engine.editor.translate import Translator
 from engine.plugins import Registry
 from engine.runtime import alert_settings, checks
 from engine.runtime.environments import CONNECTIONS, ENVIRONMENTS
-from engine.runtime.settings import KEYS, LEAST_OUTPUT, HistorySettings, HttpSettings, Limits, ServerSettings
+from engine.runtime.settings import (
+    KEYS,
+    LEAST_OUTPUT,
+    DataSettings,
+    HistorySettings,
+    HttpSettings,
+    Limits,
+    ServerSettings,
+)
 from engine.scenario.durations import show_duration
 from engine.scenario.schedules import SCHEDULES
 from engine.sdk.connections import ConnectionType
 
+_NAMES = r"[a-z0-9][a-z0-9_\-]*"
 _SIZE = any_of(whole(1), named("[0-9]+ ?([KMG]i?B|B)?", "A number of bytes, or such as 5MB, 64KiB."))
 _URL = named(r"https?://\S+", "An http or https URL.")
 _SECRET = told(
@@ -61,7 +70,6 @@ def settings_schema(_registry: Registry) -> Form:
     )
     return {
         "$schema": DRAFT,
-        "title": "engine.yaml",
         "description": "The settings of a project. Everything has a default.",
         **closed(KEYS, {**sections_, ENVIRONMENTS: environments}),
         "definitions": {**sections, "secret": _SECRET},
@@ -75,7 +83,7 @@ def connections_schema(registry: Registry) -> Form:
     branches = []
     for name, kind in types.items():
         definitions[f"type.{name}"] = _type(name, kind, definitions)
-        condition = {"required": ["type"], "properties": {"type": {"const": name}}}
+        condition = {"type": "object", "required": ["type"], "properties": {"type": {"const": name}}}
         branches.append({"if": condition, "then": ref(f"type.{name}")})
     of_type = told(
         words(list(types), [kind.title for kind in types.values()]), "A connection type of an installed app."
@@ -83,9 +91,8 @@ def connections_schema(registry: Registry) -> Form:
     base = {"type": "object", "required": ["type"], "properties": {"type": of_type}}
     return {
         "$schema": DRAFT,
-        "title": "connections.yaml",
         "description": "Names of connections, and where each secret comes from.",
-        **mapped({"allOf": [*branches, base]}, r"[a-z0-9][a-z0-9_\-]*", "Small letters, digits, - and _."),
+        **mapped({"allOf": [*branches, base]}, _NAMES, "Small letters, digits, - and _."),
         "definitions": definitions,
     }
 
@@ -109,7 +116,7 @@ def _type(name: str, kind: ConnectionType, definitions: dict[str, Form]) -> Form
 
 
 def _field(form: Form, *, secret: bool) -> Form:
-    about = {key: form[key] for key in ("title", "description", "default") if key in form}
+    about: Form = {key: form[key] for key in ("title", "description", "default") if key in form}
     if secret:
         return {**about, **any_of(ref("secret"))}
     return {**about, **any_of(form, _ENV)}
@@ -137,11 +144,22 @@ def _sections() -> dict[str, Form]:
             "at_once": told(whole(1, 1000), "Such tries of one scenario at the same time.", default=3),
         },
     }
-    found = {name: closed(KEYS[name], forms, title=name) for name, forms in sections.items()}
+    found = {name: closed(KEYS[name], forms) for name, forms in sections.items()}
     hook = closed(("check",), {"check": told(_check(), "How the sender proves itself.")})
     found["webhooks"] = told(
-        mapped({**hook, "type": ["object", "null"]}, r"[a-z0-9][a-z0-9_\-]*", "Small letters, digits, - and _."),
+        mapped({**hook, "type": ["object", "null"]}, _NAMES, "Small letters, digits, - and _."),
         "Webhooks that scenarios share, by name.",
+    )
+    store = closed(
+        ("schema", "records"),
+        {
+            "schema": told({"type": "object"}, "A JSON Schema that each record must fit."),
+            "records": told(whole(1, 10_000_000), "How many records it takes.", default=DataSettings().records),
+        },
+    )
+    found["data"] = told(
+        mapped({**store, "type": ["object", "null"]}, _NAMES, "Small letters, digits, - and _."),
+        "The project's data stores, by name.",
     )
     found["defaults"] = told(DEFAULTS_FORM, "What the steps of all scenarios do that say nothing themselves.")
     found["alerts"] = told(listed(_channel()), "Who is told of what.")

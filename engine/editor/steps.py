@@ -87,15 +87,16 @@ class Steps:
         """Each kind, a step of any kind, and a list of them."""
         kinds = self._kinds()
         every: dict[str, Form] = dict(ANY)
-        for kind in reversed(KINDS):
+        for kind in (*KINDS, "steps", "module"):
             every |= kinds[kind]
-        some = {"anyOf": [{"required": [kind]} for kind in KINDS]}
-        errors = {"errorMessage": f"A step has one of {', '.join(KINDS)}."}
-        unknown = {**closed(every, every), **some, **errors}
+        every["module"] = told(every["module"], "Calls a module: `app.verb_object`. Its options stand under `with`.")
+        # nothing says yet what kind it is: that is what is wrong, and all kinds are offered
+        none = {"type": "string", "errorMessage": f"A step has one of {', '.join(KINDS)}."}
+        unknown = {**closed(every, every), "allOf": [none], "defaultSnippets": snippets()}
         found = {f"step.{kind}": self._step(kind, forms) for kind, forms in kinds.items()}
         step = choose(*((kind, ref(f"step.{kind}")) for kind in KINDS), otherwise=unknown)
-        found["step"] = {"type": "object", "title": "A step", "defaultSnippets": snippets(), **step}
-        found["steps"] = {"type": "array", "title": "Steps", "items": ref("step")}
+        found["step"] = {"type": "object", **step}
+        found["steps"] = {"type": "array", "items": ref("step")}
         return found
 
     def _step(self, kind: str, forms: Mapping[str, Form]) -> Form:
@@ -111,6 +112,10 @@ class Steps:
                 condition = told(CONDITION, "A condition: whether `steps` are run, or one of the other lists.")
                 form["properties"]["if"] = condition
                 form["dependencies"] = {"else": ["if"], "else_if": ["if"]}
+            case "route":
+                # with `match: all` a route without a condition is always taken
+                every_one = {"type": "object", "required": ["match"], "properties": {"match": {"const": "all"}}}
+                form |= {"if": every_one, "else": {"properties": {"route": {"items": {"required": ["if"]}}}}}
             case "wait_for" | "call":
                 form["required"] = ["id"]
         return form

@@ -147,11 +147,15 @@ def _with_expression(found: Form, schema: Mapping[str, Any]) -> Form:
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     text = not kinds or "string" in kinds
     if "enum" in found or "const" in found:
-        kept = {key: found.pop(key) for key in ("type", "enum", "const") if key in found}
-        return {**found, "anyOf": [*found.pop("anyOf", ()), kept, dict(_INSIDE if text else _ONLY)]}
+        kept: Form = {key: found.pop(key) for key in ("type", "enum", "const") if key in found}
+        return {**found, "anyOf": [_titled(kept, schema), {"title": "expression", **(_INSIDE if text else _ONLY)}]}
     if not kinds or text:
         return found
     return {**found, "type": [*kinds, "string"], "pattern": _ONLY["pattern"], "patternErrorMessage": _ERROR}
+
+
+def _titled(form: Form, schema: Mapping[str, Any]) -> Form:
+    return {"title": schema["title"], **form} if "title" in schema else form
 
 
 _ERROR = _ONLY["patternErrorMessage"]
