@@ -24,11 +24,11 @@ from engine.editor.policies import DEFAULTS_FORM
 from engine.editor.translate import Translator
 from engine.plugins import Registry
 from engine.runtime import alert_settings, checks
+from engine.runtime.data import DataSettings
 from engine.runtime.environments import CONNECTIONS, ENVIRONMENTS
 from engine.runtime.settings import (
     KEYS,
     LEAST_OUTPUT,
-    DataSettings,
     HistorySettings,
     HttpSettings,
     Limits,
