@@ -95,6 +95,16 @@ def test_the_table_of_promises_names_tests_that_are_there_and_every_mutant() -> 
     assert [mutant.__name__ for _, _, mutant in MUTANTS if f"`{mutant.__name__}`" not in table] == []
 
 
+def test_the_architecture_shows_every_room_and_none_that_is_not_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = [path.name for path in (ROOT / "engine").iterdir() if (path / "__init__.py").exists()]
+    assert [room for room in rooms if f"| `engine/{room}/` |" not in page] == []
+    inside = "|".join(rooms)
+    for file in re.findall(rf"[`\[](?:engine/)?((?:{inside})/[\w/.]+)", page):
+        path = ROOT / "engine" / file
+        assert path.exists() or path.with_suffix(".py").exists(), file
+
+
 def test_each_dependency_has_a_reason_and_each_import_is_declared() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     names = {re.split(r"[^a-z0-9-]", line, maxsplit=1)[0] for line in declared}
