@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from textwrap import indent
 
 import click
 import pytest
@@ -14,6 +15,7 @@ from engine import plugins
 from engine.cli.app import cli
 from engine.runtime.project import Project
 from engine.runtime.reader import SettingsError
+from engine.scenario.load import load_scenario
 from engine.scenario.yaml import parse
 from tests.docs.pages import PAGES, ROOT, Block, blocks
 
@@ -51,6 +53,29 @@ def test_there_are_blocks_of_languages_that_are_known() -> None:
 def test_yaml_can_be_read(block: Block) -> None:
     if "wrong" not in block.marks and not ABBREVIATED.search(block.text) and block.page.name != "checks.md":
         parse(block.text, block.place)
+
+
+@pytest.mark.parametrize("block", of("yaml"), ids=lambda block: block.place)
+def test_parts_of_scenarios_are_right(block: Block) -> None:
+    if (source := _whole(block)) is not None:
+        _, found = load_scenario(source, block.place, plugins.load())
+        # what stands around the part is not shown
+        assert [str(mistake) for mistake in found if mistake.code != "unknown-name"] == []
+
+
+def _whole(block: Block) -> str | None:
+    """A scenario of the part of one that a block shows; None where it shows something else."""
+    if "wrong" in block.marks or block.page.name == "checks.md":
+        return None
+    if block.text.startswith("- "):
+        text = f"steps:\n{indent(block.text, '  ')}"
+    elif re.match(r"(steps|trigger|order_by|concurrency|output|on_failure|defaults|inputs):", block.text):
+        text = f"{block.text}\n"
+    else:
+        return None
+    keys = {line.partition(":")[0] for line in text.splitlines()}
+    missing = {"scenario": "part", "trigger": "{module: http.watch_webhook}", "steps": "[]"}
+    return text + "".join(f"{key}: {value}\n" for key, value in missing.items() if key not in keys)
 
 
 @pytest.mark.parametrize("block", of("yaml"), ids=lambda block: block.place)
