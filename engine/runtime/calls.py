@@ -22,7 +22,7 @@ from engine.sdk import errors, jsontext
 from engine.sdk.errors import EngineError, LostOwnership, StoreError
 from engine.sdk.faults import Faults
 from engine.store import ids
-from engine.store.calls import ENDED, SKIPPED, AddCall, Call, CallsBy, CallsOf, CallUnder
+from engine.store.calls import ENDED, SKIPPED, AddCall, Call, CallsBy, CallsOf, CallUnder, answer_of
 from engine.store.changes import AddRecord, Change
 from engine.store.ids import show
 from engine.store.interface import Store
@@ -54,6 +54,13 @@ class Prepared(NamedTuple):
     root: int
     changes: list[Change]
     start: Start | None = None
+
+
+class Known(NamedTuple):
+    """The journal row of a call whose run is gone, as an earlier run of the event has it."""
+
+    kind: str
+    about: Mapping[str, Any]
 
 
 class CallFailed(EngineError):
@@ -176,6 +183,10 @@ class OpenCalls:
                 self._journal.records[key] = record
                 self._store.ride(AddRecord(record), owner=effects.owner)
                 return record
+            if isinstance(prepared, Known):
+                record = self._record(record, key, prepared.kind, step, fingerprint, prepared.about)
+                self._store.ride(AddRecord(record), owner=effects.owner)
+                return record
             now, run = effects.now(), effects.run
             due = now + step.limit if step.wait and step.limit is not None else None
             about: dict[str, Any] = {"run": show(prepared.run_id), "scenario": step.scenario}
@@ -202,6 +213,9 @@ class OpenCalls:
             self._faults.hit("run.called")
             assert self._callees is not None
             self._callees.begin(prepared, fate)
+            if not step.wait and fate.redirected and prepared.start is not None:
+                text = answer_of(prepared.run_id, SKIPPED, None)
+                record = self._journal.records[key] = record._replace(kind=WaitState.ANSWERED.value, output=text)
             return record
 
     def _record(
@@ -223,15 +237,32 @@ class OpenCalls:
         stored = await self._store.run(self._effects.run.id)
         return stored is not None and (stored.state, stored.epoch) == ("running", self._effects.run.epoch)
 
-    async def _prepared(self, step: CallStep, path: str, attempt: int, given: Any, fingerprint: str) -> Prepared:
+    async def _prepared(
+        self, step: CallStep, path: str, attempt: int, given: Any, fingerprint: str
+    ) -> Prepared | Known:
         if self._callees is None:
             raise NotImplementedError("runs cannot be started here")
         effects, before = self._effects, await self._before(step, path, attempt, fingerprint)
-        if before is not None and (child := await self._store.run(before.run_id)) is not None:
+        if before is not None:
+            child = await self._store.run(before.run_id)
+            if child is None:
+                return await self._left(step, before)
             changes = await self._again(child) if step.wait else []
             if changes is not None:
                 return Prepared(child.id, child.scenario, before.depth, before.root, changes)
         return await self._callees.prepare(effects.run, step, given, effects.effect_key(path))
+
+    async def _left(self, step: CallStep, call: Call) -> Known:
+        """What a called run gave that is not in the store any more. Raises ``CallNotAgain``: that is not known."""
+        if not step.wait:
+            return Known(STARTED, {"run": show(call.run_id), "scenario": step.scenario})
+        rows = await self._store.records(call.caller_id)
+        row = next((row for row in rows if row.key == call.key and row.kind == WaitState.ANSWERED), None)
+        about = jsontext.loads(row.output) if row is not None and row.output else None
+        if about is None or about.get("state") != "succeeded":
+            message = f"run {show(call.run_id)} of '{step.scenario}' is not in the store any more"
+            raise CallNotAgain(message, hint=_SAY)
+        return Known(WaitState.ANSWERED.value, about)
 
     async def _before(self, step: CallStep, path: str, attempt: int, fingerprint: str) -> Call | None:
         """The call that was made before: by an earlier attempt, or by another run of the same event."""
@@ -243,7 +274,9 @@ class OpenCalls:
             call = (await self._store.ask(CallsOf([ids.read(run_id)]))).get(ids.read(run_id))
             if call is None:
                 raise CallNotAgain(f"run {run_id} of '{step.scenario}' is not in the store any more", hint=_SAY)
-            return call
+            # it may have been replayed meanwhile
+            last = await self._store.ask(CallUnder(call.effect_key))
+            return last if last is not None and last.request_hash == call.request_hash else call
         if record is not None and jsontext.loads(record.error or b"{}").get("code") == DIFFERS:
             # a person has said that it is called as well
             return None

@@ -26,6 +26,7 @@ from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.errors import EngineError, LostOwnership
 from engine.sdk.faults import NO_FAULTS, Faults
+from engine.store.calls import AddCall, CallsOf
 from engine.store.changes import (
     AddDelivery,
     AddEffect,
@@ -139,11 +140,16 @@ async def replay(
     made = Record(run.id, REPLAY_KEY, 0, REPLAY, now, output=jsontext.dumps(said), notes=notes)
     last = max((row.position for row in rows), default=0)
     told = Record(old.id, replayed_key(run.id), last + 1, REPLAYED, now, output=jsontext.dumps({"as": show(run.id)}))
+    call = (await store.ask(CallsOf([old.id]))).get(old.id)
+    waits = call is not None and call.awaited and old.state == State.HELD
     changes: list[Change] = [
         OnlyRun(old.id, (old.state,), tuple(FINAL)),
+        # who waits for a run that is held waits for its replay then
+        *([AddCall(call._replace(awaited=False), now)] if call is not None else ()),
         *_ended(old, run, wanted, now),
         AddRecord(told),
         AddRun(run, lane._replace(busy="queue") if lane is not None else None),
+        *([AddCall(call._replace(run_id=run.id, awaited=waits), now)] if call is not None else ()),
         AddRecord(made),
         *(AddRecord(row) for row in taken.records),
         *(AddEffect(row) for row in taken.effects),

@@ -51,7 +51,8 @@ class Call(NamedTuple):
 class AddCall(NamedTuple):
     """Notes a call, or who waits for it now; stands behind the ``AddRun`` and the ``OpenWait`` that it is about.
 
-    Where the run has ended by then, or was not made, the wait is answered at once.
+    Where the run has ended by then, or was not made, the wait is answered at once; where nobody waits, the journal row
+    says that it was not made.
     """
 
     call: Call
@@ -67,6 +68,10 @@ class CallRows(Protocol):
 
     def run(self, run_id: int) -> tuple[str, bytes | None] | None:
         """A run's state and result."""
+        ...
+
+    def skipped(self, call: Call, answer: bytes) -> None:
+        """Say in the caller's journal that the run was not made."""
         ...
 
 
@@ -87,6 +92,8 @@ class Calls:
         if found is not None:
             self._rows.put(call)
         if not call.awaited:
+            if found is None:
+                self._rows.skipped(call, answer_of(call.run_id, SKIPPED, None))
             return
         if found is None:
             self._say(call, SKIPPED, None, change.at)
@@ -100,9 +107,15 @@ class Calls:
             self._say(call, state, result, at)
 
     def _say(self, call: Call, state: str, result: bytes | None, at: float) -> None:
-        text = b'{"run":"%s","state":"%s","result":%s}' % (show(call.run_id).encode(), state.encode(), result or b"{}")
-        self._answer(AnswerWait(call.caller_id, call.key, text, at, f"run:{show(call.run_id)}"))
+        self._answer(
+            AnswerWait(call.caller_id, call.key, answer_of(call.run_id, state, result), at, f"run:{show(call.run_id)}")
+        )
         self.answered.append(call.caller_id)
+
+
+def answer_of(run_id: int, state: str, result: bytes | None) -> bytes:
+    """What the journal of a caller has as the end of a called run."""
+    return b'{"run":"%s","state":"%s","result":%s}' % (show(run_id).encode(), state.encode(), result or b"{}")
 
 
 # ------------------------------------------------------------------ in the file
@@ -138,6 +151,9 @@ class SqlCallRows:
             (result,) = self._execute(self._sql["large"], (result,)).fetchone()
         return state, result
 
+    def skipped(self, call: Call, answer: bytes) -> None:
+        self._execute(self._sql["skip_call"], (answer, call.caller_id, call.key))
+
 
 def _call(row: Sequence[Any]) -> Call:
     return Call(row[0], row[1], row[2], bool(row[3]), *row[4:])
@@ -165,6 +181,11 @@ class MemoryCallRows:
     def run(self, run_id: int) -> tuple[str, bytes | None] | None:
         run = self._tables.runs.get(run_id)
         return None if run is None else (str(run.state), run.result)
+
+    def skipped(self, call: Call, answer: bytes) -> None:
+        key = call.caller_id, call.key
+        row = self._tables.journal[key]._replace(kind="answered", output=answer)
+        self._set(self._tables.journal, key, row)
 
 
 # ------------------------------------------------------------------ questions
@@ -210,7 +231,7 @@ class CallsBy:
 
 @dataclass(frozen=True, slots=True)
 class CallUnder:
-    """The last call under an effect key; None: there was none, or its run is gone."""
+    """The last call under an effect key; None: there was none, or its run and its caller are gone."""
 
     effect_key: str
 

@@ -278,7 +278,7 @@ class FilePruning:
             self._effects(step, run_id, effects, last_done)
         self._large.drop(run_id)
         self._do("prune_waits", run_id)
-        self._do("prune_call", run_id)
+        self._do("prune_call", {"id": run_id})
         self._do("leave_lane", run_id)
         self._do("end_gathering", run_id)
         self._do("prune_run", run_id)
@@ -362,7 +362,7 @@ def _prune_run(transaction: Transaction, step: Prune, run_id: int) -> None:
     for own in [key for key in tables.waiting.waits if key[0] == run_id]:
         transaction.remove(tables.waiting.waits, own)
     transaction.remove(tables.lanes, run_id)
-    transaction.remove(tables.calls, run_id)
+    _prune_calls(transaction, run_id)
     for own in [key for key in tables.journal if key[0] == run_id]:
         transaction.remove(tables.journal, own)
     for name in [key for key in tables.loop_items if key[0] == run_id]:
@@ -388,6 +388,14 @@ def _prune_run(transaction: Transaction, step: Prune, run_id: int) -> None:
     step.report.runs += 1
     receipts = {run.receipt_id, *(number for number, _, _ in gathered)}
     step.report.receipts += sum(_prune_receipt(transaction, number) for number in receipts)
+
+
+def _prune_calls(transaction: Transaction, run_id: int) -> None:
+    tables = transaction.tables
+    for call in list(tables.calls.values()):
+        other = {call.run_id: call.caller_id, call.caller_id: call.run_id}.get(run_id)
+        if other is not None and other not in tables.runs:
+            transaction.remove(tables.calls, call.run_id)
 
 
 def _prune_receipt(transaction: Transaction, receipt_id: int) -> int:

@@ -14,6 +14,7 @@ from engine.runtime.replays import Wanted, replay
 from engine.sdk.errors import ConnectionError as NoConnection
 from engine.sdk.errors import DataError
 from engine.store.calls import CallsBy, CallsOf
+from engine.store.changes import Prune
 from engine.store.ids import read, show
 from engine.store.records import EffectState, RunFilter
 from engine.testing import CrashAt, Harness, RunResult
@@ -294,6 +295,21 @@ async def test_a_scenario_that_skips_makes_no_run_and_says_so() -> None:
         assert (await at_end(harness, second)).error["code"] == "call-skipped"
 
 
+async def test_a_skipped_run_that_is_not_waited_for_is_told_too() -> None:
+    caller = CALLER.replace("    call: vip-tier\n", "    call: vip-tier\n    wait: false\n")
+    callee = TIER.replace(
+        "steps:", "order_by: ${{ inputs.email }}\nmode: skip\nsteps:\n  - {id: go, wait_for: {signal: go}}"
+    )
+    async with both({}, caller, callee) as harness:
+        first, second = [await called(harness) for _ in range(2)]
+        assert first.state == "succeeded"
+        assert (second.state, second.error["code"]) == ("failed", "call-skipped")
+        await harness.restart()
+        await retry(harness.store, second.run.id, harness.clock.time())
+        harness.runner.wake()
+        assert (await at_end(harness, second.run.id)).error["code"] == "call-skipped"
+
+
 async def test_a_run_that_a_newer_one_replaces_fails_its_caller() -> None:
     callee = TIER.replace(
         "steps:", "order_by: ${{ inputs.email }}\nmode: replace\nsteps:\n  - {id: go, wait_for: {signal: go}}"
@@ -429,3 +445,64 @@ async def test_a_replay_that_would_call_with_other_inputs_asks() -> None:
         harness.runner.wake()
         assert (await at_end(harness, again.run.id)).state == "succeeded"
         assert (charge.count, await runs_of(harness, "vip-tier")) == (2, 2)
+
+
+HOLDS = TIER.replace("    with: {for", "    on_error: hold\n    with: {for")
+
+
+async def test_who_waits_for_a_held_run_waits_for_its_replay() -> None:
+    charge = Script(DataError("no", refused=True), GOLD)
+    async with both({"shop.charge": charge}, callee=HOLDS) as harness:
+        result = await at_end(harness, (await called(harness)).run.id)
+        child = await child_of(harness, result.run.id)
+        assert (result.state, child.state) == ("waiting", "held")
+        again = await replayed(harness, child.run.id)
+        assert again.state == "succeeded"
+        assert (await harness.look(child.run.id)).state == "cancelled"
+        result = await at_end(harness, result.run.id)
+        assert (result.state, result.output["tier"], charge.count) == ("succeeded", "GOLD", 2)
+        call = (await harness.store.ask(CallsOf([again.run.id])))[again.run.id]
+        assert (call.caller_id, call.depth) == (result.run.id, 1)
+
+
+async def test_a_caller_that_is_tried_again_takes_what_a_replay_of_the_called_run_gave() -> None:
+    caller = CALLER.replace("    call: vip-tier\n", "    call: vip-tier\n    timeout: 10m\n")
+    charge = Script(DataError("no", refused=True), GOLD)
+    async with both({"shop.charge": charge}, caller, HOLDS) as harness:
+        result = await called(harness)
+        await harness.clock.advance(601)
+        result = await at_end(harness, result.run.id)
+        assert (result.state, result.error["code"]) == ("failed", "timeout")
+        child = await child_of(harness, result.run.id)
+        assert (await replayed(harness, child.run.id)).state == "succeeded"
+        await retry(harness.store, result.run.id, harness.clock.time())
+        harness.runner.wake()
+        assert (await at_end(harness, result.run.id)).output["tier"] == "GOLD"
+        assert (charge.count, await runs_of(harness, "vip-tier")) == (2, 2)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+async def test_a_replay_of_the_caller_takes_what_a_run_gave_that_is_gone(wait: bool) -> None:
+    caller = CALLER.replace("call: vip-tier", f"call: vip-tier\n    wait: {str(wait).lower()}")
+    charge = Script(GOLD)
+    async with both({"shop.charge": charge}, caller) as harness:
+        result = await at_end(harness, (await called(harness)).run.id)
+        child = await child_of(harness, result.run.id)
+        await harness.store.put(
+            Prune(final=("succeeded",), ended_before=harness.clock.time() + 1, runs=(child.run.id,))
+        )
+        assert await runs_of(harness, "vip-tier") == 0
+        again = await replayed(harness, result.run.id)
+        assert (again.state, again.output) == ("succeeded", result.output)
+        assert (charge.count, await runs_of(harness, "vip-tier")) == (1, 0)
+
+
+async def test_what_a_run_did_that_is_gone_and_failed_is_not_done_again() -> None:
+    callee = TIER.replace("output:", "  - {stop: failure, message: enough}\noutput:")
+    charge = Script(GOLD)
+    async with both({"shop.charge": charge}, callee=callee) as harness:
+        result = await at_end(harness, (await called(harness)).run.id)
+        child = await child_of(harness, result.run.id)
+        await harness.store.put(Prune(final=("failed",), ended_before=harness.clock.time() + 1, runs=(child.run.id,)))
+        again = await replayed(harness, result.run.id)
+        assert (again.state, again.error["code"], charge.count) == ("failed", "call-not-again", 1)

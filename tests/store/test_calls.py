@@ -94,15 +94,29 @@ async def test_a_call_that_is_not_waited_for_is_told_and_no_more(store: AnyStore
     assert (await store.ask(CallsOf([CHILD, CALLER]))).keys() == {CHILD}
 
 
+async def test_a_run_that_was_not_made_is_told_to_who_does_not_wait_for_it(store: AnyStore) -> None:
+    lane = Lane("tier/", 1, busy="skip")
+    await store.put(AddRun(run(1000, scenario="tier", state="running", epoch=1), lane))
+    await store.put(AddRun(run(CALLER, state="running", epoch=1)))
+    row = record(CALLER, KEY, 1, kind="call", module="call:tier", output=b"{}")
+    child = AddRun(run(CHILD, scenario="tier"), lane)
+    unwaited = AddCall(CALL._replace(awaited=False), NOW)
+    assert (await store.put(child, AddRecord(row), unwaited, owner=Owner(CALLER, 1))).redirected
+    assert await answer(store) == {"run": show(CHILD), "state": "skipped", "result": {}}
+
+
 async def test_runs_that_nobody_called_end_as_before(store: AnyStore) -> None:
     await store.put(AddRun(run(CHILD, state="running", epoch=1)))
     assert await store.put(end()) == AS_ASKED
 
 
-async def test_a_call_goes_with_the_called_run(store: AnyStore) -> None:
+@pytest.mark.parametrize("runs", [(CALLER, CHILD), (CHILD, CALLER)])
+async def test_a_call_goes_with_the_last_of_both_runs(store: AnyStore, runs: tuple[int, int]) -> None:
     await call(store)
     await store.put(end())
-    step = Prune(final=("succeeded",), ended_before=NOW + 9, runs=(CHILD,))
-    await store.put(step)
-    assert step.report.runs == 1
-    assert await store.ask(CallsOf([CHILD])) == {}
+    await store.put(MoveRun(CALLER, ("running", "waiting", "queued"), "succeeded", NOW + 5, ended=True))
+    for run_id, left in zip(runs, (1, 0), strict=True):
+        step = Prune(final=("succeeded",), ended_before=NOW + 9, runs=(run_id,))
+        await store.put(step)
+        assert step.report.runs == 1
+        assert len(await store.ask(CallsOf([CHILD]))) == left

@@ -23,8 +23,13 @@ from calls as c join runs as r on r.id = c.run_id where c.caller_id = ? order by
 select state, result from runs where id = ?;
 
 -- name: prune_call
--- Forgets by which call a run was started.
-delete from calls where run_id = ?;
+-- Forgets of a run that goes now the calls, by it or of it, whose other run is gone: replays of a caller must know them.
+delete from calls where (run_id = :id and not exists(select 1 from runs where id = calls.caller_id))
+  or (caller_id = :id and not exists(select 1 from runs where id = calls.run_id));
+
+-- name: skip_call
+-- Says in the caller's journal that no run was made.
+update journal set kind = 'answered', output = ? where run_id = ? and key = ?;
 
 -- name: call_under_key
 -- The last call under an effect key.
