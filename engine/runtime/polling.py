@@ -123,7 +123,8 @@ class Poller:
         self._clock = clock
         self._faults = faults
         self._polled: dict[str, _Polled] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        #: sweeps that end behind their page, and of which scenario
+        self._leaving: dict[asyncio.Task[None], str] = {}
         self._started = False
         #: pages of each scenario that could not be read, in a row
         self._stuck: dict[str, int] = {}
@@ -134,7 +135,7 @@ class Poller:
         """Sweep each scenario at once, and then as often as it says."""
         self._started = True
         for plan in self._plans:
-            self._begin(plan, None)
+            self._begin(plan)
 
     async def stop(self) -> None:
         """Sweep no more. A page that is being stored is stored, or is read again later."""
@@ -156,22 +157,23 @@ class Poller:
         self._polled = {name: before[name] for name in same}
         for name in before.keys() - same:
             before[name].gone.set()
-            self._leaving.add(before[name].task)
-            before[name].task.add_done_callback(self._leaving.discard)
+            self._leaving[before[name].task] = name
+            before[name].task.add_done_callback(self._leaving.pop)
         for name in wanted.keys() - same:
-            # the sweeps of a scenario never overlap
-            self._begin(wanted[name], before[name].task if name in before else None)
+            self._begin(wanted[name])
 
-    def _begin(self, plan: Scenario, after: asyncio.Task[None] | None) -> None:
+    def _begin(self, plan: Scenario) -> None:
         gone = asyncio.Event()
+        # the sweeps of a scenario never overlap, also where it was gone meanwhile
+        after = {task for task, name in self._leaving.items() if name == plan.name}
         task = asyncio.create_task(self._poll(plan, gone, after), name=source_of(plan))
         self._polled[plan.name] = _Polled(plan.version, gone, task)
 
-    async def _poll(self, plan: Scenario, gone: asyncio.Event, after: asyncio.Task[None] | None) -> None:
+    async def _poll(self, plan: Scenario, gone: asyncio.Event, after: set[asyncio.Task[None]]) -> None:
         trigger = polled(plan)
         assert trigger is not None
-        if after is not None:
-            await asyncio.wait({after})
+        if after:
+            await asyncio.wait(after)
         failures = 0
         while not gone.is_set():
             began, asked = self._clock.time(), 0.0

@@ -632,3 +632,30 @@ async def test_an_item_by_hand_is_an_event(new_harness: NewHarness) -> None:
         result = await harness.run({"id": "c9", "email": "ana@example.com"})
         assert (result.state, result.run.subject) == ("succeeded", "ana@example.com")
         assert await harness.store.polls() == []
+
+
+async def test_a_scenario_that_goes_and_comes_back_while_a_page_is_read_is_swept_once(new_harness: NewHarness) -> None:
+    vendor = five(size=5)
+    async with new_harness(vendor, scenario(start="all")) as harness:
+        page, asked = vendor.page, asyncio.Semaphore(0)
+
+        async def slowly(*given: Any) -> Page:
+            found = await page(*given)
+            asked.release()
+            await harness.clock.sleep(5)
+            return found
+
+        vendor.page = slowly  # type: ignore[method-assign]  # the vendor takes its time
+        harness.poller.start()
+        await asked.acquire()
+        await harness.written()
+        harness.poller.follow([])
+        harness.poller.follow(harness.plans)
+        await harness.written()
+        await harness.clock.advance(5)
+        await asked.acquire()
+        assert await told(harness) == ALL
+        await harness.clock.advance(5)
+        await harness.written()
+        assert await told(harness) == ALL
+        await harness.poller.stop()
