@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from engine.scenario.expressions import Hole
-from engine.scenario.nodes import Scalar, place_in, quoted
+from engine.scenario.nodes import Node, Scalar, place_in, quoted
 from engine.scenario.report import Report
 
 #: braces in pairs; three of them are another template language's
@@ -21,6 +21,12 @@ def meant(text: str) -> str | None:
     """The expression that is meant where a text is nothing but such braces; None where it is not so."""
     found = _BRACES.fullmatch(text.strip())
     return _named(_in_one_line(found["inside"]))[0] if found is not None and "}}" not in found["inside"] else None
+
+
+def in_place(node: Node) -> str | None:
+    """What to write in place of a value that is nothing but such braces; None where it is something else."""
+    expression = meant(node.text) if isinstance(node, Scalar) else None
+    return f"write ${{{{ {expression} }}}}" if expression is not None else None
 
 
 def spelled(expression: str, *, quote: bool = False) -> str:

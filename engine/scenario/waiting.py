@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.scenario import types
+from engine.scenario.braces import in_place
 from engine.scenario.config import check_config
 from engine.scenario.diagnostics import did_you_mean
 from engine.scenario.durations import EXAMPLES, MOMENTS, parse_duration, parse_moment
@@ -73,7 +74,7 @@ class WaitReader:
         number = isinstance(node, Scalar) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
         shown = f"'{node.text}'" if isinstance(node, Scalar) else "this"
         hint = f"with its unit: {shown[1:-1]}s" if number else f"such as {EXAMPLES}, or an expression"
-        self._report.add("duration", f"`sleep`: {shown} is no duration", node.place, hint)
+        self._report.add("duration", f"`sleep`: {shown} is no duration", node.place, in_place(node) or hint)
         return None
 
     def _moment(self, node: Node, names: Names) -> Template | None:
@@ -82,7 +83,8 @@ class WaitReader:
         if isinstance(node, Scalar) and parse_moment(node.text) is not None:
             return Template.constant(node.text)
         shown = f"'{node.text}'" if isinstance(node, Scalar) else "this"
-        self._report.add("moment", f"`sleep_until`: {shown} is no moment", node.place, MOMENTS)
+        hint = in_place(node) or MOMENTS
+        self._report.add("moment", f"`sleep_until`: {shown} is no moment", node.place, hint)
         return None
 
     def _computed(self, node: Scalar, names: Names, wanted: set[str], what: str) -> Template:

@@ -63,3 +63,10 @@ def test_a_condition_of_braces_is_told_how_it_is_written(text: str, right: str) 
     source = f"scenario: s\nsteps:\n  - if: '{text}'\n    steps: []\n"
     _, [found] = load_scenario(source, "f.yaml", REGISTRY, CONNECTIONS, WEBHOOKS)
     assert (found.code, found.hint) == ("expression-wanted", f"write it as ${{{{ {right} }}}}")
+
+
+@pytest.mark.parametrize("kind", ["sleep", "sleep_until"])
+def test_so_is_a_time(kind: str) -> None:
+    source = f"scenario: s\nsteps:\n  - {kind}: '{{{{ run.attempt * 60 }}}}'\n"
+    _, [found] = load_scenario(source, "f.yaml", REGISTRY, CONNECTIONS, WEBHOOKS)
+    assert found.hint == "write ${{ run.attempt * 60 }}"
