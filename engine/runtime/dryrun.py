@@ -8,25 +8,34 @@ a read that may rest on it is not made, its output is made up too.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from engine.runtime.callers import Attempt, Caller
 from engine.runtime.durable import DurableEffects
-from engine.runtime.effects import Ask, Reply
+from engine.runtime.effects import Ask, CallReply, Reply
 from engine.runtime.leaning import Leaning
 from engine.runtime.madeup import output_of
 from engine.runtime.pacing import Pace
 from engine.scenario.inside import ITEM, with_paths
-from engine.scenario.plan import ModuleStep, Scenario, Step
+from engine.scenario.plan import CallStep, ModuleStep, Scenario, Step
 from engine.sdk import jsontext
 from engine.sdk.clock import iso
 from engine.sdk.data import DataWrite
 from engine.sdk.modules import Config, Effect, Happened, ProbeResult
+from engine.store.changes import Fate
 from engine.store.records import EffectRecord, Run
+
+if TYPE_CHECKING:
+    from engine.runtime.callees import Callees
+    from engine.runtime.calls import Prepared
 
 #: an item in a path
 _ITEMS = re.compile(r"\[.*?\]/")
+#: what a run was called with, as expressions name it
+INPUTS = "inputs"
 #: the people that a dry run makes up
 NOBODY = "nobody, this is a dry run"
 
@@ -51,10 +60,25 @@ class Audience(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Rehearsal:
+    """What a dry run has made up, of all runs: one that waits for a called run comes back, and each sees what it made.
+
+    :ivar made_up: by run, the names of what is made up: ids of steps, and its inputs.
+    :ivar told: by run, the paths that were told to rest on such.
+    :ivar called: by caller and path, the run that was called there.
+    """
+
+    made_up: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    told: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    called: dict[tuple[int, str], int] = field(default_factory=dict)
+
+
 class DryRunEffects(DurableEffects):
     """What a dry run may do.
 
     :param plan_of: the plan of a run.
+    :param rehearsal: the same for all runs.
     :param simulated: writes are answered by simulators.
     """
 
@@ -64,17 +88,22 @@ class DryRunEffects(DurableEffects):
         audience: Audience,
         plan_of: Callable[[Run], Scenario | None],
         simulated: bool,
+        rehearsal: Rehearsal,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
+        if self._callees is not None:
+            self._callees = cast("Callees", _Calling(self._callees, self))
+        self._plan_of = plan_of
+        self._rehearsal = rehearsal
         self._caller = _Instead(self._caller, self)
         self._audience = audience
         self._simulated = simulated
         plan = plan_of(self.run)
         self._leaning = Leaning(plan) if plan is not None else None
         self._steps = dict(with_paths(plan.steps)) if plan is not None else {}
-        self._made_up: set[str] = set()
-        self._told: set[str] = set()
+        self._made_up = rehearsal.made_up[self.run.id]
+        self._told = rehearsal.told[self.run.id]
 
     def _lean(self, step: Step, path: str) -> list[str]:
         names = self._leaning.on(step, self._made_up) if self._leaning is not None and self._made_up else []
@@ -117,6 +146,31 @@ class DryRunEffects(DurableEffects):
         self._audience.would_send(self.run, path, config, output, simulated=True)
         return done
 
+    # ------------------------------------------------------------------ runs of other scenarios
+
+    async def call_scenario(self, step: CallStep, path: str, given: Any) -> CallReply:
+        self._lean(step, path)
+        reply = await super().call_scenario(step, path, given)
+        run_id = self._rehearsal.called.get((self.run.id, path))
+        if step.id and step.wait and run_id is not None and await self._gave_made_up(run_id):
+            self._made_up.add(step.id)
+        return reply
+
+    async def _gave_made_up(self, run_id: int) -> bool:
+        """Whether what a called run gave may rest on something made up."""
+        names = self._rehearsal.made_up[run_id]
+        run = await self.store.run(run_id) if names else None
+        plan = self._plan_of(run) if run is not None else None
+        if plan is None or plan.output is None:
+            return bool(names)
+        return bool(Leaning(plan).text_on(plan.output, names))
+
+    def calling(self, step: CallStep, effect_key: str, run_id: int) -> None:
+        """A run is called here; what it is called with may rest on something made up."""
+        self._rehearsal.called[self.run.id, effect_key.removeprefix(self.effect_key(""))] = run_id
+        if self._leaning is not None and self._leaning.on(step, self._made_up):
+            self._rehearsal.made_up[run_id].add(INPUTS)
+
     # ------------------------------------------------------------------ waits
 
     async def rest(self, path: str, due: Callable[[], float]) -> None:
@@ -147,6 +201,22 @@ class DryRunEffects(DurableEffects):
     def finished(self, step: Step, path: str, status: str, value: Any) -> None:
         self._lean(step, path)
         super().finished(step, path, status, value)
+
+
+class _Calling:
+    """Starts runs for a run of a dry run, which is told of them."""
+
+    def __init__(self, callees: Callees, effects: DryRunEffects) -> None:
+        self._callees = callees
+        self._effects = effects
+
+    async def prepare(self, caller: Run, step: CallStep, given: Any, origin: str) -> Prepared:
+        prepared = await self._callees.prepare(caller, step, given, origin)
+        self._effects.calling(step, origin, prepared.run_id)
+        return prepared
+
+    def begin(self, prepared: Prepared, fate: Fate) -> None:
+        self._callees.begin(prepared, fate)
 
 
 class _Instead:

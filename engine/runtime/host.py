@@ -20,7 +20,7 @@ from engine.runtime.clock import SystemClock
 from engine.runtime.connection_file import ConnectionEntry
 from engine.runtime.connections import Connections
 from engine.runtime.data import DeclaredData
-from engine.runtime.dryrun import Audience, DryRunEffects
+from engine.runtime.dryrun import Audience, DryRunEffects, Rehearsal
 from engine.runtime.durable import DurableEffects
 from engine.runtime.gone import forget_gone
 from engine.runtime.intake import Intake
@@ -295,6 +295,7 @@ class Host:
             audience=self.options.dry_run,
             plan_of=lambda run: self.catalog.loaded(run.scenario, run.version),
             simulated=self.options.simulate,
+            rehearsal=Rehearsal(),
         )
 
     async def follow(self, change: Change) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from engine import Action, App, Effect
 from engine.plugins import Registry
-from engine.runtime.dryrun import NOBODY, DryRunEffects
+from engine.runtime.callees import Callees
+from engine.runtime.dryrun import NOBODY, DryRunEffects, Rehearsal
 from engine.runtime.leaning import Leaning
 from engine.runtime.runner import Runner
 from engine.scenario.plan import Step
@@ -70,20 +71,32 @@ class Told:
 
 
 async def rehearse(
-    steps: str, doubles: Mapping[str, Any], *, simulated: bool = False, **event: Any
+    steps: str, doubles: Mapping[str, Any], *, simulated: bool = False, called: Sequence[str] = (), **event: Any
 ) -> tuple[Told, Any, DoubleCaller]:
-    """A dry run of these steps: what it told, how the run ended, and what was called."""
+    """A dry run of these steps: what it told, how the run ended, and what was called.
+
+    :param called: scenarios that the steps may call.
+    """
     told, caller = Told(), DoubleCaller(doubles)
     installed = registry()
     installed.add(MADE, "tests")
-    async with Harness([scenario(steps)], caller=caller, registry=installed) as harness:
+    async with Harness([scenario(steps), *called], caller=caller, registry=installed) as harness:
         await harness.runner.stop()
-        plan = harness.plans[0]
-        effects = partial(DryRunEffects, audience=told, plan_of=lambda _run: plan, simulated=simulated)
-        harness.runner = Runner(harness.store, harness._catalog, caller, harness.clock, effects=effects)
+        catalog = harness._catalog
+        effects = partial(
+            DryRunEffects,
+            audience=told,
+            plan_of=lambda run: catalog.loaded(run.scenario, run.version),
+            simulated=simulated,
+            rehearsal=Rehearsal(),
+        )
+        harness.runner = Runner(harness.store, catalog, caller, harness.clock, effects=effects)
+        harness.runner.callees = Callees(catalog, harness.intake, harness.runner, harness.store, harness.clock)
         await harness.runner.start()
         harness.intake._runner = harness.runner
-        return told, await harness.run(event), caller
+        accepted = await harness.send(event, to=harness.plans[0].name)
+        await harness.rest()
+        return told, await harness.result(accepted.runs[0]), caller
 
 
 async def test_a_write_is_shown_and_its_output_is_made_up_from_the_schema() -> None:
@@ -123,6 +136,40 @@ async def test_nothing_made_up_is_sent_to_a_vendor() -> None:
     assert (result.state, caller.calls) == ("succeeded", [])
     assert [path for path, *_ in told.sent] == ["order", "state", "again"]
     assert told.resting == {"set@2": ["order"], "state": ["order"], "if@4": ["order", "state"]}
+
+
+LOOKUP = """
+scenario: lookup
+inputs: {id: {}}
+steps:
+  - {id: look, module: made.status, with: {id: "${{ inputs.id }}"}}
+  - {id: more, module: made.order, with: {}}
+output: OUTPUT
+"""
+
+
+async def test_what_is_made_up_stays_so_in_called_scenarios_and_behind_them() -> None:
+    steps = """
+- {id: order, module: made.order, with: {}}
+- {id: sub, call: lookup, with: {id: "${{ order.id }}"}}
+- {id: its, module: made.status, with: {id: "${{ sub }}"}}
+- {id: own, module: made.status, with: {id: "${{ order.id }}"}}
+"""
+    told, result, caller = await rehearse(steps, {}, called=[LOOKUP.replace("OUTPUT", "${{ more.id }}")])
+    assert (result.state, caller.calls) == ("succeeded", [])
+    assert [path for path, *_ in told.sent] == ["order", "look", "more", "its", "own"]
+    assert told.resting == {"sub": ["order"], "look": ["inputs"], "its": ["order", "sub"], "own": ["order"]}
+
+
+async def test_what_a_called_scenario_read_is_read() -> None:
+    steps = """
+- {id: sub, call: lookup, with: {id: "${{ trigger.id }}"}}
+- {id: its, module: made.status, with: {id: "${{ sub }}"}}
+"""
+    doubles = {"made.status": lambda _config: {"open": True}}
+    told, result, caller = await rehearse(steps, doubles, called=[LOOKUP.replace("OUTPUT", "${{ inputs.id }}")], id=7)
+    assert (result.state, [call.config for call in caller.calls]) == ("succeeded", [{"id": 7}, {"id": 7}])
+    assert told.resting == {}
 
 
 async def test_with_simulators_writes_are_answered_by_them() -> None:
