@@ -12,6 +12,7 @@ from engine.runtime.callers import effect_of
 from engine.runtime.effects import Progress
 from engine.runtime.outcomes import Held, Outcome, Sleeping, Waiting
 from engine.runtime.redact import Redactor
+from engine.scenario.expressions import plain
 from engine.scenario.inside import Part, parts, path_of
 from engine.scenario.plan import (
     ForeachStep,
@@ -158,6 +159,7 @@ class Watcher:
     def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None:
         if not self.wants(run):
             return
+        value = plain(value)
         if isinstance(step, GroupStep | RouteStep) and status == "done":
             self._ways(run, step, path, value)
         if _says_nothing(step, path, status, value):

@@ -144,7 +144,7 @@ class DurableEffects:
     def folded(self, path: str) -> Any:
         return folding.state_of(self, path)
 
-    def set_aside(self, key: str) -> Any:
+    def set_aside(self, key: str) -> bytes:
         return folding.part_of(self, key)
 
     async def fold(self, path: str, checkpoint: Checkpoint) -> bool:

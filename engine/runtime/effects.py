@@ -186,8 +186,8 @@ class Effects(Protocol):
         """Where the loop at a path stood at its checkpoint; None: it has none."""
         ...
 
-    def set_aside(self, key: str) -> Any:
-        """A value that a checkpoint set aside."""
+    def set_aside(self, key: str) -> bytes:
+        """A value that a checkpoint set aside, as JSON."""
         ...
 
     async def fold(self, path: str, checkpoint: Checkpoint) -> bool:

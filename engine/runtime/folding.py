@@ -37,10 +37,10 @@ def state_of(effects: DurableEffects, path: str) -> Any:
     return None if record is None or record.output is None else jsontext.loads(record.output)["state"]
 
 
-def part_of(effects: DurableEffects, key: str) -> Any:
-    """What was set aside under a key."""
-    record = effects.journal.records[key]
-    return None if record.output is None else jsontext.loads(record.output)
+def part_of(effects: DurableEffects, key: str) -> bytes:
+    """What was set aside under a key, as JSON."""
+    # one that was erased holds nothing any more
+    return effects.journal.records[key].output or b"[]"
 
 
 def progress_of(checkpoint: Any) -> Progress:

@@ -11,6 +11,7 @@ from engine.runtime.interpreter import Interpreter
 from engine.runtime.journal import Journal
 from engine.runtime.rundata import past_data
 from engine.runtime.scope import Scope
+from engine.scenario.expressions import plain_names
 from engine.scenario.plan import Step
 from engine.sdk.clock import Clock
 from engine.store.ids import show
@@ -53,4 +54,4 @@ async def seen(store: Store, catalog: Catalog, clock: Clock, run: Run, step: str
         if step is None:
             return dict(Scope.of(data).names)
         raise NotSeen(f"run {show(run.id)} never came by '{step}'", hint=f"it came by {', '.join(sorted(paths))}")
-    return dict(scopes[""].names)
+    return plain_names(scopes[""].names)

@@ -1,4 +1,4 @@
-"""What a loop goes over, cut into segments, and what it leaves behind.
+"""What a loop goes over, cut into segments.
 
 A *segment* is a part of a loop's items that is walked as one: all of them are over before those of the next one begin.
 Between two segments the loop has a checkpoint. A short list is one segment; a long one is cut; of a stream a segment is
@@ -7,7 +7,7 @@ a page, or as many pages as make a batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,12 @@ from engine.sdk.errors import DataError
 from engine.store.folds import PAGE
 
 if TYPE_CHECKING:
-    from engine.runtime.effects import Effects
     from engine.runtime.interpreter import Interpreter
 
 #: items of a segment of a list; a list up to this long is walked as one
 SEGMENT = 500
 #: pages in a row that may bring nothing before the stream is taken to be endless
 EMPTY_PAGES = 10_000
-#: bytes of what is gathered that stand in the checkpoint itself; more is set aside, once
-TAIL = 16_384
 
 
 @dataclass(slots=True)
@@ -41,38 +38,6 @@ class Item:
     index: int
     name: str
     value: Any
-
-
-@dataclass(slots=True)
-class Gathered:
-    """A list that grows with a loop: what was gathered before the last checkpoint, in chunks.
-
-    :param chunks: how many were set aside.
-    :param tail: what stands in the checkpoint itself.
-    """
-
-    key: str
-    chunks: int = 0
-    tail: list[Any] = field(default_factory=list)
-
-    def add(self, values: Sequence[Any], aside: dict[str, Any]) -> None:
-        """Take what a segment left behind; what is large enough goes into ``aside``."""
-        self.tail += values
-        if self.tail and jsontext.size(self.tail) > TAIL:
-            aside[f"{self.key}{self.chunks}"] = self.tail
-            self.chunks += 1
-            self.tail = []
-
-    def all(self, effects: Effects) -> Iterator[Any]:
-        for number in range(self.chunks):
-            yield from effects.set_aside(f"{self.key}{number}")
-        yield from self.tail
-
-    def copy(self) -> Gathered:
-        return Gathered(self.key, self.chunks, list(self.tail))
-
-    def to_json(self) -> Any:
-        return [self.chunks, self.tail]
 
 
 @dataclass(slots=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from engine.runtime.beside import TROUBLES, settle, side_by_side
 from engine.runtime.effects import COLLECTED, Checkpoint, Progress
+from engine.runtime.gathering import Fields, Gathered, Kind
 from engine.runtime.handling import failed_hold
-from engine.runtime.looping import Gathered, Item, State, source
+from engine.runtime.looping import Item, State, source
 from engine.runtime.outcomes import CutOff, MustHold, StepFailed
 from engine.runtime.payload import ValueTooLarge
 from engine.runtime.scope import Scope
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 YIELD_EVERY = 50
 #: held items above which a loop begins no new ones
 MOST_HELD = 100
+#: how what items leave behind is gathered: alone; with their numbers, where one that was held comes after the others
+PLAIN, NUMBERED = Kind(), Kind(itemgetter(0), itemgetter(1))
+FAILED = Kind(itemgetter("index"))
 FAILED_ITEMS = "the list of failed items (with what `collect` makes)"
 
 
@@ -211,16 +216,11 @@ class _Loop:
     def _output(self) -> Any:
         effects, collected = self.walk.effects, None
         if self.step.collect is not None and self.tolerant:
-            pairs = sorted([*self.kept.all(effects), *self._pairs()], key=_number)
-            collected = [value for _, value in pairs]
+            collected = self.kept.all(effects, self._pairs(), NUMBERED)
         elif self.step.collect is not None:
-            collected = [*self.kept.all(effects), *self._values()]
+            collected = self.kept.all(effects, self._values(), PLAIN)
         if self.step.on_item_error is not OnItemError.CONTINUE:
             return collected
-        errors = sorted([*self.failed.all(effects), *self.errors.values()], key=lambda about: about["index"])
-        return {"done": self.done - self.failures, "failed": self.failures, "errors": errors, "collected": collected}
-
-
-def _number(pair: list[Any]) -> int:
-    number: int = pair[0]
-    return number
+        errors = self.failed.all(effects, [*self.errors.values()], FAILED)
+        done = self.done - self.failures
+        return Fields.of({"done": done, "failed": self.failures, "errors": errors, "collected": collected})

@@ -30,7 +30,9 @@ class Observer(Protocol):
     def step_retrying(self, run: Run, step: Step, path: str, attempt: int, error: dict[str, Any], due: float) -> None:
         """An attempt failed; the next one is made at ``due``, in Unix seconds."""
 
-    def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None: ...
+    def step_finished(self, run: Run, step: Step, path: str, status: str, value: Any) -> None:
+        """A step ended; a long list that a loop collected is handed over as ``Later``."""
+        ...
 
     def loop_progressed(self, run: Run, step: Step, path: str, progress: Progress) -> None:
         """Many items of a long loop are over; nothing more is told of them."""

@@ -9,7 +9,7 @@ from engine.runtime.effects import Checkpoint, Progress
 from engine.runtime.loops import YIELD_EVERY
 from engine.runtime.outcomes import StepFailed
 from engine.runtime.scope import Scope
-from engine.scenario.expressions import Expression, ExpressionError
+from engine.scenario.expressions import Expression, ExpressionError, plain_ended
 from engine.scenario.plan import RepeatStep
 from engine.sdk.errors import EngineError
 
@@ -106,7 +106,7 @@ def _seen(step: RepeatStep, scope: Scope, before: dict[str, Any]) -> dict[str, A
     names = scope.names
     return {
         "vars": {name: value for name, value in names["vars"].items() if before.get(name, before) is not value},
-        "steps": {name: names["steps"][name] for name in step.ids if name in names["steps"]},
+        "steps": {name: plain_ended(names["steps"][name]) for name in step.ids if name in names["steps"]},
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from engine.runtime.interpreter import Interpreter
 from engine.runtime.outcomes import Hold, MustHold
 from engine.runtime.scope import Scope
+from engine.scenario.expressions import plain_names
 from engine.scenario.plan import Step
 
 
@@ -38,9 +39,9 @@ def stepping(stops: Stops) -> type[Interpreter]:
         async def through(self, step: Step, path: str, loop: str, scope: Scope) -> None:
             if self.over:
                 return await super().through(step, path, loop, scope)
-            await stops.before(step, path, scope.names)
+            await stops.before(step, path, plain_names(scope.names))
             await super().through(step, path, loop, scope)
-            await stops.after(step, path, scope.names)
+            await stops.after(step, path, plain_names(scope.names))
             return None
 
     return Walk

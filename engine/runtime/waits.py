@@ -12,7 +12,7 @@ from engine.runtime.outcomes import StepFailed
 from engine.runtime.scope import Scope
 from engine.runtime.webhooks import wait_source
 from engine.scenario.durations import EXAMPLES, MOMENTS, parse_duration, parse_moment, show_duration
-from engine.scenario.expressions import Context, Expression, ExpressionError
+from engine.scenario.expressions import Context, Expression, ExpressionError, plain_names
 from engine.scenario.expressions.analysis import needs_plain_scope
 from engine.scenario.plan import EventWait, Scenario, SleepStep, Step, WaitStep
 from engine.sdk import errors, jsontext
@@ -99,8 +99,8 @@ def source_of(plan: Scenario, event: EventWait) -> WaitSource:
 def _seen(match: Expression, names: Mapping[str, Any]) -> dict[str, Any]:
     """What a ``match`` sees of the run's data: the parts that it names, so that it can be tested without the run."""
     if needs_plain_scope(match.ast):
-        return {name: value for name, value in names.items() if name != "event"}
-    seen: dict[str, Any] = {}
+        return {name: value for name, value in plain_names(names).items() if name != "event"}
+    names, seen = plain_names(names), dict[str, Any]()
     for reference in match.references:
         name, *fields = reference.path
         if name == "event" or name not in names:

@@ -40,7 +40,8 @@ def dumps(value: Any) -> bytes:
     NaN and infinities, which no JSON text brings in, become null.
     """
     try:
-        return orjson.dumps(value, option=_STRICT)
+        # a copy, because what the fast writer gives keeps its whole buffer: up to half a megabyte for a few kilobytes
+        return b"".join((orjson.dumps(value, option=_STRICT), b""))
     except TypeError:
         # integers of more than 64 bits, and what is nested deeper than the fast writer goes
         try:
@@ -51,6 +52,10 @@ def dumps(value: Any) -> bytes:
 
 def size(value: Any) -> int:
     """Bytes of a value as JSON; 0 where it is none, which whoever writes it finds out."""
+    try:
+        return len(orjson.dumps(value, option=_STRICT))
+    except TypeError:
+        pass
     try:
         return len(dumps(value))
     except TypeError:

@@ -6,6 +6,7 @@ from engine.scenario.expressions.declare import OMIT, Function
 from engine.scenario.expressions.errors import ExpressionError, ExpressionSyntaxError
 from engine.scenario.expressions.frame import Context
 from engine.scenario.expressions.functions import FUNCTIONS, GROUPS, functions_of
+from engine.scenario.expressions.later import Later, plain, plain_ended, plain_names
 from engine.scenario.expressions.template import Hole, Placed, Template, compile_template, split
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "ExpressionSyntaxError",
     "Function",
     "Hole",
+    "Later",
     "Placed",
     "Reference",
     "Template",
@@ -25,6 +27,9 @@ __all__ = [
     "compile_template",
     "functions_of",
     "part",
+    "plain",
+    "plain_ended",
+    "plain_names",
     "quoted_comparisons",
     "split",
 ]

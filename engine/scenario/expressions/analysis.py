@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,11 @@ def constructs(tree: Mapping[str, Any], known: Mapping[str, Function]) -> bool:
     """Whether the result can be larger than what went in."""
     seen = {node["type"] for node in nodes(tree)}
     return bool(seen & _SELECTS) or not all(_SCALARS.issuperset(known[n].returns.split("|")) for n in called(tree))
+
+
+def meets_ended_steps(found: Iterable[Reference]) -> bool:
+    """Whether how a step ended can be met as a value, and not only its output, status or error."""
+    return any(reference.path[0] == "steps" and len(reference.path) < 3 for reference in found)
 
 
 def needs_plain_scope(tree: Mapping[str, Any]) -> bool:

@@ -7,12 +7,21 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from engine.scenario.expressions.analysis import Reference, called, constructs, needs_plain_scope, nodes, references
+from engine.scenario.expressions.analysis import (
+    Reference,
+    called,
+    constructs,
+    meets_ended_steps,
+    needs_plain_scope,
+    nodes,
+    references,
+)
 from engine.scenario.expressions.compiler import Compiler, Run
 from engine.scenario.expressions.declare import OMIT, Function
 from engine.scenario.expressions.errors import ExpressionError, ExpressionSyntaxError
 from engine.scenario.expressions.frame import Context, Frame, Spot
 from engine.scenario.expressions.functions import FUNCTIONS
+from engine.scenario.expressions.later import plain_names
 from engine.scenario.expressions.parser import parse
 from engine.scenario.expressions.values import kind
 
@@ -53,8 +62,8 @@ class Expression:
         """
         if self._frameless:
             return self._run(scope, None)  # type: ignore[arg-type]  # such nodes pass the frame on, and never look at it
-        if self._plain_scope and not isinstance(scope, dict) and isinstance(scope, Mapping):
-            scope = dict(scope)
+        if self._plain_scope and isinstance(scope, Mapping):
+            scope = plain_names(scope)
         frame = Frame(self.text, scope, self._slots, context)
         try:
             result = self._run(scope, frame)
@@ -121,9 +130,9 @@ def _compiled(text: str) -> Expression:
 
 def _compile(text: str, known: Mapping[str, Function]) -> Expression:
     tree = parse(text)
-    compiler = Compiler(text, known)
-    run = compiler.compile(tree, result=True)
     found = references(tree)
+    compiler = Compiler(text, known, found)
+    run = compiler.compile(tree, result=True)
     return Expression(
         text=text,
         ast=tree,
@@ -133,18 +142,20 @@ def _compile(text: str, known: Mapping[str, Function]) -> Expression:
         _known=known,
         _run=run,
         _slots=compiler.slots,
-        _frameless=tree["type"] in _FRAMELESS and all(child["type"] == "field" for child in tree["children"]),
+        _frameless=tree["type"] in _FRAMELESS
+        and all(child["type"] == "field" for child in tree["children"])
+        and not meets_ended_steps(found),
         _constructs=constructs(tree, known),
-        _plain_scope=needs_plain_scope(tree),
+        _plain_scope=needs_plain_scope(tree) or meets_ended_steps(found),
     )
 
 
 def part(expression: Expression, node: dict[str, Any]) -> Expression:
     """A part of an expression by itself; its text, and places in messages, are those of the whole."""
     known = expression._known  # noqa: SLF001 - of the same kind, and in the same file
-    compiler = Compiler(expression.text, known)
-    run = compiler.compile(node, result=True)
     found = references(node)
+    compiler = Compiler(expression.text, known, found)
+    run = compiler.compile(node, result=True)
     return Expression(
         text=expression.text,
         ast=node,
@@ -156,7 +167,7 @@ def part(expression: Expression, node: dict[str, Any]) -> Expression:
         _slots=compiler.slots,
         _frameless=False,
         _constructs=constructs(node, known),
-        _plain_scope=needs_plain_scope(node),
+        _plain_scope=needs_plain_scope(node) or meets_ended_steps(found),
     )
 
 

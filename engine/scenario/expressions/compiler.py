@@ -6,16 +6,18 @@ Each closure is called with the current value and the frame. What the library's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.scenario.diagnostics import did_you_mean
 from engine.scenario.expressions import operators
+from engine.scenario.expressions.analysis import Reference
 from engine.scenario.expressions.calls import call, wrong_choice
 from engine.scenario.expressions.declare import Call, Function, Refused
 from engine.scenario.expressions.errors import ExpressionSyntaxError
 from engine.scenario.expressions.frame import Frame, Spot
 from engine.scenario.expressions.functions import FUNCTIONS
+from engine.scenario.expressions.later import Later
 from engine.scenario.expressions.names import hint_for
 from engine.scenario.expressions.parser import Node
 from engine.scenario.expressions.values import kind, truthy
@@ -31,11 +33,17 @@ _PASS_ON = {"if": 1, "switch": 2, "if_empty": 0, "coalesce": 0}
 
 
 class Compiler:
-    """Turns nodes into closures, by type of node."""
+    """Turns nodes into closures, by type of node.
 
-    def __init__(self, text: str, functions: Mapping[str, Function] = FUNCTIONS) -> None:
+    :param found: where the expression looks into the root scope; there alone it can meet what is for later.
+    """
+
+    def __init__(
+        self, text: str, functions: Mapping[str, Function] = FUNCTIONS, found: Sequence[Reference] = ()
+    ) -> None:
         self.text = text
         self.functions = functions
+        self._at_root = frozenset(reference.starts[0] for reference in found)
         self.slots = 0
         #: let variables in sight, the innermost last, each with its place in ``Frame.slots``
         self._variables: list[tuple[str, int]] = []
@@ -64,25 +72,31 @@ class Compiler:
     # looking things up
 
     def _compile_field(self, node: Node) -> Run:
-        return _fields([node["value"]])
+        return _fields([node["value"]], plain=node["start"] in self._at_root)
 
-    def _compile_subexpression(self, node: Node) -> Run:
+    def _compile_subexpression(self, node: Node, *, plain: bool = True) -> Run:
+        """With ``plain`` off, the value may be one for later."""
         runs: list[Run] = []
         names: list[str] = []
+        rooted = False
         for child in node["children"]:
             if child["type"] == "field":
                 names.append(child["value"])
+                rooted = rooted or child["start"] in self._at_root
                 continue
             if names:
-                runs.append(_fields(names))
-                names = []
+                runs.append(_fields(names, plain=rooted and not _is_item_of_field(child)))
+                names, rooted = [], False
             runs.append(self.compile(child))
         if names:
-            runs.append(_fields(names))
+            runs.append(_fields(names, plain=plain and rooted))
         return _sequence(runs)
 
     def _compile_index_expression(self, node: Node) -> Run:
-        return _sequence([self.compile(child) for child in node["children"]])
+        base, index = node["children"]
+        # of what is for later, an item is had without the rest
+        first = _fields([base["value"]]) if base["type"] == "field" else self.compile(base)
+        return _sequence([first, self.compile(index)])
 
     def _compile_index(self, node: Node) -> Run:
         index = node["value"]
@@ -90,7 +104,7 @@ class Compiler:
         def run(value: Any, _frame: Frame) -> Any:
             if isinstance(value, list) and -len(value) <= index < len(value):
                 return value[index]
-            return None
+            return value.at(index) if value.__class__ is Later else None
 
         return run
 
@@ -98,7 +112,9 @@ class Compiler:
         part = slice(*node["children"])
 
         def run(value: Any, _frame: Frame) -> Any:
-            return value[part] if isinstance(value, list) else None
+            if isinstance(value, list):
+                return value[part]
+            return value.at(part) if value.__class__ is Later else None
 
         return run
 
@@ -308,7 +324,23 @@ class Compiler:
         ]
         spots = tuple(self._spot(child) for child in children)
         each = self._visit(*(child for child in children if child["type"] == "expref"))
-        return call(function, arguments, Call(name, spots, self._spot(node)), each)
+        made = call(function, arguments, Call(name, spots, self._spot(node)), each)
+        return self._length(children[0], made) if name == "length" else made
+
+    def _length(self, node: Node, made: Run) -> Run:
+        """The length of what is for later is known without it."""
+        if node["type"] == "field" and node["start"] in self._at_root:
+            found = _fields([node["value"]])
+        elif node["type"] == "subexpression":
+            found = self._compile_subexpression(node, plain=False)
+        else:
+            return made
+
+        def run(value: Any, frame: Frame) -> Any:
+            met = found(value, frame)
+            return len(met) if met.__class__ is Later else made(value, frame)
+
+        return run
 
     def _check_count(self, function: Function, node: Node) -> None:
         given, least, most = len(node["children"]), function.least, function.most
@@ -372,8 +404,17 @@ def _current(value: Any, _frame: Frame) -> Any:
     return value
 
 
-def _fields(names: list[str]) -> Run:
-    """A chain of fields. Only objects have a ``get`` among JSON values, and asking is quicker than looking first."""
+def _is_item_of_field(node: Node) -> bool:
+    return bool(node["type"] == "index_expression" and node["children"][0]["type"] == "field")
+
+
+def _fields(names: list[str], *, plain: bool = False) -> Run:
+    """A chain of fields. Only objects have a ``get`` among JSON values, and asking is quicker than looking first.
+
+    :param plain: it begins at the root, and what it leads to may be for later.
+    """
+    if plain:
+        return _plain_fields(tuple(names))
     if len(names) == 1:
         (only,) = names
 
@@ -405,6 +446,42 @@ def _fields(names: list[str]) -> Run:
         except AttributeError:
             return None
         return value
+
+    return run
+
+
+def _plain_fields(names: tuple[str, ...]) -> Run:
+    if len(names) == 1:
+        (only,) = names
+
+        def run_one(value: Any, _frame: Frame) -> Any:
+            try:
+                value = value.get(only)
+            except AttributeError:
+                return None
+            return value.whole() if value.__class__ is Later else value
+
+        return run_one
+
+    if len(names) == 2:
+        first, second = names
+
+        def run_two(value: Any, _frame: Frame) -> Any:
+            try:
+                value = value.get(first).get(second)
+            except AttributeError:
+                return None
+            return value.whole() if value.__class__ is Later else value
+
+        return run_two
+
+    def run(value: Any, _frame: Frame) -> Any:
+        try:
+            for name in names:
+                value = value.get(name)
+        except AttributeError:
+            return None
+        return value.whole() if value.__class__ is Later else value
 
     return run
 
