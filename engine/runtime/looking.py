@@ -54,4 +54,4 @@ async def seen(store: Store, catalog: Catalog, clock: Clock, run: Run, step: str
         if step is None:
             return dict(Scope.of(data).names)
         raise NotSeen(f"run {show(run.id)} never came by '{step}'", hint=f"it came by {', '.join(sorted(paths))}")
-    return plain_names(scopes[""].names)
+    return plain_names(dict(scopes[""].names))

@@ -138,8 +138,10 @@ def _until(run: Run, rows: Sequence[Record | EffectRecord], meant: Start, taken:
             continue
         if not _decisions(row.notes, meant, taken):
             return
-        folded = isinstance(row, Record) and row.kind == FOLD and meant.within(row.key.removesuffix(f"!{FOLD}"))
-        # what the items did that a checkpoint stands for is not known any more: the loop begins anew
+        loop = row.key.removesuffix(f"!{FOLD}") if isinstance(row, Record) and row.kind == FOLD else None
+        folded = loop is not None and meant.within(loop)
+        if folded:
+            _begin_anew(taken, f"{loop}")
         if folded or meant.about(row.key):
             taken.reached = True
             return
@@ -152,6 +154,18 @@ def _until(run: Run, rows: Sequence[Record | EffectRecord], meant: Start, taken:
             taken.records.append(replace_notes(row))
     _decisions(run.notes, meant, taken)
     taken.reached = taken.reached or any(meant.about(step) for step in _stopped(run))
+
+
+def _begin_anew(taken: Taken, loop: str) -> None:
+    """Forget a loop with a checkpoint: what the items did that it stands for is not known any more.
+
+    What the loop had set aside, the page at which it stood and the items that were open are of a pass over the items
+    that the replay does not go on with: the items may be others now. Their writes are found by their effect keys.
+    """
+    own = (f"{loop}!", f"{loop}[")
+    taken.records = [row for row in taken.records if not row.key.startswith(own)]
+    taken.effects = [row for row in taken.effects if not row.key.startswith(own)]
+    taken.notes = {key: value for key, value in taken.notes.items() if not key.startswith(own)}
 
 
 def _decisions(notes: bytes | None, meant: Start, taken: Taken) -> bool:

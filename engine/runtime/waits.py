@@ -99,8 +99,8 @@ def source_of(plan: Scenario, event: EventWait) -> WaitSource:
 def _seen(match: Expression, names: Mapping[str, Any]) -> dict[str, Any]:
     """What a ``match`` sees of the run's data: the parts that it names, so that it can be tested without the run."""
     if needs_plain_scope(match.ast):
-        return {name: value for name, value in plain_names(names).items() if name != "event"}
-    names, seen = plain_names(names), dict[str, Any]()
+        return {name: value for name, value in plain_names(dict(names)).items() if name != "event"}
+    names, seen = plain_names(dict(names)), dict[str, Any]()
     for reference in match.references:
         name, *fields = reference.path
         if name == "event" or name not in names:

@@ -48,9 +48,33 @@ def constructs(tree: Mapping[str, Any], known: Mapping[str, Function]) -> bool:
     return bool(seen & _SELECTS) or not all(_SCALARS.issuperset(known[n].returns.split("|")) for n in called(tree))
 
 
-def meets_ended_steps(found: Iterable[Reference]) -> bool:
-    """Whether how a step ended can be met as a value, and not only its output, status or error."""
-    return any(reference.path[0] == "steps" and len(reference.path) < 3 for reference in found)
+def meets_outputs(tree: Mapping[str, Any], found: Iterable[Reference]) -> bool:
+    """Whether outputs can be met in other ways than by name: the scope as a value, or how a step ended."""
+    ended = any(reference.path[0] == "steps" and len(reference.path) < 3 for reference in found)
+    return ended or _meets_scope(tree, at_root=True)
+
+
+def _meets_scope(node: Mapping[str, Any], *, at_root: bool) -> bool:
+    kind, children = node["type"], node["children"]
+    if kind in ("current", "identity", "root"):
+        return at_root or kind == "root"
+    if kind == "slice":
+        return False
+    if (
+        kind == "subexpression"
+        and children[0]["type"] in ("current", "root")
+        and _leftmost(children[1])["type"] == "field"
+    ):
+        # the scope is looked into at once
+        children = children[1:]
+        at_root = False
+    if kind in _PROJECTIONS or kind in ("subexpression", "pipe", "index_expression", "expref"):
+        inner = children if kind == "expref" else children[1:]
+        first = [] if kind == "expref" else children[:1]
+        return any(_meets_scope(child, at_root=at_root) for child in first) or any(
+            _meets_scope(child, at_root=False) for child in inner
+        )
+    return any(_meets_scope(child, at_root=at_root) for child in children)
 
 
 def needs_plain_scope(tree: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from engine.scenario.expressions.analysis import (
     Reference,
     called,
     constructs,
-    meets_ended_steps,
+    meets_outputs,
     needs_plain_scope,
     nodes,
     references,
@@ -52,6 +52,7 @@ class Expression:
     _frameless: bool = field(repr=False)
     _constructs: bool = field(repr=False)
     _plain_scope: bool = field(repr=False)
+    _all_outputs: bool = field(repr=False)
 
     def evaluate(self, scope: Mapping[str, Any], context: Context | None = None) -> Any:
         """The value of the expression, or ``OMIT``.
@@ -62,7 +63,9 @@ class Expression:
         """
         if self._frameless:
             return self._run(scope, None)  # type: ignore[arg-type]  # such nodes pass the frame on, and never look at it
-        if self._plain_scope and isinstance(scope, Mapping):
+        if self._plain_scope and not isinstance(scope, dict) and isinstance(scope, Mapping):
+            scope = dict(scope)
+        if self._all_outputs and isinstance(scope, dict):
             scope = plain_names(scope)
         frame = Frame(self.text, scope, self._slots, context)
         try:
@@ -131,6 +134,7 @@ def _compiled(text: str) -> Expression:
 def _compile(text: str, known: Mapping[str, Function]) -> Expression:
     tree = parse(text)
     found = references(tree)
+    wide = meets_outputs(tree, found)
     compiler = Compiler(text, known, found)
     run = compiler.compile(tree, result=True)
     return Expression(
@@ -144,9 +148,10 @@ def _compile(text: str, known: Mapping[str, Function]) -> Expression:
         _slots=compiler.slots,
         _frameless=tree["type"] in _FRAMELESS
         and all(child["type"] == "field" for child in tree["children"])
-        and not meets_ended_steps(found),
+        and not wide,
         _constructs=constructs(tree, known),
-        _plain_scope=needs_plain_scope(tree) or meets_ended_steps(found),
+        _plain_scope=needs_plain_scope(tree),
+        _all_outputs=wide,
     )
 
 
@@ -167,7 +172,8 @@ def part(expression: Expression, node: dict[str, Any]) -> Expression:
         _slots=compiler.slots,
         _frameless=False,
         _constructs=constructs(node, known),
-        _plain_scope=needs_plain_scope(node) or meets_ended_steps(found),
+        _plain_scope=needs_plain_scope(node),
+        _all_outputs=meets_outputs(node, found),
     )
 
 

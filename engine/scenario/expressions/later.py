@@ -7,7 +7,6 @@ length gets that alone. No expression ever meets the stand-in itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol, final
 
 
@@ -67,10 +66,10 @@ def plain(value: Any) -> Any:
     return value.whole() if value.__class__ is Later else value
 
 
-def plain_names(names: Mapping[str, Any]) -> dict[str, Any]:
+def plain_names(names: dict[str, Any]) -> dict[str, Any]:
     """The names of a scope with nothing for later among them."""
     if not any(value.__class__ is Later for value in names.values()):
-        return names if isinstance(names, dict) else dict(names)
+        return names
     found = {name: plain(value) for name, value in names.items()}
     steps = found.get("steps")
     if isinstance(steps, dict):
