@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.runtime import folding, looping, loops
+from engine.runtime import folding, gathering, looping, loops
 from engine.runtime.durable import DurableEffects
 from engine.runtime.effects import Checkpoint
 from engine.runtime.journal import Journal
@@ -84,6 +84,7 @@ LOOPS = st.fixed_dictionaries(
         "key": st.just("${{ item }}"),
         "on_item_error": st.sampled_from(["continue", "hold"]),
         "sleep": st.just(True),
+        "aside": st.just(True),
     },
 )
 
@@ -136,8 +137,8 @@ def test_each_item_is_written_once_and_the_same_comes_out(loop: Mapping[str, Any
             judge(life, without)
             assert not life.broken, f"{kind} at {moment}: {life.lost} {life.doubled} {life.faults}"
 
-    # so that short lists have checkpoints too
-    with swapped(looping, "SEGMENT", 3):
+    # so that short lists have checkpoints too, and short ones that are collected are set aside
+    with swapped(looping, "SEGMENT", 3), swapped(gathering, "TAIL", 0 if "aside" in loop else gathering.TAIL):
         asyncio.run(compare())
 
 
