@@ -16,13 +16,16 @@ from engine import plugins
 from engine.editor.forms import DEFINITIONS, Form, closed
 from engine.editor.language import scenario_schema
 from engine.editor.policies import RETRY_FORM
+from engine.editor.settings import connections_schema, settings_schema
 from engine.editor.snippets import SNIPPETS
 from engine.editor.translate import Translator
+from engine.scenario.diagnostics import Severity
 from engine.scenario.keys import KINDS, RETRY
+from engine.scenario.load import load_scenario
 from engine.scenario.nodes import plain
 from engine.scenario.yaml import parse
 from tests.corpus.test_corpus import RIGHT, WRONG, told
-from tests.docs.pages import ROOT
+from tests.docs.pages import PAGES, ROOT, Block, blocks
 
 _PLACE = re.compile(r"\$\{\d+[:|]([^}|,]+)[^}]*\}")
 SHIPPED = sorted((ROOT / "scenarios").glob("*/*.yaml"))
@@ -162,3 +165,54 @@ def test_a_trigger_takes_no_expression() -> None:
     assert not translated({"properties": {"limit": {"type": "integer"}}}, expressions=False).is_valid(
         {"limit": "${{ 1 }}"}
     )
+
+
+# ------------------------------------------------------------------ what the pages show
+
+SHOWN = [
+    b for page in PAGES for b in blocks(page) if b.language == "yaml" and "wrong" not in b.marks and "…" not in b.text
+]
+
+
+def first_line(block: Block) -> str:
+    lines = [line for line in block.text.splitlines() if not line.startswith("# yaml-language-server")]
+    return lines[0] if lines else ""
+
+
+@cache
+def installed() -> plugins.Registry:
+    return plugins.load()
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in SHOWN if first_line(b).startswith("scenario:")], ids=lambda block: block.place
+)
+def test_the_scenarios_of_the_pages_are_right(block: Block) -> None:
+    read, source = load_scenario(block.text, "page.yaml", installed()), block.text
+    # a page may show an app of its own, or what is wrong there
+    if not any(d.severity is Severity.ERROR for d in read[1]):
+        assert mistakes(source) == []
+
+
+@pytest.mark.parametrize(
+    "block",
+    [b for b in SHOWN if "engine.yaml" in (b.marks.get("file"), first_line(b).removeprefix("# "))],
+    ids=lambda block: block.place,
+)
+def test_the_settings_of_the_pages_are_right(block: Block) -> None:
+    value = plain(parse(block.text, "engine.yaml"))
+    assert [
+        error.message for error in jsonschema.Draft7Validator(settings_schema(installed())).iter_errors(value)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "block",
+    [b for b in SHOWN if "connections.yaml" in (b.marks.get("file"), first_line(b).removeprefix("# "))],
+    ids=lambda block: block.place,
+)
+def test_the_connections_of_the_pages_are_right(block: Block) -> None:
+    value = plain(parse(block.text, "connections.yaml"))
+    here = {name: one for name, one in value.items() if one["type"] in installed().connection_types}
+    made = jsonschema.Draft7Validator(connections_schema(installed()))
+    assert [error.message for error in made.iter_errors(here)] == []
