@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,7 +16,11 @@ from engine.editor.language import Known, scenario_schema
 from engine.editor.settings import connections_schema, settings_schema
 from engine.plugins import Registry
 from engine.runtime.project import Project
+from engine.scenario.diagnostics import ScenarioError
+from engine.scenario.nodes import Mapping as MappingNode
+from engine.scenario.nodes import plain
 from engine.scenario.together import named_in
+from engine.scenario.yaml import parse, read
 from engine.sdk.errors import EngineError
 
 KINDS = ("scenario", "settings", "connections")
@@ -59,9 +65,21 @@ def known(project: Project, registry: Registry) -> Known:
         entries = project.connections(registry)
     except EngineError:
         entries = {}
-    names = [named_in(path.read_text("utf-8", errors="replace")) for path in project.scenario_files()]
+    scenarios = dict(filter(None, map(_called, project.scenario_files())))
     return Known(
         connections={name: entry.type for name, entry in sorted(entries.items())},
         webhooks=sorted(project.settings.webhooks),
-        scenarios=sorted({name for name in names if name is not None}),
+        scenarios=dict(sorted(scenarios.items())),
     )
+
+
+def _called(path: Path) -> tuple[str, Mapping[str, Any]] | None:
+    """The name of a scenario, and its inputs as they are written."""
+    try:
+        source = read(path.read_bytes(), str(path))
+        name = named_in(source)
+        root = parse(source, str(path))
+    except (OSError, ScenarioError):
+        return None
+    inputs = root.get("inputs") if isinstance(root, MappingNode) else None
+    return None if name is None else (name, plain(inputs) if isinstance(inputs, MappingNode) else {})

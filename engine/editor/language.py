@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from engine.editor import policies
 from engine.editor.forms import (
@@ -66,19 +67,19 @@ class Known:
 
     :param connections: type by name.
     :param webhooks: names of shared webhooks.
-    :param scenarios: names.
+    :param scenarios: names, with the inputs of each as they are written.
     """
 
     connections: Mapping[str, str] = field(default_factory=dict)
     webhooks: Sequence[str] = ()
-    scenarios: Sequence[str] = ()
+    scenarios: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def scenario_schema(registry: Registry, known: Known | None = None) -> Form:
     """The JSON Schema of scenario files, with these modules."""
     known = known or Known()
     modules = Modules(registry, known.connections)
-    steps = Steps(modules, list(known.scenarios), list(known.webhooks))
+    steps = Steps(modules, known.scenarios, list(known.webhooks))
     return {
         "$schema": DRAFT,
         "description": "What starts it, and the steps that follow.",

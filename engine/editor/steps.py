@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from engine.editor.forms import (
     ANY_TEXT,
@@ -74,11 +75,11 @@ _SLEEP: Form = {
 class Steps:
     """Makes the forms of all kinds of steps.
 
-    :param scenarios: names of the project's scenarios, which are offered to ``call``.
+    :param scenarios: names of the project's scenarios, which are offered to ``call``, with the inputs of each.
     :param webhooks: names of its shared webhooks.
     """
 
-    def __init__(self, modules: Modules, scenarios: list[str], webhooks: list[str]) -> None:
+    def __init__(self, modules: Modules, scenarios: Mapping[str, Mapping[str, Any]], webhooks: list[str]) -> None:
         self._modules = modules
         self._scenarios = scenarios
         self._webhooks = webhooks
@@ -118,6 +119,8 @@ class Steps:
                 form |= {"if": every_one, "else": {"properties": {"route": {"items": {"required": ["if"]}}}}}
             case "wait_for" | "call":
                 form["required"] = ["id"]
+                if kind == "call":
+                    return {"allOf": [*map(_inputs, self._scenarios, self._scenarios.values()), form]}
         return form
 
     def _actions(self) -> list[str]:
@@ -143,7 +146,7 @@ class Steps:
                 "call": told(
                     TEXT,
                     "The name of the scenario of which a run is started.",
-                    **({"examples": self._scenarios} if self._scenarios else {}),
+                    **({"examples": list(self._scenarios)} if self._scenarios else {}),
                 ),
                 "with": told({"type": ["object", "null"]}, "Its `inputs`; what is left out has its default."),
                 "wait": told(
@@ -276,6 +279,23 @@ class Steps:
             otherwise=unknown,
         )
         return told({"type": "object", **chosen}, "What it waits for: a signal, a person's answer, or an event.")
+
+
+def _inputs(scenario: str, inputs: Mapping[str, Any]) -> Form:
+    """What stands beside the name of a scenario that is called: its inputs are offered, and nothing is wrong by them."""
+    properties = {name: _input(given) for name, given in inputs.items()}
+    here = {"type": "object", "required": ["call"], "properties": {"call": {"const": scenario}}}
+    return {"if": here, "then": {"properties": {"with": {"properties": properties}}}}
+
+
+def _input(given: Any) -> Form:
+    if not isinstance(given, Mapping):
+        return {"description": f"Of the type {given}."}
+    kind = f" Of the type {given['type']}." if "type" in given else ""
+    required = " Required." if given.get("required") is True else ""
+    values = given.get("enum") or ([given["default"]] if "default" in given else [])
+    about = f"{given.get('description', '')}{kind}{required}".strip()
+    return {**({"description": about} if about else {}), **({"examples": values} if values else {})}
 
 
 def _route() -> Form:

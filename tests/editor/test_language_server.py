@@ -51,6 +51,13 @@ def engine_apps():
     )
     return App(name="bells", title="Bells", modules=(ring_it,))
 '''
+WELCOME = """scenario: welcome
+inputs:
+  email: {type: string, required: true, description: Whom to welcome}
+  kind: {type: string, enum: [short, long]}
+steps:
+  - set: {a: 1}
+"""
 RING = "steps:\n  - id: bell\n    module: bells.ring_bell\n    with:\n      times: 1\n"
 
 
@@ -63,7 +70,7 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
     (root / "modules").mkdir()
     (root / "modules" / "bells.py").write_text(BELLS)
     (root / "scenarios").mkdir()
-    (root / "scenarios" / "welcome.yaml").write_text("scenario: welcome\nsteps:\n  - set: {a: 1}\n")
+    (root / "scenarios" / "welcome.yaml").write_text(WELCOME)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         for kind, file in (("scenario", "scenario"), ("settings", "engine"), ("connections", "connections")):
@@ -151,6 +158,13 @@ def test_a_step_of_a_kind_offers_the_keys_of_that_kind_alone(editor: Editor, kin
 )
 def test_values_are_offered(editor: Editor, text: str, words: set[str]) -> None:
     assert words <= editor.complete(scenario(text)).keys()
+
+
+def test_a_call_offers_the_inputs_of_the_scenario_and_holds_nothing_against_it(editor: Editor) -> None:
+    call = "steps:\n  - id: called\n    call: welcome\n    with:\n      "
+    assert "Whom to welcome" in editor.complete(scenario(f"{call}{CURSOR}\n"))["email"]
+    assert {"short", "long"} <= editor.complete(scenario(f"{call}kind: {CURSOR}\n")).keys()
+    assert editor.wrong(scenario(f"{call}renamed: 1\n")) == []
 
 
 def test_a_beginning_keeps_its_expression(editor: Editor) -> None:
