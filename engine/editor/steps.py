@@ -282,7 +282,7 @@ class Steps:
 
 
 def _inputs(scenario: str, inputs: Mapping[str, Any]) -> Form:
-    """What stands beside the name of a scenario that is called: its inputs are offered, and nothing is wrong by them."""
+    """What stands beside the name of a scenario that is called: its inputs are offered; nothing is wrong by them."""
     properties = {name: _input(given) for name, given in inputs.items()}
     here = {"type": "object", "required": ["call"], "properties": {"call": {"const": scenario}}}
     return {"if": here, "then": {"properties": {"with": {"properties": properties}}}}
