@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import engine
-from engine import Conflict, DataError, Effect, NotFound, VendorError
+from engine import Action, Conflict, DataError, Effect, NotFound, VendorError
 from modules.yotpo_loyalty.campaigns import LIST_CAMPAIGNS
 from modules.yotpo_loyalty.connection import CONNECTION
 from modules.yotpo_loyalty.fields import IDENTIFICATION
@@ -261,7 +261,7 @@ def test_the_output_schema_knows_whether_a_status_was_asked_for() -> None:
         (LIST_CAMPAIGNS, {}, VendorError),
         (LIST_VIP_TIERS, {}, VendorError),
     ],
-    ids=str,
+    ids=lambda value: value.name if isinstance(value, Action) else str(value),
 )
 async def test_errors_in_a_200_answer_are_no_list(
     yotpo: Bench, simulator: LoyaltySimulator, action: engine.Action, config: dict[str, Any], kind: type[Exception]
