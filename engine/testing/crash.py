@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from engine.runtime.eventkeys import event_keys
 from engine.runtime.rundata import past_data
+from engine.sdk.data import DataWrite
 from engine.sdk.errors import EngineError
 from engine.sdk.faults import POINTS, SimulatedCrash
 from engine.sdk.modules import Effect
@@ -28,6 +29,8 @@ from engine.testing.harness import Harness, RunResult
 
 #: states that a run does not stay in
 PASSING = ("queued", "gathering", "blocked", "running", "sleeping", "waiting", "rolling_back")
+#: those in which it may wait for another run: one of its key, one that it has called
+BEHIND = {"blocked", "waiting"}
 #: turns of the clock without any change of the books after which a life goes on to its restart
 STUCK_AFTER = 6
 #: real seconds that one life may take
@@ -153,6 +156,7 @@ class Life:
         stand in the order in which they first arrived.
     :param fates: of all receipts.
     :param lines: runs that go one after another, in their order.
+    :param own: names of the modules that change our own store, and nothing outside.
     """
 
     moment: str
@@ -165,6 +169,7 @@ class Life:
     passed: Sequence[FaultAt]
     fates: Sequence[Delivery] = ()
     lines: Sequence[Sequence[int]] = ()
+    own: Collection[str] = ()
     faults: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -221,7 +226,9 @@ async def live(play: Play, path: Path, faults: Sequence[FaultAt], moment: str = 
         fates, lines = await all_fates(harness.store), await all_lines(harness, found)
         await harness.stop()
     fired = any(fault.fired for fault in faults)
-    life = Life(moment, faults[0].kind, fired, acknowledged, found, {}, deliveries, faults, fates, lines)
+    assert harness.registry is not None
+    own = {name for name, module in harness.registry.modules.items() if isinstance(module, DataWrite)}
+    life = Life(moment, faults[0].kind, fired, acknowledged, found, {}, deliveries, faults, fates, lines, own)
     life.take(harness.arrived)
     return life
 
@@ -367,8 +374,8 @@ async def come_to_rest(harness: Harness, prods: Sequence[Prod] = ()) -> None:
             continue
         books = [_steps(harness.faults), *((run.id, run.state, run.due_at, run.recoveries) for run in runs)]
         idle, before = (idle + 1 if books == before else 0), books
-        # who is blocked waits for one of the others
-        timed = [run for run in passing if run.state != "blocked"]
+        # who is blocked, or waits without an end, waits for one of the others
+        timed = [run for run in passing if run.state not in BEHIND or (run.state == "waiting" and run.due_at)]
         dues = [run.due_at for run in timed if run.due_at is not None]
         if dues and len(dues) == len(timed):
             # time passes at once when everybody waits for it
@@ -398,12 +405,12 @@ def judge(life: Life, without: Life) -> None:
     """Hold a life with a fault against the one without: what is wrong is written into it."""
     held = any(result.state == "held" for result in life.results)
     for result in life.results:
-        # whoever shares a key with a run that waits for a person waits for it too
-        if result.state in PASSING and not (result.state == "blocked" and held):
+        # whoever shares a key with a run that waits for a person, or has called it, waits for it too
+        if result.state in PASSING and not (result.state in BEHIND and held):
             life.lost.append(f"run of {result.run.scenario} stays {result.state}")
         _journal(result, life.faults)
     _lost(life)
-    expected = {result.state for result in without.results} | ({"blocked"} if held else set())
+    expected = {result.state for result in without.results} | (BEHIND if held else set())
     for result in life.results:
         codes = {hold["code"] for hold in result.holds}
         allowed = {"unknown"} | ({"internal"} if life.kind is Kind.EXCEPTION else set())
@@ -462,6 +469,9 @@ def _effects(life: Life, without: Life) -> None:
         for effect in result.effects:
             rows[_effect(effect.effect_key, life.results)].append(effect)
     for key, attempts in rows.items():
+        if attempts[0].module in life.own:
+            _own_effect(key, attempts, life)
+            continue
         arrived = life.arrived.get(key, [])
         once = max(1, len(without.arrived.get(key, [])))
         states = Counter(row.state for row in attempts)
@@ -478,6 +488,15 @@ def _effects(life: Life, without: Life) -> None:
     for key in life.arrived:
         if key not in rows:
             life.faults.append(f"{key} arrived and is not in the ledger")
+
+
+def _own_effect(key: str, attempts: Sequence[EffectRecord], life: Life) -> None:
+    """What is changed in our own store arrives nowhere, is never unknown, and is done once."""
+    states = Counter(row.state for row in attempts)
+    if states[EffectState.DONE] > 1:
+        life.doubled.append(f"{key} was done {states[EffectState.DONE]} times")
+    if strange := states.keys() - {EffectState.DONE, EffectState.REFUSED}:
+        life.faults.append(f"{key}: a change of our own store is {', '.join(sorted(strange))}")
 
 
 # ---------------------------------------------------------------------- everywhere

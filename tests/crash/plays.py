@@ -30,12 +30,13 @@ def registry() -> plugins.Registry:
 def play(name: str, make: Callable[..., Harness] = SimulatedHarness) -> Play:
     """The play of a scenario, by what is beside it."""
     file = FILES[name]
-    source = file.read_text("utf-8")
+    called = sorted(file.parent.glob("callees/*.yaml"))
+    sources = [path.read_text("utf-8") for path in (file, *called)]
     events: list[Any] = []
     for path in events_beside(file):
         found = json.loads(path.read_text("utf-8"))
         events += found if several(path) else [found]
-    [plan] = make([source], registry=registry()).plans
-    own = play_of(plan, events, lambda: make([source], registry=registry()))
+    plan = make(sources, registry=registry()).plans[0]
+    own = play_of(plan, events, lambda: make(sources, registry=registry()))
     assert own is not None
     return own
