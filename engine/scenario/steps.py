@@ -239,7 +239,7 @@ class StepReader:
         """Why there may be no output where the steps behind this one are done."""
         if step is None:
             return None
-        if step.on_error in (OnError.IGNORE, OnError.HANDLE):
+        if step.on_error is OnError.IGNORE or (step.on_error is OnError.HANDLE and not ends(step.handler)):
             return f"'{name}' has no output where it fails"
         return f"'{name}' is done only where its `if` is true" if step.condition is not None else None
 
@@ -529,27 +529,25 @@ class StepReader:
 
     def _wait_for(self, read: _Read) -> tuple[Step | None, Schema]:
         found, output = self.waits.wait_for(read.node, read.common, read.names)
-        node = read.node.get("on_timeout")
-        if node is None:
-            return None if found is None else WaitStep(**found), output
-        inner = read.scope.inner()
-        steps = self._list(node, inner, "on_timeout.")
-        ways = Ways(read.scope)
-        ways.add(inner, None, steps)
-        ways.join(complete=False)
-        return None if found is None else WaitStep(**found, on_timeout=steps), types.union([output, types.NULL])
+        steps, output = self._on_timeout(read, output)
+        return None if found is None else WaitStep(**found, on_timeout=steps), output
 
     def _call(self, read: _Read) -> tuple[Step | None, Schema]:
         found, output = self._calls.read(read.node, read.common, read.names)
+        steps, output = self._on_timeout(read, output)
+        return None if found is None else CallStep(**found, on_timeout=steps), output
+
+    def _on_timeout(self, read: _Read, output: Schema) -> tuple[tuple[Step, ...] | None, Schema]:
+        """The steps of ``on_timeout``, and the output with them: null where the run comes back from there."""
         node = read.node.get("on_timeout")
         if node is None:
-            return None if found is None else CallStep(**found), output
+            return None, output
         inner = read.scope.inner()
         steps = self._list(node, inner, "on_timeout.")
         ways = Ways(read.scope)
         ways.add(inner, None, steps)
         ways.join(complete=False)
-        return None if found is None else CallStep(**found, on_timeout=steps), types.union([output, types.NULL])
+        return steps, output if ends(steps) else types.union([output, types.NULL])
 
     def _respond(self, read: _Read) -> tuple[Step | None, Schema]:
         return self._responds.read(read.node, read.common, read.names)
