@@ -215,7 +215,7 @@ class Interpreter:
         scope.finish(step.id, "done", output)
         self.effects.finished(step, path, "done", output)
         if step.undo and done:
-            if not isinstance(step, ModuleStep):
+            if not isinstance(step, ModuleStep | CallStep):
                 # no row says that it ended
                 self.effects.decide(f"{path}.done", lambda: True)
             if self.back is not None:

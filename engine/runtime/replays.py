@@ -26,7 +26,7 @@ from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.errors import EngineError, LostOwnership
 from engine.sdk.faults import NO_FAULTS, Faults
-from engine.store.calls import AddCall, CallsOf
+from engine.store.calls import AddCall, CallsBy, CallsOf
 from engine.store.changes import (
     AddDelivery,
     AddEffect,
@@ -285,6 +285,10 @@ async def lend(store: Store, run_id: int, to: Store, now: float) -> None:
         changes.append(AddRun(other))
         changes += [AddRecord(row) for row in past.records]
         changes += [AddEffect(row) for row in past.effects]
+        # one that goes on is no affair of a store in which it has nothing
+        for called in await store.ask(CallsBy(other.id)):
+            child = await store.run(called.call.run_id) if called.state in FINAL else None
+            changes += [AddRun(child), AddCall(called.call._replace(awaited=False), now)] if child is not None else []
     source = await store.version(run.version)
     if source is not None:
         changes.append(AddVersion(run.version, run.scenario, source, now))

@@ -10,11 +10,11 @@ import pytest
 
 from engine.runtime.callees import DEEPEST
 from engine.runtime.commands import Choice, CommandRefused, cancel, resume, retry
-from engine.runtime.replays import Wanted, replay
+from engine.runtime.replays import Wanted, lend, replay
 from engine.sdk.errors import ConnectionError as NoConnection
 from engine.sdk.errors import DataError
 from engine.store.calls import CallsBy, CallsOf
-from engine.store.changes import Prune
+from engine.store.changes import MoveRun, Prune
 from engine.store.ids import read, show
 from engine.store.records import EffectState, RunFilter
 from engine.testing import CrashAt, Harness, RunResult
@@ -506,3 +506,42 @@ async def test_what_a_run_did_that_is_gone_and_failed_is_not_done_again() -> Non
         await harness.store.put(Prune(final=("failed",), ended_before=harness.clock.time() + 1, runs=(child.run.id,)))
         again = await replayed(harness, result.run.id)
         assert (again.state, again.error["code"], charge.count) == ("failed", "call-not-again", 1)
+
+
+async def test_a_rollback_undoes_a_call_that_ended_while_nobody_looked() -> None:
+    caller = """
+scenario: caller
+trigger: {module: shop.watch}
+steps:
+  - parallel:
+      first:
+        - {id: told, wait_for: {signal: told}}
+        - {id: bad, set: {x: "${{ 1 / 0 }}"}, on_error: rollback}
+      second:
+        - id: tier
+          call: vip-tier
+          with: {email: a}
+          undo:
+            - {id: back, module: shop.put, with: {of: "${{ tier.tier }}"}}
+"""
+    waits = TIER.replace("output:", "  - {id: go, wait_for: {signal: go}}\noutput:")
+    put = Script({})
+    async with both({"shop.charge": Script(GOLD), "shop.put": put}, caller, waits) as harness:
+        result = await at_end(harness, (await called(harness)).run.id)
+        child = await child_of(harness, result.run.id)
+        assert (result.state, child.state) == ("waiting", "waiting")
+        result_ = b'{"output":{"tier":"GOLD"}}'
+        end = MoveRun(child.run.id, ("waiting",), "succeeded", harness.clock.time(), result=result_, ended=True)
+        await harness.store.put(end)
+        assert await harness.signal("told") == 1
+        harness.runner.wake()
+        result = await at_end(harness, result.run.id)
+        assert (result.state, result.error["step"], put.configs) == ("failed", "bad", [{"of": "GOLD"}])
+
+
+async def test_who_rehearses_a_replay_knows_what_the_called_runs_gave() -> None:
+    async with both({"shop.charge": Script(GOLD)}) as harness, both({}) as elsewhere:
+        result = await at_end(harness, (await called(harness)).run.id)
+        await lend(harness.store, result.run.id, elsewhere.store, harness.clock.time())
+        again = await replayed(elsewhere, result.run.id)
+        assert (again.state, again.output, elsewhere.calls) == ("succeeded", result.output, [])
