@@ -30,9 +30,10 @@ _FORMS = {"svg": svg, "mermaid": mermaid}
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A file; else it is printed.")
 @click.pass_obj
 def graph(session: Session, scenario: Path, form: str | None, out: Path | None) -> None:
-    """Draw a scenario: its trigger, ways, loops, waits and writes.
+    """Draw a scenario, as SVG or Mermaid.
 
-    A box with a bar at its left changes something outside; a dashed way is taken where something goes wrong.
+    Its trigger, ways, loops, waits and writes are seen: a box with a bar at its left changes something outside; a
+    dashed way is taken where something goes wrong.
     """
     workspace = Workspace.of(session, scenario)
     [plan] = workspace.scenarios(workspace.registry(), [scenario], simulate=False)
