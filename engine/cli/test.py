@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import logging
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from engine.cli.session import Session
 from engine.cli.workspace import Workspace, refuse, shorten
 from engine.plugins import Registry
 from engine.scenario.plan import Scenario
+from engine.scenario.together import calls_in
 from engine.sdk import jsontext
 from engine.store.records import DeliveryState
 from engine.testing import SimulatedHarness
@@ -46,9 +48,9 @@ def test(session: Session, paths: tuple[Path, ...], crash: bool) -> None:
 
     Every app answers from its simulator. A scenario runs on the events beside it: event.json or *.event.json in its
     folder, NAME.event.json beside NAME.yaml. Without any, a polling trigger is swept, a schedule has its next moment,
-    and what is started by hand is started with its defaults. Time passes at once. Exit code 1: a run failed or is held,
-    an event is rejected, or a test of the project fails: without PATH, what is in tests/ is run by pytest, where
-    that is installed.
+    and what is started by hand is started with its defaults. Scenarios that are called are there. Time passes at once.
+    Exit code 1: a run failed or is held, an event is rejected, or a test of the project fails: without PATH, what is in
+    tests/ is run by pytest, where that is installed.
 
     With --crash the run is made once to find the points that it passes; then once for each point and each way to fail
     there (the process dies, the engine's code raises, the task is cancelled), followed by a restart. Exit code 1:
@@ -57,8 +59,10 @@ def test(session: Session, paths: tuple[Path, ...], crash: bool) -> None:
     workspace = Workspace.of(session, paths[0] if paths else None)
     registry = workspace.registry()
     plays: dict[str, Play] = {}
-    for plan in workspace.scenarios(registry, paths, simulate=True):
-        play = _play(workspace, registry, plan)
+    loaded = workspace.loaded(registry, paths, simulate=True)
+    known = {plan.name: plan for plan in (*loaded.scenarios, *loaded.called)}
+    for plan in loaded.scenarios:
+        play = _play(workspace, registry, plan, _callees(plan, known))
         if play is None:
             note(f"{plan.name} is left out: there is no event beside {shorten(Path(plan.file))}")
         else:
@@ -78,7 +82,7 @@ def _nothing() -> Failure:
 
 def _once(session: Session, plays: dict[str, Play]) -> bool:
     lives = run_async(_lives(plays))
-    rows = [(name, *row) for name, life in lives.items() for row in _rows(life)]
+    rows = [(name, *row) for name, life in lives.items() for row in _rows(name, life)]
     if session.as_json:
         keys = ("scenario", "ended", "about")
         print_json([dict(zip(keys, row, strict=True)) for row in rows])
@@ -99,14 +103,18 @@ async def _lives(plays: dict[str, Play]) -> dict[str, Life]:
     return found
 
 
-def _rows(life: Life) -> list[tuple[str, str]]:
-    """How each run ended, and what became of the events without one."""
+def _rows(name: str, life: Life) -> list[tuple[str, str]]:
+    """How each run ended, and what became of the events without one; of runs that it called, those that went wrong."""
     rows = []
     for result in sorted(life.results, key=lambda result: result.run.id):
+        own = result.run.scenario == name
+        if not own and result.state in WELL:
+            continue
         why = "; ".join(hold["message"] for hold in result.holds) if result.holds else ""
         error = result.error or {}
         at = f"{error['step']}: " if error.get("step") else ""
-        rows.append((result.state, why or (f"{at}{error['message']}" if error.get("message") else "")))
+        told = why or (f"{at}{error['message']}" if error.get("message") else "")
+        rows.append((result.state, told if own else f"{result.run.scenario}, which it calls: {told}"))
     others = [fate for fate in life.fates if fate.state is not DeliveryState.RUN]
     return rows + [(str(fate.state), fate.reason or "") for fate in others]
 
@@ -144,7 +152,18 @@ def _crash(session: Session, plays: dict[str, Play]) -> bool:
     return not broken
 
 
-def _play(workspace: Workspace, registry: Registry, plan: Scenario) -> Play | None:
+def _callees(plan: Scenario, known: Mapping[str, Scenario]) -> list[Scenario]:
+    """The scenarios that this one calls, and those that they call."""
+    found = {plan.name: plan}
+    pending = [plan]
+    while pending:
+        for name in {step.scenario for step in calls_in(pending.pop())} & known.keys() - found.keys():
+            found[name] = known[name]
+            pending.append(known[name])
+    return list(found.values())[1:]
+
+
+def _play(workspace: Workspace, registry: Registry, plan: Scenario, callees: Sequence[Scenario]) -> Play | None:
     file = Path(plan.file)
     events: list[Any] = []
     for path in events_beside(file):
@@ -153,7 +172,9 @@ def _play(workspace: Workspace, registry: Registry, plan: Scenario) -> Play | No
             raise EventUnreadable("this is no list of events", place=str(path), hint="write [EVENT, …]")
         events += found if several(path) else [found]
     source, defaults = file.read_text("utf-8"), workspace.project.settings.defaults
-    return play_of(plan, events, lambda: SimulatedHarness([source], registry=registry, defaults=defaults))
+    called = [Path(callee.file).read_text("utf-8") for callee in callees]
+    new = functools.partial(SimulatedHarness, [source], registry=registry, defaults=defaults, called=called)
+    return play_of(plan, events, new)
 
 
 async def _everywhere(plays: dict[str, Play]) -> Sequence[Report]:

@@ -104,6 +104,7 @@ class Harness:
     :param held_retry: seconds before each automatic try of held runs, as ``held.retry`` in ``engine.yaml``.
     :param tries_at_once: as ``held.at_once`` there.
     :param new_store: opens the store, again after each restart; by default one in memory.
+    :param called: texts of scenario files that are there to be called: no event, poll or schedule starts them.
     """
 
     sources: Sequence[str]
@@ -121,6 +122,7 @@ class Harness:
     limits: Limits = field(default_factory=Limits)
     held_retry: Sequence[float] = ()
     tries_at_once: int = 3
+    called: Sequence[str] = ()
 
     @classmethod
     def of(cls, *files: str | Path, **options: Any) -> Self:
@@ -139,7 +141,8 @@ class Harness:
     def __post_init__(self) -> None:
         self.registry = self.registry if self.registry is not None else plugins.load()
         self._caller = self.caller if self.caller is not None else DoubleCaller(self.doubles)
-        self.plans = [self._load(source, number) for number, source in enumerate(self.sources)]
+        plans = [self._load(source, number) for number, source in enumerate((*self.sources, *self.called))]
+        self.plans, self._callable = plans[: len(self.sources)], plans
         #: by effect key, all that the vendors received that may have changed something, over all restarts
         self.arrived: dict[str, list[str]] = {}
         self.store: Store
@@ -183,7 +186,7 @@ class Harness:
         self.store = await self._new_store()
         self._open = self.store
         assert self.registry is not None
-        catalog = self._catalog = Catalog(self.plans, self.registry, self.store, self.clock)
+        catalog = self._catalog = Catalog(self._callable, self.registry, self.store, self.clock)
         await catalog.keep()
         self._runner = Runner(
             self.store,

@@ -76,3 +76,62 @@ def test_an_event_that_is_not_json_is_told_with_its_place(shop: Shop) -> None:
     result = shop.engine("test", "--crash")
     assert result.exit_code == 1
     assert "order.event.json:1:10" in result.stderr
+
+
+CALLER = """
+scenario: caller
+inputs:
+  name: {type: string, default: Ana}
+steps:
+  - id: asked
+    call: between
+    with: {name: "${{ inputs.name }}"}
+output: ${{ asked }}
+"""
+BETWEEN = """
+scenario: between
+trigger:
+  module: shop.watch
+inputs:
+  name: {type: string, default: Bob}
+steps:
+  - id: told
+    call: greeter
+    with: {name: "${{ inputs.name }}"}
+output: ${{ told }}
+"""
+GREETER = """
+scenario: greeter
+inputs:
+  name: {type: string, required: true}
+steps:
+  - if: ${{ inputs.name == 'Eve' }}
+    steps:
+      - id: looked
+        wait_for: {approval: "Greet her?"}
+  - id: send
+    module: shop.send
+    with: {to: "${{ inputs.name }}", mode: "${{ if(inputs.name == 'Bob', 'refused', 'done') }}"}
+output: "Hi ${{ inputs.name }}"
+"""
+
+
+def test_a_scenario_is_tried_with_those_that_it_calls(shop: Shop) -> None:
+    (shop.root / "scenarios/order.yaml").unlink()
+    for name, text in {"caller": CALLER, "between": BETWEEN, "greeter": GREETER}.items():
+        shop.write(f"scenarios/{name}.yaml", text)
+    assert [[*row.values()] for row in shop.json("test", "scenarios/caller.yaml")] == [["caller", "succeeded", ""]]
+    # an event is for the scenario that it lies beside, and what fails in a called one is told
+    shop.write("scenarios/between.event.json", '{"kind": "order"}')
+    rows = shop.json("test", "scenarios/between.yaml")
+    assert [(row["scenario"], row["ended"]) for row in rows] == [("between", "failed"), ("between", "failed")]
+    assert any(row["about"].startswith("greeter, which it calls: send: ") for row in rows)
+
+
+def test_who_called_a_run_that_is_held_waits_with_it(shop: Shop) -> None:
+    (shop.root / "scenarios/order.yaml").unlink()
+    shop.write("scenarios/caller.yaml", CALLER.replace("between", "greeter"))
+    shop.write("scenarios/greeter.yaml", GREETER)
+    [row] = shop.json("test", "--crash", "scenarios/caller.yaml")
+    assert (row["lost"], row["doubled"], row["broken"]) == (0, 0, [])
+    assert row["held_as_unknown"] > 0
