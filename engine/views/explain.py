@@ -30,6 +30,7 @@ from engine.scenario.plan import (
     StopStep,
     WaitStep,
 )
+from engine.sdk.data import DataWrite
 from engine.views import words
 from engine.views.words import Does, code, counted, listed, seconds
 
@@ -162,7 +163,11 @@ def _lane(plan: Scenario) -> str:
 
 def _outside(plan: Scenario) -> Iterator[str]:
     calls = [step for step in every(plan.steps, plan.on_failure) if isinstance(step, ModuleStep)]
+    kept = listed([code(step.id or step.path) for step in calls if isinstance(step.module, DataWrite)])
+    calls = [step for step in calls if not isinstance(step.module, DataWrite)]
     writes = list(dict.fromkeys(code(step.id or step.path) for step in calls if words.does(step) is Does.WRITE))
+    if kept:
+        yield f"It changes records of its own in {kept}: each once, together with the note that it is done."
     if writes:
         them = "it is" if len(writes) == 1 else "they are"
         yield (

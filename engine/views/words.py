@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
 from engine.scenario.durations import show_duration
 from engine.scenario.expressions import Expression, ExpressionError, Template
+from engine.scenario.expressions.declare import OMIT
 from engine.scenario.expressions.template import CLOSE, OPEN
 from engine.scenario.plan import ModuleStep
+from engine.sdk.data import DataWrite
 from engine.sdk.modules import Action, Effect, Transform
 
 #: characters of a text up to which it is shown whole
@@ -98,10 +101,10 @@ def value(template: Template) -> str:
     """A value: as it stands, or where it comes from."""
     if template.literal:
         return code(shortened(_plain(template.evaluate({}))))
-    if [placed.path for placed in template.expressions] == [()]:
-        return expression(template.expressions[0].expression)
     if template.source is not None:
         return code(shortened(template.source.replace(OPEN, "{").replace(CLOSE, "}")))
+    if [placed.path for placed in template.expressions] == [()]:
+        return expression(template.expressions[0].expression)
     parts = []
     for placed in template.expressions:
         name = ".".join(str(part) for part in placed.path)
@@ -140,16 +143,30 @@ def does(step: ModuleStep) -> Does:
     module = step.module
     if isinstance(module, Transform):
         return Does.NOTHING
+    if isinstance(module, DataWrite):
+        return Does.WRITE
     if not isinstance(module, Action):
         return Does.READ
     if not callable(module.effect):
         return _DOES.get(module.effect, Does.WRITE)
     try:
-        # what comes from expressions is null here: a method, or an effect, is nearly always written out
-        effect: Effect = module.effect_of(step.config.evaluate({}))
+        # a method, or an effect, is nearly always written out
+        effect: Effect = module.effect_of(_without_data(step.config))
     except (ExpressionError, LookupError, TypeError, ValueError, AttributeError):
         return Does.EITHER
     return _DOES.get(effect, Does.WRITE)
+
+
+def _without_data(config: Template) -> dict[str, Any]:
+    """A config in which what comes from expressions is null, also what nothing but a run can tell."""
+    found: dict[str, Any] = {}
+    for key, template in (config.items or {}).items():
+        known = None
+        with suppress(ExpressionError, LookupError, TypeError, ValueError, AttributeError):
+            known = template.evaluate({})
+        if known is not OMIT:
+            found[key] = known
+    return found
 
 
 _DOES = {Effect.NONE: Does.NOTHING, Effect.READ: Does.READ}

@@ -51,6 +51,37 @@ def test_the_sentences_are_those_that_were_read(name: str) -> None:
     assert text_of(explain(plan_of(name))) == golden(name).read_text()
 
 
+def test_a_write_is_one_whatever_its_data_rest_on() -> None:
+    plan, found = load_kept(
+        """
+scenario: refund
+trigger: {module: http.watch_webhook}
+steps:
+  - id: mail
+    module: http.make_request
+    with:
+      url: https://mail.example.com
+      method: POST
+      body: {link: "${{ approval_link('ok') }}", cents: "${{ trigger.total * 100 }}"}
+  - id: ok
+    wait_for: {approval: "Refund?"}
+  - id: total
+    module: data_store.increment
+    with: {store: totals, key: refunds}
+  - set: {note: "refused by ${{ ok.by || 'somebody' }}"}
+""",
+        "refund",
+        REGISTRY,
+    )
+    assert plan is not None, found
+    said = text_of(explain(plan))
+    assert "Make a Request (`http.make_request`; it writes), with body.link" in said
+    assert "Increment a Number (`data_store.increment`; it writes)" in said
+    assert "Set `note` to `refused by { ok.by || 'somebody' }`." in said
+    assert "It changes records of its own in `total`" in said
+    assert "It changes something outside in `mail`." in said
+
+
 def test_everything_has_every_kind_of_step() -> None:
     plan = plan_of("everything")
     kinds = {type(step).__name__ for step in every(plan.steps, plan.on_failure)}

@@ -103,12 +103,14 @@ class Template:
     :param literal: it holds no expression.
     :param expressions: those that it holds.
     :param source: of a text with expressions in it: as it is written.
+    :param items: of an object: its values.
     """
 
     literal: bool
     expressions: tuple[Placed, ...]
     evaluator: Evaluator = field(repr=False)
     source: str | None = None
+    items: Mapping[str, Template] | None = field(default=None, repr=False)
 
     def evaluate(self, scope: Mapping[str, Any], context: Context | None = None) -> Any:
         """The value; ``OMIT``: leave it out.
@@ -171,7 +173,7 @@ class Template:
                 key: value for key, template in entries if (value := template.evaluator(scope, context)) is not OMIT
             }
 
-        return Template(all(t.literal for t in items.values()), _within(entries), evaluate)
+        return Template(all(t.literal for t in items.values()), _within(entries), evaluate, items=items)
 
     @staticmethod
     def sequence(items: Sequence[Template]) -> Template:
