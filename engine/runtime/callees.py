@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from engine.runtime.calls import Prepared
@@ -11,6 +12,8 @@ from engine.runtime.payload import shown
 from engine.runtime.rundata import CALL
 from engine.runtime.runner import Runner
 from engine.runtime.starts import NotStartable, UnknownScenario, startable
+from engine.runtime.states import State
+from engine.runtime.waiting import awaited
 from engine.scenario.diagnostics import did_you_mean
 from engine.scenario.inputs import BadInputs
 from engine.scenario.plan import CallStep, Scenario
@@ -35,7 +38,7 @@ class CallTooDeep(EngineError):
 
 
 class CallDeadlock(EngineError):
-    """A run holds a key, directly or as a caller's caller, that the run which it calls and waits for would need."""
+    """A run would wait for itself: what it calls needs a key that it or a caller holds, or waits for such a one."""
 
     code = "call-deadlock"
 
@@ -115,15 +118,41 @@ class Callees:
         if lane.busy == "skip":
             # it finds no place, and that is told
             return
-        calls = await self._store.ask(CallsOf(chain))
+        calls, kept = await self._store.ask(CallsOf(chain)), dict[str, int]()
         for run_id in chain:
             place = await self._store.lane(run_id)
-            if place is not None and place.lane == lane.key and place.holds:
-                raise CallDeadlock(
-                    f"run {show(run_id)} keeps its place under the key that '{plan.name}' would need, and waits for it",
-                    hint=f"leave `order_by` out of '{plan.name}', or call it with `wait: false`",
-                )
+            if place is not None and place.holds:
+                kept.setdefault(place.lane, run_id)
             call = calls.get(run_id)
             if call is None or not call.awaited:
                 # those further up do not wait for this
                 break
+        if kept and (other := await self._behind(lane.key, kept)) is not None:
+            raise CallDeadlock(
+                f"run {show(other)} keeps its place under the key that '{plan.name}' would need, and waits for it",
+                hint=f"leave `order_by` out of '{plan.name}', or call it with `wait: false`",
+            )
+
+    async def _behind(self, key: str, kept: Mapping[str, int]) -> int | None:
+        """The run that keeps one of these places and for which, in the end, whoever has the place of a key waits.
+
+        :param kept: by key, which run keeps the place.
+        """
+        keys, seen = [key], set[str]()
+        while keys:
+            key = keys.pop()
+            if key in kept:
+                return kept[key]
+            holder = await self._store.lane_holder(key) if key not in seen else None
+            seen.add(key)
+            if holder is None or holder.most > 1:
+                # of several places one may become free
+                continue
+            runs = [await self._store.run(holder.run_id)]
+            while runs:
+                run = runs.pop()
+                if run is not None and run.state == State.BLOCKED and (place := await self._store.lane(run.id)):
+                    keys.append(place.lane)
+                elif run is not None and run.state == State.WAITING and run.due_at is None:
+                    runs += [await self._store.run(called.call.run_id) for called in await awaited(self._store, run)]
+        return None

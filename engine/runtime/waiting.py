@@ -41,7 +41,9 @@ async def awaited(store: Store, run: Run) -> list[Called]:
     """The runs that a run has called and waits for now."""
     waits = await store.waits.of_run(run.id)
     keys = {wait.key for wait in waits if wait.kind == "call" and wait.state is WaitState.OPEN}
-    return [call for call in await store.ask(CallsBy(run.id)) if call.call.key in keys] if keys else []
+    made = await store.ask(CallsBy(run.id)) if keys else ()
+    # who waited for a run that was replayed waits for the replay
+    return [called for called in made if called.call.key in keys and called.call.awaited]
 
 
 def _called(called: Called) -> dict[str, Any]:

@@ -545,3 +545,38 @@ async def test_who_rehearses_a_replay_knows_what_the_called_runs_gave() -> None:
         await lend(harness.store, result.run.id, elsewhere.store, harness.clock.time())
         again = await replayed(elsewhere, result.run.id)
         assert (again.state, again.output, elsewhere.calls) == ("succeeded", result.output, [])
+
+
+CROSSED = """
+scenario: NAME
+trigger: {module: shop.watch}
+order_by: {key: "${{ trigger.email }}", group: OWN}
+steps:
+  - {id: go, wait_for: {signal: NAME}}
+  - {id: sub, call: part-of-OTHER, with: {email: "${{ trigger.email }}"}}
+output: ${{ sub }}
+"""
+PART = """
+scenario: part-of-OWN
+inputs: {email: {type: string}}
+order_by: {key: "${{ inputs.email }}", group: OWN}
+steps: []
+output: done
+"""
+
+
+async def test_two_callers_do_not_wait_for_each_others_keys_for_ever() -> None:
+    named = [("one", "left", "right"), ("two", "right", "left")]
+    callers = [CROSSED.replace("NAME", n).replace("OWN", own).replace("OTHER", other) for n, own, other in named]
+    parts = [PART.replace("OWN", group) for group in ("left", "right")]
+    async with Harness([*callers, *parts], registry=registry()) as harness:
+        first = await harness.run(ANA, to="one")
+        second = await harness.run(ANA, to="two")
+        assert await harness.signal("one") == 1
+        assert (await at_end(harness, first.run.id)).state == "waiting"
+        assert (await child_of(harness, first.run.id)).state == "blocked"
+        assert await harness.signal("two") == 1
+        second = await at_end(harness, second.run.id)
+        assert (second.state, second.error["code"]) == ("failed", "call-deadlock")
+        first = await at_end(harness, first.run.id)
+        assert (first.state, first.output) == ("succeeded", "done")
