@@ -72,6 +72,8 @@ class Kind:
 class ListParts:
     """A list as JSON texts, and what comes after them."""
 
+    listed = True
+
     def __init__(self, texts: Sequence[bytes], tail: Sequence[Any], kind: Kind) -> None:
         self._texts = texts
         self._tail = tail
@@ -97,6 +99,12 @@ class ListParts:
 
     def field(self, _name: str) -> Any:
         return None
+
+    def items(self) -> Iterator[Any]:
+        self.length()
+        if not self._in_order:
+            return iter(self.whole())
+        return (self._kind.value(entry) for chunk in self._chunks() for entry in chunk)
 
     def at(self, where: int | slice) -> Any:
         count = self.length()
@@ -148,6 +156,8 @@ def _ascending(numbers: Sequence[int]) -> bool:
 class Fields:
     """An object some fields of which are for later."""
 
+    listed = False
+
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
 
@@ -161,6 +171,9 @@ class Fields:
 
     def field(self, name: str) -> Any:
         return self._values.get(name)
+
+    def items(self) -> Iterator[Any]:
+        return iter(())
 
     def at(self, _where: int | slice) -> Any:
         return None

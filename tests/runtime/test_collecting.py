@@ -140,6 +140,8 @@ def test_what_json_is_written_takes_no_more_than_its_length() -> None:
         ("each[-1]", 110),
         ("$.each[4]", 40),
         ("length(each)", 12),
+        ("each[?@ > `80`]", [90, 100, 110]),
+        ("each[] | [1]", 10),
         ("each[2:4]", [20, 30]),
         ("length(trigger.x[?@ == `1`])", 0),
     ],

@@ -95,8 +95,15 @@ class Compiler:
     def _compile_index_expression(self, node: Node) -> Run:
         base, index = node["children"]
         # of what is for later, an item is had without the rest
-        first = _fields([base["value"]]) if base["type"] == "field" else self.compile(base)
-        return _sequence([first, self.compile(index)])
+        return _sequence([self._maybe_later(base), self.compile(index)])
+
+    def _maybe_later(self, node: Node) -> Run:
+        """As ``compile``, for who can do with what is for later."""
+        if node["type"] == "field":
+            return _fields([node["value"]])
+        if node["type"] == "subexpression":
+            return self._compile_subexpression(node, plain=False)
+        return self.compile(node)
 
     def _compile_index(self, node: Node) -> Run:
         index = node["value"]
@@ -140,12 +147,13 @@ class Compiler:
     # projections
 
     def _compile_projection(self, node: Node) -> Run:
-        base, each = self._pair(node)
-        return _projection(base, each, None, self._visit(node["children"][1]))
+        base, each = node["children"]
+        return _projection(self._maybe_later(base), self.compile(each), None, self._visit(each))
 
     def _compile_filter_projection(self, node: Node) -> Run:
-        base, each, condition = (self.compile(child) for child in node["children"])
-        return _projection(base, each, condition, self._visit(*node["children"][1:]))
+        base, *inner = node["children"]
+        each, condition = (self.compile(child) for child in inner)
+        return _projection(self._maybe_later(base), each, condition, self._visit(*inner))
 
     def _compile_value_projection(self, node: Node) -> Run:
         base, each = self._pair(node)
@@ -161,11 +169,11 @@ class Compiler:
         return run
 
     def _compile_flatten(self, node: Node) -> Run:
-        base = self.compile(node["children"][0])
+        base = self._maybe_later(node["children"][0])
 
         def run(value: Any, frame: Frame) -> Any:
-            found = base(value, frame)
-            if not isinstance(found, list):
+            found = _items(base(value, frame))
+            if found is None:
                 return None
             flat: list[Any] = []
             for item in found:
@@ -329,12 +337,9 @@ class Compiler:
 
     def _length(self, node: Node, made: Run) -> Run:
         """The length of what is for later is known without it."""
-        if node["type"] == "field" and node["start"] in self._at_root:
-            found = _fields([node["value"]])
-        elif node["type"] == "subexpression":
-            found = self._compile_subexpression(node, plain=False)
-        else:
+        if node["type"] not in ("field", "subexpression"):
             return made
+        found = self._maybe_later(node)
 
         def run(value: Any, frame: Frame) -> Any:
             met = found(value, frame)
@@ -406,6 +411,13 @@ def _current(value: Any, _frame: Frame) -> Any:
 
 def _is_item_of_field(node: Node) -> bool:
     return bool(node["type"] == "index_expression" and node["children"][0]["type"] == "field")
+
+
+def _items(value: Any) -> Sequence[Any] | Later | None:
+    """What can be gone through, once: a list, or one for later, which is not made for that."""
+    if isinstance(value, list) or (value.__class__ is Later and value.is_list):
+        return value
+    return None
 
 
 def _fields(names: list[str], *, plain: bool = False) -> Run:
@@ -502,8 +514,8 @@ def _sequence(runs: list[Run]) -> Run:
 
 def _projection(base: Run, each: Run, condition: Run | None, visit: int) -> Run:
     def run(value: Any, frame: Frame) -> Any:
-        found = base(value, frame)
-        if not isinstance(found, list):
+        found: Any = base(value, frame)
+        if not isinstance(found, list) and _items(found) is None:
             return None
         frame.spend(len(found) * visit)
         if condition is not None:

@@ -2,16 +2,21 @@
 
 Such a value stands at the root of a scope in place of the list, or as ``output`` of a step in ``steps``. An expression
 that asks for the list gets it, put together from what is kept of it; one that asks for an item, a slice, a field or the
-length gets that alone. No expression ever meets the stand-in itself.
+length gets that alone, and one that filters it goes through it piece by piece. No expression ever meets the stand-in
+itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol, final
 
 
 class Parts(Protocol):
     """What a value is put together from."""
+
+    listed: bool
+    """whether it is a list, not an object"""
 
     def whole(self) -> Any:
         """The value."""
@@ -23,6 +28,10 @@ class Parts(Protocol):
 
     def at(self, where: int | slice) -> Any:
         """An item or a part of a list; None: there is none, or it is no list."""
+        ...
+
+    def items(self) -> Iterator[Any]:
+        """The items of a list, one after another."""
         ...
 
     def length(self) -> int:
@@ -53,6 +62,15 @@ class Later:
     def at(self, where: int | slice) -> Any:
         """An item or a slice, as of a list."""
         return self._parts.at(where)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it can be gone through."""
+        return self._parts.listed
+
+    def __iter__(self) -> Iterator[Any]:
+        """The items of a list, which is not made for that."""
+        return iter(self._made[0]) if self._made else self._parts.items()
 
     def __len__(self) -> int:
         return self._parts.length()
