@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from engine.scenario import types
 from engine.scenario.diagnostics import did_you_mean
 from engine.scenario.expressions import FUNCTIONS, Function
+from engine.scenario.expressions.names import elsewhere
 from engine.scenario.narrowing import facts, narrowed, path_of, same
 from engine.scenario.references import NOT_YET, Ast, Names
 from engine.scenario.results import RESULTS, Given
@@ -101,9 +102,17 @@ class _Inference:
             elif node.get("quoted"):
                 hint = f"a text stands in single quotes: '{name}'"
             else:
-                hint = did_you_mean(name, known) or f"known here: {', '.join(known)}"
+                said = self._said_by_a_function(name) or did_you_mean(name, known)
+                hint = said or f"known here: {', '.join(known)}"
             self._at("unknown-name", f"nothing is named '{name}' here", node, hint)
         return UNKNOWN
+
+    def _said_by_a_function(self, name: str) -> str | None:
+        """What to write for a name that other languages have, such as ``now`` and ``emptystring``."""
+        function = self._functions.get(name)
+        if function is not None:
+            return None if any(not one.optional for one in function.parameters) else f"it is a function: {name}()"
+        return elsewhere(name)
 
     def _unknown_field(self, node: Ast, missing: Missing) -> Schema:
         name = node["value"]

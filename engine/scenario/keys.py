@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.scenario.diagnostics import did_you_mean
+from engine.scenario.elsewhere import below, called_here, shape_of
 from engine.scenario.nodes import Mapping, Node, Scalar
 from engine.scenario.report import Report
 
@@ -72,24 +73,30 @@ _BOOLEANS = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "fa
 
 
 def check_keys(node: Mapping, known: tuple[str, ...], later: tuple[str, ...], what: str, report: Report) -> bool:
-    """Note keys that do not belong here. True when a key of a later version is among them."""
-    found_later = False
+    """Note keys that do not belong here. True when it is known what kind of step one of them was to be."""
+    found_kind = False
     for key, _ in node.entries:
         if key.text in known:
             continue
         if key.text in later:
             not_yet(f"`{key.text}`", key, report)
-            found_later = True
+            found_kind = True
             continue
         belongs = next((kind for kind, keys in KINDS.items() if key.text in keys and "steps" in known), None)
-        hint = did_you_mean(key.text, known) or f"known keys: {', '.join(known)}"
+        # what kind of step it is, may not be known for that very word
+        here = called_here(key.text, (*known, *KINDS) if "on_error" in known else known)
+        found_kind = found_kind or here in KINDS or did_you_mean(key.text, KINDS) is not None
+        hint = f"here it is called `{here}`" if here is not None else did_you_mean(key.text, known)
+        if (outer := below(key.text, known)) is not None:
+            hint = f"it stands below `{outer}`"
+        hint = hint or f"known keys: {', '.join(known)}"
         options = node.get("with") if "with" in known else None
         if isinstance(options, Scalar) and options.value is None:
             hint = "options of the module are indented below `with`"
         if belongs and belongs != key.text:
             hint = f"`{key.text}` belongs to a step with `{belongs}`"
         report.add("unknown-key", f"{what} has no key '{key.text}'", key.place, hint)
-    return found_later
+    return found_kind
 
 
 def not_yet(what: str, node: Node, report: Report) -> None:
@@ -130,7 +137,7 @@ class Reader:
     def mapping(self, node: Node | None, what: str) -> Mapping | None:
         if node is None or isinstance(node, Mapping):
             return node
-        self._report.add("wrong-value", f"{what} must be a mapping of keys to values", node.place)
+        self._report.add("wrong-value", f"{what} must be a mapping of keys to values", node.place, shape_of(what))
         return None
 
     def integer(self, node: Node | None, what: str, *, least: int, default: int) -> int:

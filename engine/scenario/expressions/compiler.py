@@ -6,6 +6,7 @@ Each closure is called with the current value and the frame. What the library's 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ Run = Callable[[Any, Frame], Any]
 
 #: characters of a part that is evaluated for each item, for which a visit of an item counts one step more
 _CHARACTERS_PER_VISIT = 32
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: functions of which an argument is the result, and from which on: there ``omit()`` makes sense
 _PASS_ON = {"if": 1, "switch": 2, "if_empty": 0, "coalesce": 0}
 
@@ -326,6 +328,7 @@ class Compiler:
         children = node["children"]
         parameters = [function.parameters[min(at, len(function.parameters) - 1)] for at in range(len(children))]
         passed_on = _PASS_ON.get(name, len(children)) if result else len(children)
+        self._check_order(function, node)
         arguments = [
             self._argument(function, parameter, child, result=at >= passed_on and _is_result(name, at, len(children)))
             for at, (parameter, child) in enumerate(zip(parameters, children, strict=True))
@@ -334,6 +337,19 @@ class Compiler:
         each = self._visit(*(child for child in children if child["type"] == "expref"))
         made = call(function, arguments, Call(name, spots, self._spot(node)), each)
         return self._length(children[0], made) if name == "length" else made
+
+    def _check_order(self, function: Function, node: Node) -> None:
+        """Note an expression that stands behind the list where the function wants it before it."""
+        children = node["children"]
+        if function.name != "map" or [child["type"] == "expref" for child in children] != [False, True]:
+            return
+        listed, key = (self.text[child["start"] : child["end"]] for child in children)
+        raise ExpressionSyntaxError(
+            f"{function.name}() takes the expression first, and the list behind it",
+            self.text,
+            children[0]["start"],
+            hint=f"write {function.name}({key}, {listed})",
+        )
 
     def _length(self, node: Node, made: Run) -> Run:
         """The length of what is for later is known without it."""
@@ -370,6 +386,9 @@ class Compiler:
             return self.compile(node, result=result)
         if node["type"] != "expref":
             source = self.text[node["start"] : node["end"]]
+            if node["type"] == "literal" and _IDENTIFIER.fullmatch(str(node["value"])):
+                # the name of a field in quotes would be the same text for each item
+                source = str(node["value"])
             raise ExpressionSyntaxError(
                 f"{function.name}() takes an expression for `{parameter.name}`, with & before it",
                 self.text,

@@ -37,6 +37,7 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "equal": "`a == b`",
         "erase": "`null`",
         "escapejson": "to_json",
+        "executionid": "`run.id`",
         "exists": "`x != null`",
         "filter": "`list[?price > 5]`",
         "formatjson": "to_json",
@@ -95,6 +96,14 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
 )
 
 
+def elsewhere(name: str) -> str | None:
+    """What is written here for a name of the integrators."""
+    found = ELSEWHERE.get(name.lower().replace("_", ""))
+    if found is None:
+        return None
+    return f"write {found}" if found.startswith("`") else f"here it is called {found}()"
+
+
 def hint_for(name: str, known: Iterable[str]) -> str | None:
     """What to write in place of a function that is not there."""
     known = list(known)
@@ -102,8 +111,7 @@ def hint_for(name: str, known: Iterable[str]) -> str | None:
     same = next((one for one in known if one.replace("_", "") == plain), None)
     if same is not None:
         return f"did you mean '{same}'?"
-    found = ELSEWHERE.get(plain)
-    if found is not None:
-        return f"write {found}" if found.startswith("`") else f"here it is called {found}()"
+    if (found := elsewhere(name)) is not None:
+        return found
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return did_you_mean(snake, known)
