@@ -105,6 +105,13 @@ VALUE_CODES: dict[str, Code] = {
         "  - id: note\n    module: crm.note\n    with: {text: 'run ${{ run.id }}'}\n",
         _WARNING,
     ),
+    "expression-as-text": Code(
+        "A text is the name of a value, or has one in a single pair of braces.",
+        "Only what stands in `${{ … }}` is an expression; this is text, which goes to the vendor as it stands.",
+        "  - id: note\n    module: crm.note\n    with: {text: run.id}\n",
+        "  - id: note\n    module: crm.note\n    with: {text: '${{ run.id }}'}\n",
+        _WARNING,
+    ),
     "object-in-text": Code(
         "An object or a list stands inside a text.",
         "It becomes JSON there, which is seldom what a person wants to read.",

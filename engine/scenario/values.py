@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
 
 from engine.scenario import types
-from engine.scenario.braces import check_braces, meant
+from engine.scenario.braces import check_braces, check_names, meant
 from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import (
     FUNCTIONS,
@@ -69,6 +69,7 @@ class Values:
         if not has_expression(node):
             if isinstance(node.value, str):
                 check_braces(node, (), self._report)
+                check_names(node, names, self._report)
             return Template.constant(node.value), types.schema_of(node.value)
         return self._text(node, names)
 
