@@ -39,11 +39,13 @@ class Accepted:
     """What became of a delivery that was taken.
 
     :param runs: ids of the runs that were made, whatever their state.
+    :param held: those of them that a person has to let begin.
     """
 
     receipt_id: int
     deliveries: tuple[Delivery, ...]
     runs: tuple[int, ...]
+    held: frozenset[int] = frozenset()
 
 
 class Start(NamedTuple):
@@ -172,7 +174,8 @@ class Intake:
             for start in starts:
                 if start.run.state == State.RUNNING:
                     self._runner.came(start.plan, begun=start.run.id in begun)
-        return Accepted(receipt_id, (*deliveries, *answered), tuple(sorted(made)))
+        held = frozenset(start.run.id for start in starts if start.run.state == State.HELD)
+        return Accepted(receipt_id, (*deliveries, *answered), tuple(sorted(made)), held)
 
     async def _decided(self, receipt_id: int, planned: list[Delivery]) -> list[Delivery]:
         try:

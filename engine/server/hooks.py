@@ -242,6 +242,7 @@ class HookServer:
             if plan.responds and isinstance(plan.trigger, Listening)
         }
         made = [d for d in accepted.deliveries if d.state is DeliveryState.RUN and d.reason is None]
+        made = [d for d in made if d.run_id not in accepted.held]
         own = {d.run_id: within[d.scenario] for d in made if d.run_id is not None and d.scenario in within}
         if not own or self._responses is None:
             return None

@@ -111,6 +111,14 @@ async def test_a_run_that_ends_without_an_answer_keeps_nobody_waiting(new_site: 
         assert (await site.receipt(reply)).id
 
 
+async def test_a_run_that_is_held_before_it_begins_keeps_nobody_waiting(new_site: NewSite) -> None:
+    head = "order_by: ${{ 1 / trigger.number }}\n"
+    async with new_site(scenarios=answering(head=head)) as site, asyncio.timeout(10):
+        assert (await site.post({"name": "Ana", "number": 0})).status == 202
+        [run] = await site.runs()
+        assert run.state == "held"
+
+
 async def test_the_first_answer_counts(new_site: NewSite) -> None:
     steps = """  - id: one
     respond: {status: 201}
