@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.runtime.core import shop
+import pytest
+
+from tests.runtime.core import Script, shop
 
 
 async def test_success_keeps_output_and_message() -> None:
@@ -24,3 +26,28 @@ async def test_nothing_said_is_nothing_kept() -> None:
     async with shop("- stop: success\n- set: {never: 1}", {}) as h:
         result = await h.run({})
         assert (result.state, result.output, result.message) == ("succeeded", None, None)
+
+
+@pytest.mark.parametrize("how", ["ignore", "rollback", "commit", "[{set: {seen: true}}]"])
+async def test_a_stop_is_a_decision_to_which_no_on_error_answers(how: str) -> None:
+    taken, taken_back = Script({"id": 1}), Script({})
+    steps = f"""
+- id: take
+  module: shop.put
+  undo:
+    - id: back
+      module: shop.charge
+- id: each
+  foreach: ${{{{ [1, 2] }}}}
+  on_item_error: continue
+  steps:
+    - if: ${{{{ item == 1 }}}}
+      on_error: {how}
+      steps:
+        - stop: failure
+          message: no more
+"""
+    async with shop(steps, {"shop.put": taken, "shop.charge": taken_back}) as h:
+        result = await h.run({})
+        assert (result.state, result.error["code"], result.error["message"]) == ("failed", "stopped", "no more")
+        assert (len(taken.configs), taken_back.configs) == (1, [])
