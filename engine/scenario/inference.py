@@ -285,8 +285,7 @@ class _Inference:
             if kind and "number" not in kind:
                 message = f"`{symbol}` wants numbers, this is {types.words(sorted(kind))}"
                 # whoever writes a text that is no number beside a plus means to join
-                said = str(child.get("value")) if child["type"] == "literal" else "0"
-                joins = not said.strip().lstrip("-").replace(".", "", 1).isdigit()
+                joins = any(_joins(one) for one in (child, node["children"][0]))
                 texts = symbol == "+" and (joins or all(one == {"string"} for one in found))
                 hint = "make a number of it: to_number(…)" if kind == {"string"} else None
                 self._at("wrong-operand", message, child, "join texts by join('', [a, b])" if texts else hint)
@@ -450,6 +449,13 @@ def _conversion(wanted: tuple[str, ...], found: AbstractSet[str]) -> str | None:
     if wanted == ("string",):
         return "make a text of it: to_string(…)"
     return None
+
+
+def _joins(node: Ast) -> bool:
+    """Whether it is a text that is no number, or something is added to such a text."""
+    if node["type"] == "literal":
+        return not str(node["value"]).strip().lstrip("-").replace(".", "", 1).isdigit()
+    return node["type"] == "arithmetic" and node.get("value") == "+" and any(map(_joins, node["children"]))
 
 
 def _constant(value: bool) -> Schema:

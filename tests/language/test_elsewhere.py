@@ -72,3 +72,8 @@ def test_a_scenario_as_it_is_written_elsewhere(source: str, hint: str) -> None:
 def test_an_expression_as_it_is_written_elsewhere(expression: str, hint: str) -> None:
     source = f'{BEGINNING}steps:\n  - set:\n      a: "${{{{ {expression} }}}}"\n'
     assert [one for _, one in told(source)] == [hint]
+
+
+def test_who_joins_texts_by_plus_is_told_so_at_each_of_them() -> None:
+    steps = "steps:\n  - set:\n      a: ${{ request.method + ' ' + run.id }}\n"
+    assert [one for _, one in told(BEGINNING + steps)] == ["join texts by join('', [a, b])"] * 2
