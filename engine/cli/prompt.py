@@ -36,6 +36,9 @@ class Names(Completer):
         for word, meaning in self._commands.items():
             if before and word.startswith(before):
                 yield Completion(word, -len(before), display_meta=meaning)
+        if before.startswith(":"):
+            # no expression begins so
+            return
         for offer in offers(before, self._names):
             yield Completion(offer.text, -offer.begun, display_meta=offer.meta)
 
