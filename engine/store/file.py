@@ -114,12 +114,17 @@ def _writable(path: Path) -> None:
     SQLite would open it all the same, and make its log read-only too, so that to mend the file would not be enough.
     """
     for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-        if name.exists() and not os.access(name, os.W_OK):
+        # asked twice: the log comes and goes with the connections of others
+        if _is_read_only(name) and _is_read_only(name):
             raise StoreError(
                 "the file is read-only",
                 place=str(name),
                 hint="give the engine's user write access; an engine that serves goes on by itself once that is done",
             )
+
+
+def _is_read_only(name: Path) -> bool:
+    return not os.access(name, os.W_OK) and name.exists()
 
 
 def _check(db: sqlite3.Connection, path: Path) -> int:

@@ -142,7 +142,7 @@ class Harness:
         self.registry = self.registry if self.registry is not None else plugins.load()
         self._caller = self.caller if self.caller is not None else DoubleCaller(self.doubles)
         plans = [self._load(source, number) for number, source in enumerate((*self.sources, *self.called))]
-        self.plans, self._callable = plans[: len(self.sources)], plans
+        self.plans, self._called = plans[: len(self.sources)], plans[len(self.sources) :]
         #: by effect key, all that the vendors received that may have changed something, over all restarts
         self.arrived: dict[str, list[str]] = {}
         self.store: Store
@@ -186,7 +186,7 @@ class Harness:
         self.store = await self._new_store()
         self._open = self.store
         assert self.registry is not None
-        catalog = self._catalog = Catalog(self._callable, self.registry, self.store, self.clock)
+        catalog = self._catalog = Catalog([*self.plans, *self._called], self.registry, self.store, self.clock)
         await catalog.keep()
         self._runner = Runner(
             self.store,

@@ -95,9 +95,9 @@ class Compiler:
         return _sequence(runs)
 
     def _compile_index_expression(self, node: Node) -> Run:
-        base, index = node["children"]
+        base, *indexes = node["children"]
         # of what is for later, an item is had without the rest
-        return _sequence([self._maybe_later(base), self.compile(index)])
+        return _sequence([self._maybe_later(base), *map(self.compile, indexes)])
 
     def _maybe_later(self, node: Node) -> Run:
         """As ``compile``, for who can do with what is for later."""
