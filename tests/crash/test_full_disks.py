@@ -62,9 +62,8 @@ from tests.support.vfs import SQLITE_FULL, SQLITE_IOERR_FSYNC, LoggingVfs, loggi
 T = TypeVar("T")
 #: times that something is tried, and real seconds in which everything comes to rest, before a test gives up
 PATIENCE = 20
-#: looks, a second apart, at which nothing has changed when everything is at rest; the queue looks at itself several
-#: times meanwhile
-QUIET = 3 * int(LOOK_AGAIN) + 3
+#: looks, a second apart, at which nothing has changed when everything is at rest; the queue looks at itself more often
+QUIET = int(LOOK_AGAIN) + 3
 #: syncs that fail: of the commit, of the closing of the file, and when it is opened again
 FAILED_SYNCS = 3
 
