@@ -95,9 +95,8 @@ class AlertChanges:
         tried = [alert.first_at if alert.tried_at is None else alert.tried_at for alert in same]
         tried = [moment for moment in tried if moment <= new.first_at]
         due = max(new.first_at, max(tried) + change.every) if tried else new.first_at
-        if new.id in self._tables.alerts:
-            raise KeyError(f"a row {new.id} exists")
-        self._put(self._tables.alerts, new.id, new._replace(due_at=due))
+        if new.id not in self._tables.alerts:
+            self._put(self._tables.alerts, new.id, new._replace(due_at=due))
 
     def _attempt(self, change: TryAlert) -> None:
         alert = self._tables.alerts.get(change.id)

@@ -181,10 +181,27 @@ class Harness:
     ) -> None:
         await self.stop()
 
+    @property
+    def executes(self) -> bool:
+        """Whether there is an executor session: it was started, and neither stopped nor left."""
+        return self._runner is not None
+
     async def start(self) -> None:
-        """Open the store and begin an executor session; what an earlier one left is taken up."""
+        """Open the store and begin an executor session; what an earlier one left is taken up.
+
+        Where it fails all is let go of again, as by a process that ends: two executors would take one another's runs.
+        """
         self.store = await self._new_store()
         self._open = self.store
+        try:
+            await self._begin()
+        except BaseException:
+            runner, self._runner = self._runner, None
+            if runner is not None:
+                await runner.stop(grace=0)
+            raise
+
+    async def _begin(self) -> None:
         assert self.registry is not None
         catalog = self._catalog = Catalog([*self.plans, *self._called], self.registry, self.store, self.clock)
         await catalog.keep()
@@ -204,7 +221,6 @@ class Harness:
         self.second_tries = SecondTries(
             self.store, self.clock, self._runner.wake, at_once=self.tries_at_once, faults=self.faults
         )
-        self.second_tries.start()
         self.poller = Poller(
             self.plans, self.store, self._runner, self.intake, self._new_pages(), self.clock, faults=self.faults
         )
@@ -212,6 +228,7 @@ class Harness:
         self.starts = Starts(catalog, self.intake, self.store, self.clock)
         self.watch = self._new_watch()
         await self.timekeeper.prepare()
+        self.second_tries.start()
 
     def _new_watch(self) -> Watch:
         assert self._runner is not None

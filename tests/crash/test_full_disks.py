@@ -209,7 +209,9 @@ class Day:
             new_store=partial(self._open, path),
         )
 
-    async def _open(self, path: Path, _before: Store | None) -> Store:
+    async def _open(self, path: Path, before: Store | None) -> Store:
+        if before is not None:
+            await before.close()
         store = SqliteStore(path, clock=self.harness.clock, vfs=self.disk.vfs.name)
         await store.open()
         return store
@@ -239,6 +241,16 @@ class Day:
                 assert refused
                 return None
         raise AssertionError("it is refused for ever")
+
+    async def start(self) -> None:
+        """As an operator does: the engine ends where it cannot start; with room on the disk it is started again."""
+        for _ in range(PATIENCE):
+            try:
+                return await self.harness.start()
+            except StoreError:
+                assert not self.harness.executes
+                self.disk.mend()
+        raise AssertionError("it does not start")
 
     async def calm(self) -> None:
         """Let everything go on; a disk that has failed is mended, and the engine finds that out by itself."""
@@ -279,7 +291,7 @@ class Day:
         """The day; gives what came of it."""
         harness, store = self.harness, lambda: self.harness.store
         now = harness.clock.time
-        await self.insist(harness.start)
+        await self.start()
         harness.watch.start()
         await self.orders()
         await self.send("unsure", 1)

@@ -169,6 +169,14 @@ async def test_old_messages_are_forgotten_and_those_that_wait_are_not(store: Any
     assert [a.id for a in await store.alerts(10)] == [2]
 
 
+async def test_a_message_that_was_sent_before_it_was_stored_is_stored_once(store: AnyStore) -> None:
+    # who does not know whether it was kept, because the sync failed, stores it again
+    sent = alert(7, kind="store", scenario="", state="delivered", attempts=1, ended_at=NOW)
+    await store.put(RaiseAlert(sent, 0.0))
+    await store.put(RaiseAlert(sent, 0.0))
+    assert [(one.id, one.times) for one in await store.alerts(10)] == [(7, 1)]
+
+
 async def test_ids_go_on_behind_those_of_messages(backend: Backend) -> None:
     store = await backend.open()
     last = store.new_id() + 10**12

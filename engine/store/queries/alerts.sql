@@ -20,10 +20,10 @@ select max(coalesce(tried_at, first_at)) from alerts
 where channel = ? and kind = ? and event = ? and scenario = ? and simulated = ? and coalesce(tried_at, first_at) <= ?;
 
 -- name: add_alert
--- Adds a message.
+-- Adds a message, unless it is there: a commit that was reported as failed may have been kept all the same.
 insert into alerts(id, channel, kind, event, scenario, simulated, times, first_at, last_at, detail, state, attempts,
   due_at, tried_at, ended_at, error)
-values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict(id) do nothing;
 
 -- name: try_alert
 -- Says that a message is about to be sent: from now on nothing is counted into it.
