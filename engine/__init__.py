@@ -1,6 +1,6 @@
 """What a module author may import: the whole public API, nothing else."""
 
-from engine.sdk.apps import App, Behaviour, Simulator, WebhookSample, WebhookSender, hookimpl
+from engine.sdk.apps import App, Assumption, Behaviour, Simulator, WebhookSample, WebhookSender, hookimpl
 from engine.sdk.clock import Clock
 from engine.sdk.connections import (
     BasicAuth,
@@ -53,6 +53,7 @@ __all__ = [
     "Action",
     "Answer",
     "App",
+    "Assumption",
     "AuthError",
     "BasicAuth",
     "BearerAuth",

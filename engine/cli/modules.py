@@ -16,7 +16,7 @@ from engine.cli.session import Session
 from engine.cli.workspace import Workspace, refuse, warn_of
 from engine.plugins import Registry
 from engine.scenario.diagnostics import did_you_mean
-from engine.sdk.apps import App
+from engine.sdk.apps import App, Assumption
 from engine.sdk.modules import Action, Module, PollingTrigger, Schema, Search, Transform, WebhookTrigger
 
 _KINDS = (
@@ -104,6 +104,19 @@ def module_json(name: str, module: Module) -> dict[str, Any]:
     }
 
 
+def assumption_json(assumption: Assumption) -> dict[str, Any]:
+    """An assumption with what changes it, null where nothing does."""
+    return {
+        "about": assumption.about,
+        "assumed": assumption.assumed,
+        "mark": assumption.mark,
+        "source": assumption.source,
+        "changed_by": assumption.changed_by or None,
+        "settled_by": assumption.settled_by,
+        "shown_by": list(assumption.shown_by),
+    }
+
+
 def _app_json(app: App, registry: Registry) -> dict[str, Any]:
     return {
         "name": app.name,
@@ -111,6 +124,7 @@ def _app_json(app: App, registry: Registry) -> dict[str, Any]:
         "description": app.description,
         "origin": registry.origin(app.name),
         "simulator": app.simulator is not None,
+        "assumptions": [assumption_json(one) for one in app.assumptions],
         "connections": [
             {"name": kind.name, "title": kind.title, "description": kind.description, "fields": kind.fields}
             for kind in app.connections
@@ -131,6 +145,13 @@ def _overview(registry: Registry, chosen: Mapping[str, Module], app: App | None)
     if app is None:
         apps = counted(len(registry.apps), "app")
         yield f"\n{apps}, {counted(len(chosen), 'module')}; `engine modules NAME` shows one with its options"
+    elif app.assumptions:
+        yield f"\n{bold('assumptions')}: the vendor was not seen to say so; try what rests on them against the real one"
+        for one in app.assumptions:
+            yield f"\n  {bold(one.about)} ({one.mark})"
+            changed = f"changed by: {one.changed_by}" if one.changed_by else ""
+            lines = [one.assumed, changed, f"settled by: {one.settled_by}"]
+            yield from (_filled(line) for line in lines if line)
 
 
 def _page(name: str, module: Module) -> Iterator[str]:
@@ -196,6 +217,10 @@ def _type(schema: Schema) -> str:
 
 def _choices(schema: Schema) -> str:
     return " | ".join(str(value) for value in schema.get("enum", ()))
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, max(40, width() - 4), initial_indent="    ", subsequent_indent="    ")
 
 
 def _indented(text: str) -> str:

@@ -31,6 +31,30 @@ class Behaviour:
 
 
 @dataclass(frozen=True, slots=True)
+class Assumption:
+    """Something that an app takes for true of its vendor, and that the vendor was not seen to say.
+
+    :param about: what it is about, in a few words, such as ``path of custom events``; unique in its app.
+    :param assumed: what is taken for true, as one sentence.
+    :param changed_by: what changes it, should it be wrong: a field of the app's connection types (``base_url``), or a
+        constant of the app (``package.module:NAME``); empty where nothing of the app's would change.
+    :param settled_by: what would settle it.
+    :param mark: ``inferred`` (from something that was seen: `source` says what) or ``unknown`` (searched for, and found
+        nowhere).
+    :param source: what it was inferred from, or where it was looked for.
+    :param shown_by: the simulator's behaviours, marked ``assumed``, that rest on it; by their texts.
+    """
+
+    about: str
+    assumed: str
+    changed_by: str
+    settled_by: str
+    mark: Literal["inferred", "unknown"]
+    source: str = ""
+    shown_by: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookSample:
     """A webhook that a simulator can send.
 
@@ -86,6 +110,7 @@ class App:
 
     :param name: ``[a-z][a-z0-9_]*``, unique among all installed apps.
     :param simulator: makes a simulator on the engine's clock.
+    :param assumptions: what modules and simulator rest on without having seen it of the vendor.
     """
 
     name: str
@@ -94,3 +119,4 @@ class App:
     modules: Sequence[Module] = ()
     connections: Sequence[ConnectionType] = ()
     simulator: Callable[[Clock], Simulator] | None = None
+    assumptions: Sequence[Assumption] = ()

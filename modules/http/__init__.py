@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine import App, hookimpl
+from modules.http.assumptions import ASSUMPTIONS
 from modules.http.connection import CONNECTION
 from modules.http.requests import MAKE_REQUEST
 from modules.http.simulator import HttpSimulator
@@ -18,4 +19,5 @@ def engine_apps() -> App:
         modules=(WATCH_WEBHOOK, MAKE_REQUEST),
         connections=(CONNECTION,),
         simulator=HttpSimulator,
+        assumptions=ASSUMPTIONS,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine import App, hookimpl
 from modules.yotpo_loyalty.actions import RECORD_CUSTOMER_ACTION
 from modules.yotpo_loyalty.api_call import MAKE_API_CALL
+from modules.yotpo_loyalty.assumptions import ASSUMPTIONS
 from modules.yotpo_loyalty.campaigns import LIST_CAMPAIGNS
 from modules.yotpo_loyalty.connection import CONNECTION
 from modules.yotpo_loyalty.customers import CREATE_OR_UPDATE_CUSTOMER, RETRIEVE_CUSTOMER
@@ -41,4 +42,5 @@ def engine_apps() -> App:
         ),
         connections=(CONNECTION,),
         simulator=LoyaltySimulator,
+        assumptions=ASSUMPTIONS,
     )

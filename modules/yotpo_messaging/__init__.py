@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine import App, hookimpl
+from modules.yotpo_messaging.assumptions import ASSUMPTIONS
 from modules.yotpo_messaging.connection import CONNECTION
 from modules.yotpo_messaging.custom_events import CREATE_OR_UPDATE_CUSTOM_EVENT
 from modules.yotpo_messaging.customers import CREATE_OR_UPDATE_CUSTOMER, FIND_CUSTOMERS, RETRIEVE_CUSTOMER
@@ -18,4 +19,5 @@ def engine_apps() -> App:
         modules=(CREATE_OR_UPDATE_CUSTOMER, RETRIEVE_CUSTOMER, FIND_CUSTOMERS, CREATE_OR_UPDATE_CUSTOM_EVENT),
         connections=(CONNECTION,),
         simulator=MessagingSimulator,
+        assumptions=ASSUMPTIONS,
     )

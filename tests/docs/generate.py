@@ -1,4 +1,4 @@
-"""Pages that are made from the code: ``python -m tests.docs.generate errors|api|testing|simulators|functions``."""
+"""Pages that are made from the code: ``python -m tests.docs.generate PAGE``, with a page of ``PAGES``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import engine
 import engine.testing
-from engine import WebhookSender, hookspecs, plugins
+from engine import App, WebhookSender, hookspecs, plugins
 from engine.runtime.outcomes import HOLD_CODES
 from engine.scenario.expressions import GROUPS, OMIT
 from engine.scenario.expressions.library.tokens import TOKENS
@@ -354,6 +354,75 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+# ----------------------------------------------------------------- assumptions
+
+_ASSUMPTIONS = """\
+# Assumptions
+
+Made from the code; `python -m tests.docs.generate assumptions` prints it anew.
+
+One list of what the built-in apps and their simulators take for true of a vendor and the vendor was not seen to say.
+*inferred*: from something that was seen, which the row names. *unknown*: searched for there, and not found. Nothing of
+it is presented as a fact elsewhere; a scenario that rests on a row deserves a try against the real vendor.
+`engine modules APP` shows an app's list.
+
+What is *changed by* a field stands in the connection (`engine connections add … --set FIELD=VALUE`); what is changed by
+a constant, in one place of the app.
+"""
+
+
+def built_in() -> dict[str, App]:
+    """The apps of this project; what else is installed on this machine is not."""
+    registry = plugins.load()
+    return {name: app for name, app in sorted(registry.apps.items()) if " of scenario-engine " in registry.origin(name)}
+
+
+def unsettled(app: App) -> list[str]:
+    """What the simulator shows and is assumed, beyond what the app's own assumptions name."""
+    if app.simulator is None:
+        return []
+    named = {text for one in app.assumptions for text in one.shown_by}
+    shown = app.simulator(VirtualClock()).behaviours
+    return [one.text for one in shown if one.mark == "assumed" and one.text not in named]
+
+
+def assumptions_page() -> str:
+    """``docs/reference/assumptions.md``."""
+    parts = [_ASSUMPTIONS]
+    for name, app in built_in().items():
+        rows = [
+            (
+                one.about,
+                one.assumed,
+                one.mark + (f": {one.source}" if one.source else ""),
+                f"`{one.changed_by}`" if one.changed_by else "",
+                one.settled_by,
+                "<br>".join(one.shown_by),
+            )
+            for one in app.assumptions
+        ]
+        rest = unsettled(app)
+        if not rows and not rest:
+            continue
+        parts.append(f"\n## {name}\n\n{app.title}. [What the app offers](apps/{name}.md).\n")
+        if rows:
+            head = (
+                "about",
+                "what is assumed",
+                "mark",
+                "changed by",
+                "what would settle it",
+                "how the simulator shows it",
+            )
+            parts.append("\n" + _table(head, rows))
+        if rest:
+            parts.append(
+                "\nBesides, its simulator behaves so by its own choice, or as other people's programs tell. No module "
+                "rests on it; a scenario may:\n\n" + "".join(f"- {text}\n" for text in rest)
+            )
+    return "".join(parts)
+
+
 # ------------------------------------------------------------------- functions
 
 _FUNCTIONS = """\
@@ -433,6 +502,7 @@ PAGES = {
     "api": api_page,
     "testing": testing_page,
     "simulators": simulators_page,
+    "assumptions": assumptions_page,
     "functions": functions_page,
 }
 
