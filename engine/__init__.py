@@ -1,6 +1,15 @@
 """What a module author may import: the whole public API, nothing else."""
 
-from engine.sdk.apps import App, Assumption, Behaviour, Simulator, WebhookSample, WebhookSender, hookimpl
+from engine.sdk.apps import (
+    App,
+    Assumption,
+    Behaviour,
+    ServingSimulator,
+    Simulator,
+    WebhookSample,
+    WebhookSender,
+    hookimpl,
+)
 from engine.sdk.clock import Clock
 from engine.sdk.connections import (
     BasicAuth,
@@ -8,6 +17,7 @@ from engine.sdk.connections import (
     ConnectionType,
     HeaderAuth,
     HmacAuth,
+    Opening,
     QueryAuth,
     RateLimit,
     TokenAuth,
@@ -85,6 +95,7 @@ __all__ = [
     "Module",
     "ModuleError",
     "NotFound",
+    "Opening",
     "Page",
     "Parameter",
     "PollingTrigger",
@@ -97,6 +108,7 @@ __all__ = [
     "RunInfo",
     "Schema",
     "Search",
+    "ServingSimulator",
     "Simulator",
     "TimeoutError",
     "TokenAuth",

@@ -260,7 +260,10 @@ def test(session: Session, name: str) -> None:
 async def _test(workspace: Workspace, registry: Registry, entries: Mapping[str, ConnectionEntry], name: str) -> bool:
     async with workspace.store() as store:
         secrets = Secrets(environment(), _box(workspace, store))
-        opened = Connections(entries, registry, secrets, workspace.clock, http=workspace.project.settings.http)
+        project = workspace.project
+        opened = Connections(
+            entries, registry, secrets, workspace.clock, http=project.settings.http, folder=project.root
+        )
         try:
             return await opened.test(name)
         finally:

@@ -23,7 +23,7 @@ from engine.plugins import Registry
 from engine.runtime.sending import Sent, WebhookPost
 from engine.runtime.simulation import Simulators, new_simulator, simulated_app, webhooks_of
 from engine.scenario.diagnostics import did_you_mean
-from engine.sdk.apps import App, Simulator, WebhookSample, WebhookSender
+from engine.sdk.apps import App, ServingSimulator, Simulator, WebhookSample, WebhookSender
 from engine.sdk.clock import Clock
 
 #: a name for all of them
@@ -155,7 +155,7 @@ def simulate(
     raise Finished(run_async(_simulate(workspace, registry, vendor, order)))
 
 
-def _list(app: App, simulator: Simulator, samples: Mapping[str, WebhookSample]) -> None:
+def _list(app: App, simulator: Simulator | ServingSimulator, samples: Mapping[str, WebhookSample]) -> None:
     click.echo(table([(one.mark, one.text) for one in simulator.behaviours], ("known how", "behaviour")))
     if not samples:
         note(f"\nthe simulator of app '{app.name}' sends no webhooks")
@@ -247,7 +247,7 @@ class _Sending:
                 one.cancel()
 
 
-def _forward(simulator: Simulator, post: WebhookPost) -> asyncio.Task[None]:
+def _forward(simulator: Simulator | ServingSimulator, post: WebhookPost) -> asyncio.Task[None]:
     """Send, one after another, what requests to the simulator cause, until it is cancelled."""
     caused: asyncio.Queue[WebhookSample] = asyncio.Queue()
     if isinstance(simulator, WebhookSender):

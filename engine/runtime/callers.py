@@ -5,10 +5,11 @@ from __future__ import annotations
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from engine.runtime.connections import Connections
+from engine.runtime.connections import Connections, no_client
 from engine.runtime.declared import DeclaredRequest
 from engine.runtime.pacing import Pace
 from engine.scenario.plan import ModuleStep, ModuleTrigger
@@ -73,6 +74,10 @@ class ModuleCall(NamedTuple):
     connection: Mapping[str, Json]
     http: Http
     attempt: Attempt
+    lease: Callable[[], AbstractAsyncContextManager[Any]] = no_client
+
+    def client(self) -> AbstractAsyncContextManager[Any]:
+        return self.lease()
 
     @property
     def key(self) -> str:
@@ -160,7 +165,7 @@ class ModuleCaller:
         connection = self.connections.open(
             step.connection, step.module.connection, attempt.warn, admitted=attempt.admitted
         )
-        return ModuleCall(config, connection.public, connection.http, attempt)
+        return ModuleCall(config, connection.public, connection.http, attempt, connection.client)
 
     @staticmethod
     async def _guard(step: ModuleStep, work: Awaitable[_T]) -> _T:

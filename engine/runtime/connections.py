@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -15,6 +17,7 @@ import jsonschema
 from engine.plugins import Registry
 from engine.runtime import urls
 from engine.runtime.auth import TokenSource
+from engine.runtime.clients import Clients
 from engine.runtime.connection_file import ConnectionEntry
 from engine.runtime.http import ConnectionHttp, Pools, Target
 from engine.runtime.pacing import Pace
@@ -23,12 +26,17 @@ from engine.runtime.redact import Redactor
 from engine.runtime.secrets import Secrets
 from engine.runtime.settings import HttpSettings
 from engine.sdk.clock import Clock, utc
-from engine.sdk.connections import ConnectionType, TokenAuth
+from engine.sdk.connections import ConnectionType, Opening, TokenAuth
 from engine.sdk.errors import AuthError, ConfigError, DataError, EngineError
 from engine.sdk.http import ErrorTable, Http, Response
 from engine.sdk.modules import Config, Json, RunInfo
 
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
+
+
+def no_client() -> AbstractAsyncContextManager[Any]:
+    """What a call without a connection has for a client."""
+    raise DataError("there is no client for this call: its connection's type has none", refused=True)
 
 
 class OpenConnection(NamedTuple):
@@ -37,11 +45,13 @@ class OpenConnection(NamedTuple):
     :param public: its fields without secrets.
     :param http: the client; secrets are looked up at each request.
     :param fields: awaited, gives all fields, secrets included. Raises ``AuthError``.
+    :param client: what its type's own client gives, where it has one.
     """
 
     public: Mapping[str, Json]
     http: Http
     fields: Callable[[], Awaitable[Mapping[str, Json]]]
+    client: Callable[[], AbstractAsyncContextManager[Any]] = no_client
 
 
 class Connections:
@@ -50,7 +60,8 @@ class Connections:
     :param entries: what ``connections.yaml`` says.
     :param http: the settings for calls.
     :param overrides: under simulation, the fields by connection type that take the place of every connection of that
-        type; a type that is not among them cannot be called at all.
+        type, except those that the type has ``kept``; a type that is not among them cannot be called at all.
+    :param folder: the project's.
     """
 
     def __init__(
@@ -62,8 +73,11 @@ class Connections:
         *,
         http: HttpSettings | None = None,
         overrides: Mapping[str, Mapping[str, Json]] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self._entries = entries
+        self._folder = folder if folder is not None else Path()
+        self._clients = Clients()
         self._registry = registry
         self._secrets = secrets
         self._clock = clock
@@ -101,11 +115,8 @@ class Connections:
         source = self._source(name, type_name)
         # a step without a connection sees none under simulation either; its whole URLs lead to the stand-in
         public = _NOTHING if source.name is None else self._public(source)
-        return OpenConnection(
-            public,
-            _LateHttp(self, source, warn, self._pace(source), admitted=admitted),
-            partial(self._resolve, source),
-        )
+        late = _LateHttp(self, source, warn, self._pace(source), admitted=admitted)
+        return OpenConnection(public, late, partial(self._resolve, source), late.client)
 
     def pace(self, name: str | None, type_name: str | None) -> Pace | None:
         """Who gives turns for requests over a connection; None: they need none.
@@ -127,7 +138,7 @@ class Connections:
         await connection.fields()
         if kind is None or kind.test is None:
             return False
-        await kind.test(_TestCall(connection.public, connection.http, utc(self._clock.time())))
+        await kind.test(_TestCall(connection.public, connection.http, utc(self._clock.time()), connection.client))
         return True
 
     async def redactor(self) -> Redactor:
@@ -148,6 +159,7 @@ class Connections:
             for source in ready.tokens:
                 await source.close()
         self._ready.clear()
+        await self._clients.close()
         await self._pools.close()
 
     # ------------------------------------------------------------------ fields
@@ -164,7 +176,8 @@ class Connections:
         kind = self._registry.connection_types.get(wanted) if wanted is not None else None
         if self._overrides is not None:
             given = self._overrides.get(wanted) if wanted is not None else None
-            return _Source(name, wanted, kind, given or {}, simulated=True, absent=given is None)
+            kept = _kept(entry, kind) if entry is not None and kind is not None else {}
+            return _Source(name, wanted, kind, {**(given or {}), **kept}, simulated=True, absent=given is None)
         if name is None:
             return _Source(None, wanted, kind, {})
         if entry is None:
@@ -211,7 +224,7 @@ class Connections:
             except ConfigError as error:
                 raise _unset(source, name, error) from None
         ready = self._ready.get(source.slot)
-        unchanged = ready is not None and ready.fields == fields
+        unchanged = (ready is not None and ready.fields == fields) or self._clients.of(source.slot, fields)
         if source.kind is not None and source.name is not None and not (unchanged or source.absent):
             self._validate(source, source.kind, fields)
         return fields, tuple(seen.values())
@@ -248,6 +261,19 @@ class Connections:
 
     # ------------------------------------------------------------------ calls
 
+    @asynccontextmanager
+    async def lease(self, source: _Source) -> AsyncIterator[Any]:
+        """The client of a connection whose type has its own. Raises ``AuthError``, ``DataError``."""
+        kind = source.kind
+        if kind is None or kind.client is None:
+            raise TypeError(f"connection type '{source.type_name}' has no client: calls go over call.http")
+        _present(source)
+        fields, _ = await self._look_up(source)
+        timeout = self._http.timeout or kind.timeout
+        opening = Opening(fields, self._clock, self._folder, timeout, simulated=source.simulated)
+        async with self._clients.lease(source.slot, kind.client, opening, _redactor(kind, fields)) as client:
+            yield client
+
     async def client(self, source: _Source) -> ConnectionHttp:
         """The client for the next request over a connection. Raises ``AuthError``, ``DataError``."""
         ready = self._ready.get(source.slot)
@@ -272,14 +298,7 @@ class Connections:
         return pace
 
     def _client(self, source: _Source, fields: Mapping[str, Json], seen: tuple[str | None, ...]) -> ConnectionHttp:
-        if source.absent:
-            raise DataError(
-                f"connection type '{source.type_name}' has no simulator; nothing is sent while simulating"
-                if source.type_name
-                else "nothing is sent while simulating, and no simulator stands in for this call",
-                refused=True,
-                hint="run without --simulate, or give the app a simulator",
-            )
+        _present(source)
         ready = self._ready.get(source.slot)
         # other fields, as after a renewal, are not served with the token of the old ones
         if ready is None or ready.fields != fields:
@@ -358,6 +377,25 @@ class _Source:
         object.__setattr__(self, "constant", None if shown else MappingProxyType(public))
 
 
+def _present(source: _Source) -> None:
+    """Raise ``DataError`` where nothing stands in for a connection while simulating."""
+    if source.absent:
+        raise DataError(
+            f"connection type '{source.type_name}' has no simulator; nothing is sent while simulating"
+            if source.type_name
+            else "nothing is sent while simulating, and no simulator stands in for this call",
+            refused=True,
+            hint="run without --simulate, or give the app a simulator",
+        )
+
+
+def _kept(entry: ConnectionEntry, kind: ConnectionType) -> dict[str, Json]:
+    """The fields of a connection that a simulator leaves as they are."""
+    if entry.type != kind.name:
+        return {}
+    return {n: v for n, v in entry.fields.items() if n in kind.kept and not isinstance(v, SecretRef)}
+
+
 def _redactor(kind: ConnectionType, fields: Mapping[str, Json]) -> Redactor:
     return Redactor(str(fields[name]) for name in kind.secrets if fields.get(name) not in (None, ""))
 
@@ -393,6 +431,15 @@ class _LateHttp:
         self._warn = warn
         self._pace = pace
         self._admitted = admitted
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Any]:
+        """See ``engine.sdk.modules.Call.client``."""
+        if self._pace is not None and not self._admitted:
+            await self._pace.take("the call")
+        self._admitted = False
+        async with self._connections.lease(self._source) as client:
+            yield client
 
     async def request(
         self,
@@ -431,6 +478,7 @@ class _TestCall:
     connection: Mapping[str, Json]
     http: Http
     now: datetime
+    client: Callable[[], AbstractAsyncContextManager[Any]]
     config: Config = field(default_factory=dict)
     key: str = ""
     run: RunInfo = field(default_factory=lambda: RunInfo("", "connection test", 1))

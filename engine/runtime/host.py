@@ -194,14 +194,20 @@ class Host:
         self.store = await self._open_store()
         self.secrets = Secrets(self._environment, SecretBox(self.store, KeyRing(self.data, self._environment), clock))
         overrides = None
-        entries = {}
         if options.simulate:
             self.simulators = await self._stack.enter_async_context(Simulators(self.registry, clock))
             overrides = self.simulators.overrides
+            entries = self.project.kept(self.registry)
         else:
             entries = dict(self.project.connections(self.registry))
         self.connections = Connections(
-            entries, self.registry, self.secrets, clock, http=self.project.settings.http, overrides=overrides
+            entries,
+            self.registry,
+            self.secrets,
+            clock,
+            http=self.project.settings.http,
+            overrides=overrides,
+            folder=self.project.root,
         )
         self._stack.push_async_callback(self.connections.close)
         caller: Caller = ModuleCaller(self.connections, self.project.settings.limits.output)

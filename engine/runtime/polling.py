@@ -72,7 +72,8 @@ class ModulePages:
         connection = self._connections.open(trigger.connection, module.connection, warn)
         attempt = Attempt(source_of(plan), utc(self._clock.time()), RunInfo("", plan.name, 1), warn)
         try:
-            page = await module.page(ModuleCall(trigger.config, connection.public, connection.http, attempt), cursor)
+            call = ModuleCall(trigger.config, connection.public, connection.http, attempt, connection.client)
+            page = await module.page(call, cursor)
             items, following = jsontext.loads(jsontext.dumps([list(page.items), page.cursor]))
             return Page(items, following)
         except EngineError:

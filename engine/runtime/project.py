@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.plugins import Registry
 from engine.runtime.connection_file import ConnectionEntry, read_connections
 from engine.runtime.settings import Settings, read_settings
-from engine.sdk.errors import ConfigError
+from engine.sdk.errors import ConfigError, EngineError
 
 SETTINGS = "engine.yaml"
 CONNECTIONS = "connections.yaml"
@@ -77,6 +77,18 @@ class Project:
         :raises SettingsError: with all mistakes.
         """
         return read_connections(self.connections_file, registry, self.settings.overlay)
+
+    def kept(self, registry: Registry) -> dict[str, ConnectionEntry]:
+        """The connections of which something stays as it is under simulation.
+
+        A file with mistakes has none: what is simulated runs without any.
+        """
+        try:
+            entries = self.connections(registry)
+        except EngineError:
+            return {}
+        types = registry.connection_types
+        return {name: entry for name, entry in entries.items() if entry.type in types and types[entry.type].kept}
 
     def scenario_files(self, paths: Iterable[Path] = ()) -> list[Path]:
         """The scenario files among these paths, sorted; without paths, those of the project.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -11,7 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from engine.plugins import Registry
 from engine.scenario.diagnostics import did_you_mean
-from engine.sdk.apps import App, Simulator, WebhookSample, WebhookSender
+from engine.sdk.apps import App, ServingSimulator, Simulator, WebhookSample, WebhookSender
 from engine.sdk.clock import Clock
 from engine.sdk.errors import ConfigError, EngineError, PluginError
 from engine.sdk.modules import Json
@@ -31,7 +32,7 @@ def simulated_app(registry: Registry, name: str) -> App:
     return app
 
 
-def new_simulator(registry: Registry, app: App, clock: Clock) -> Simulator:
+def new_simulator(registry: Registry, app: App, clock: Clock) -> Simulator | ServingSimulator:
     """An app's simulator, with the state that it starts with. It serves nothing yet.
 
     :raises PluginError: the plugin's code fails.
@@ -45,7 +46,7 @@ def new_simulator(registry: Registry, app: App, clock: Clock) -> Simulator:
         raise _fault(registry, app, "does not start", error) from error
 
 
-def webhooks_of(registry: Registry, app: App, simulator: Simulator) -> Mapping[str, WebhookSample]:
+def webhooks_of(registry: Registry, app: App, simulator: Simulator | ServingSimulator) -> Mapping[str, WebhookSample]:
     """The webhooks that a simulator can send, as its state is now; empty when its vendor sends none.
 
     :raises PluginError: the plugin's code fails.
@@ -84,11 +85,11 @@ class Simulators:
         self._wanted = apps
         self._host = host
         self._port = port
-        self._runners: list[web.AppRunner] = []
+        self._stack = AsyncExitStack()
         self._overrides: dict[str, Mapping[str, Json]] = {}
         #: the running simulators by name of their app
-        self.running: dict[str, Simulator] = {}
-        #: their base URLs by name of their app
+        self.running: dict[str, Simulator | ServingSimulator] = {}
+        #: their base URLs by name of their app; of one that does not speak HTTP, where it is
         self.urls: dict[str, str] = {}
 
     @property
@@ -112,8 +113,7 @@ class Simulators:
 
     async def close(self) -> None:
         """Stop all simulators."""
-        while self._runners:
-            await self._runners.pop().cleanup()
+        await self._stack.aclose()
 
     def _chosen(self) -> list[App]:
         if self._wanted is not None:
@@ -123,6 +123,33 @@ class Simulators:
     async def _start(self, app: App) -> None:
         simulator = new_simulator(self._registry, app, self._clock)
         try:
+            if isinstance(simulator, ServingSimulator):
+                address = await self._stack.enter_async_context(self._serving(app, simulator))
+            else:
+                address = await self._listen(app, simulator)
+        except OSError as error:
+            raise ConfigError(
+                f"the simulator of app '{app.name}' cannot listen on {self._host}:{self._port}: {error.strerror}",
+                hint="choose another port with --port",
+            ) from None
+        self.running[app.name] = simulator
+        self.urls[app.name] = address
+        fields = simulator.connection(address)
+        if not isinstance(simulator, ServingSimulator):
+            fields = {"base_url": address, **fields}
+        self._overrides.update({kind.name: fields for kind in app.connections} or {app.name: fields})
+
+    def _serving(self, app: App, simulator: ServingSimulator) -> AbstractAsyncContextManager[str]:
+        try:
+            return simulator.serve(self._host, self._port)
+        except (EngineError, OSError):
+            raise
+        except Exception as error:
+            raise _fault(self._registry, app, "does not start", error) from error
+
+    async def _listen(self, app: App, simulator: Simulator) -> str:
+        """Serve the simulator's application; gives its URL."""
+        try:
             application = simulator.application()
             application.middlewares.append(_unknown_calls(app))
             runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
@@ -131,20 +158,10 @@ class Simulators:
         except Exception as error:
             raise _fault(self._registry, app, "does not start", error) from error
         await runner.setup()
-        self._runners.append(runner)
-        try:
-            await web.TCPSite(runner, self._host, self._port).start()
-        except OSError as error:
-            raise ConfigError(
-                f"the simulator of app '{app.name}' cannot listen on {self._host}:{self._port}: {error.strerror}",
-                hint="choose another port with --port",
-            ) from None
+        self._stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, self._host, self._port).start()
         host, port = runner.addresses[0][:2]
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        self.running[app.name] = simulator
-        self.urls[app.name] = url
-        fields = {"base_url": url, **simulator.connection(url)}
-        self._overrides.update({kind.name: fields for kind in app.connections} or {app.name: fields})
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _unknown_calls(app: App) -> Middleware:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -89,6 +90,29 @@ class Simulator(Protocol):
 
 
 @runtime_checkable
+class ServingSimulator(Protocol):
+    """A simulator of a vendor that does not speak HTTP: it serves in its own way, or is a folder on the disk."""
+
+    @property
+    def behaviours(self) -> Sequence[Behaviour]:
+        """Every behaviour that it shows, each marked as verified or assumed."""
+        ...
+
+    def serve(self, host: str, port: int) -> AbstractAsyncContextManager[str]:
+        """Be there, and yield where: such as ``smtp://127.0.0.1:2525``, or a folder. Called once.
+
+        :param host: an address of this machine to listen on.
+        :param port: 0 takes a free one.
+        :raises OSError: it cannot listen there.
+        """
+        ...
+
+    def connection(self, address: str) -> Mapping[str, Any]:
+        """Fields of a connection, secrets included, that lead to the simulator at this address."""
+        ...
+
+
+@runtime_checkable
 class WebhookSender(Protocol):
     """What a simulator has besides, when its vendor sends webhooks.
 
@@ -109,7 +133,8 @@ class App:
     """What a plugin registers.
 
     :param name: ``[a-z][a-z0-9_]*``, unique among all installed apps.
-    :param simulator: makes a simulator on the engine's clock.
+    :param simulator: makes a simulator on the engine's clock; a ``ServingSimulator`` where the vendor does not speak
+        HTTP.
     :param assumptions: what modules and simulator rest on without having seen it of the vendor.
     """
 
@@ -118,5 +143,5 @@ class App:
     description: str = ""
     modules: Sequence[Module] = ()
     connections: Sequence[ConnectionType] = ()
-    simulator: Callable[[Clock], Simulator] | None = None
+    simulator: Callable[[Clock], Simulator | ServingSimulator] | None = None
     assumptions: Sequence[Assumption] = ()

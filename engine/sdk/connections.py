@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.sdk.clock import Clock
 from engine.sdk.http import ErrorTable
 
 if TYPE_CHECKING:
@@ -121,6 +124,23 @@ Auth = HeaderAuth | QueryAuth | BearerAuth | BasicAuth | HmacAuth | TokenAuth
 
 
 @dataclass(frozen=True)
+class Opening:
+    """What a connection type's ``client`` is made of.
+
+    :param fields: of the connection, secrets included.
+    :param folder: the project's; a relative path in a field begins there.
+    :param timeout: seconds that one exchange with the vendor may take.
+    :param simulated: a simulator stands in for the vendor.
+    """
+
+    fields: Mapping[str, Any]
+    clock: Clock
+    folder: Path
+    timeout: float
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
 class ConnectionType:
     """A kind of connection.
 
@@ -134,6 +154,11 @@ class ConnectionType:
     :param test: a cheap read that proves that the credentials work; raises ``AuthError`` when they do not.
     :param timeout: seconds for one request.
     :param rate: how many requests the vendor takes; None: the engine does not hold back.
+    :param client: for a vendor that does not speak HTTP: makes what modules use in place of ``call.http``. It is
+        entered once, before the first call over a connection, shared by all calls, and left when the connection's
+        fields change or the engine stops, maybe by another task. Modules get what it yields from ``call.client()``.
+    :param kept: fields that stay as ``connections.yaml`` has them while a simulator stands in, because they say what
+        is worked with and not where it is. Secrets cannot be among them.
     """
 
     name: str
@@ -146,9 +171,13 @@ class ConnectionType:
     description: str = ""
     timeout: float = 30.0
     rate: RateLimit | None = None
+    client: Callable[[Opening], AbstractAsyncContextManager[Any]] | None = None
+    kept: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         properties: Mapping[str, Any] = self.fields.get("properties", {})
+        if self.kept & self.secrets:
+            raise ValueError(f"connection type {self.name}: secrets are not kept under simulation")
         if self.rate is not None and self.rate.field not in properties:
             # so that whoever reads the fields (check, forms, pages) knows of it
             fields = {**self.fields, "properties": {**properties, self.rate.field: self.rate.schema}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -68,6 +69,14 @@ class Call(Protocol):
     @property
     def http(self) -> Http:
         """The engine's client: it has the base URL, the auth and the limits of the connection."""
+        ...
+
+    def client(self) -> AbstractAsyncContextManager[Any]:
+        """What the connection type's ``client`` made, in place of ``http`` where the vendor does not speak it.
+
+        The connection's rate limit is kept: each ``async with call.client() as …`` takes one turn. Secrets of the
+        connection are taken out of errors that pass through it.
+        """
         ...
 
     @property

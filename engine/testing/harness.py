@@ -105,6 +105,7 @@ class Harness:
     :param tries_at_once: as ``held.at_once`` there.
     :param new_store: opens the store, again after each restart; by default one in memory.
     :param called: texts of scenario files that are there to be called: no event, poll or schedule starts them.
+    :param project: whose folder relative paths begin in, and whose connections keep what simulators leave to them.
     """
 
     sources: Sequence[str]
@@ -123,6 +124,7 @@ class Harness:
     held_retry: Sequence[float] = ()
     tries_at_once: int = 3
     called: Sequence[str] = ()
+    project: Project | None = None
 
     @classmethod
     def of(cls, *files: str | Path, **options: Any) -> Self:
@@ -135,7 +137,7 @@ class Harness:
         registry = plugins.load(project.modules_folder)
         if registry.problems:
             raise registry.problems[0]
-        given = {"registry": registry, "defaults": project.settings.defaults, **options}
+        given = {"registry": registry, "defaults": project.settings.defaults, "project": project, **options}
         return cls([Path(file).read_text("utf-8") for file in files], **given)
 
     def __post_init__(self) -> None:

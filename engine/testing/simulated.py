@@ -19,7 +19,7 @@ from engine.runtime.connections import Connections
 from engine.runtime.secrets import KeyRing, SecretBox, Secrets
 from engine.runtime.simulation import Simulators
 from engine.scenario.plan import ModuleStep
-from engine.sdk.apps import App, Simulator
+from engine.sdk.apps import App, ServingSimulator, Simulator
 from engine.sdk.clock import Clock
 from engine.sdk.modules import Config, Happened, Json, ProbeResult
 from engine.store.memory import MemoryStore
@@ -48,13 +48,12 @@ class SimulatedHarness(Harness):
         """The running simulator of an app, for looking at what it has received. From ``start`` on."""
         assert self._simulators is not None, "the harness is not started"
         running = self._simulators.running[app]
-        assert isinstance(running, _Unreliable)
-        return running.simulator
+        return running.simulator if isinstance(running, _Unreliable) else running
 
     def lose_answers(self, app: str, times: int = 1) -> None:
         """Let an app's simulator carry out the next requests, and break the connection before it answers.
 
-        That is how a write gets an unknown outcome.
+        That is how a write gets an unknown outcome. The simulator speaks HTTP; others have their own ways to fail.
         """
         self._losses[app] += times
 
@@ -67,7 +66,14 @@ class SimulatedHarness(Harness):
             self._simulators = await Simulators(registry, self.clock).__aenter__()
             # the overrides stand in for every connection, so that no secret is ever looked up
             secrets = Secrets({}, SecretBox(MemoryStore(clock=self.clock), KeyRing(Path(), {}), self.clock))
-            self._connections = Connections({}, registry, secrets, self.clock, overrides=self._simulators.overrides)
+            self._connections = Connections(
+                self.project.kept(registry) if self.project is not None else {},
+                registry,
+                secrets,
+                self.clock,
+                overrides=self._simulators.overrides,
+                folder=self.project.root if self.project is not None else None,
+            )
             self._caller = _Counting(self._connections, self._traffic)
         await super().start()
 
@@ -92,8 +98,11 @@ class SimulatedHarness(Harness):
         if make is None:
             return app
 
-        def wrapped(clock: Clock) -> Simulator:
-            return _Unreliable(make(_Waiting(clock, self._traffic)), app.name, self._losses, self.arrived)
+        def wrapped(clock: Clock) -> Simulator | ServingSimulator:
+            simulator = make(_Waiting(clock, self._traffic))
+            if isinstance(simulator, ServingSimulator):
+                return simulator
+            return _Unreliable(simulator, app.name, self._losses, self.arrived)
 
         return replace(app, simulator=wrapped)
 
@@ -156,14 +165,14 @@ class _Counting(ModuleCaller):
 
 
 class _Unseen(Watching):
-    """Keeps the writes of apps without a simulator; the others' simulators see what arrives."""
+    """Keeps the writes of apps whose simulator does not see what arrives by HTTP, or that have none."""
 
     def __init__(self, caller: Caller, arrived: dict[str, list[str]], simulators: Simulators) -> None:
         super().__init__(caller, arrived)
         self._simulators = simulators
 
     async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
-        if step.module_name.partition(".")[0] in self._simulators.running:
+        if isinstance(self._simulators.running.get(step.module_name.partition(".")[0]), _Unreliable):
             return await self._caller.call(step, config, attempt)
         return await super().call(step, config, attempt)
 
