@@ -35,7 +35,7 @@ from engine.sdk.errors import (
     VendorError,
 )
 from engine.sdk.functions import Example, Function, Parameter
-from engine.sdk.http import CLIENT_ERRORS, ErrorTable, Http, Response
+from engine.sdk.http import CLIENT_ERRORS, BodyErrors, ErrorKind, ErrorTable, Http, Response
 from engine.sdk.modules import (
     Action,
     Answer,
@@ -49,6 +49,7 @@ from engine.sdk.modules import (
     Module,
     Page,
     PollingTrigger,
+    Probe,
     ProbeResult,
     Request,
     RunInfo,
@@ -57,6 +58,7 @@ from engine.sdk.modules import (
     Transform,
     WebhookTrigger,
 )
+from engine.sdk.paging import CursorPaging, LinkPaging, NumberPaging, OffsetPaging, PageSize
 
 __all__ = [
     "CLIENT_ERRORS",
@@ -68,12 +70,14 @@ __all__ = [
     "BasicAuth",
     "BearerAuth",
     "Behaviour",
+    "BodyErrors",
     "Call",
     "Clock",
     "Config",
     "Conflict",
     "ConnectionError",
     "ConnectionType",
+    "CursorPaging",
     "Data",
     "DataChange",
     "DataError",
@@ -82,6 +86,7 @@ __all__ = [
     "DataWrite",
     "Delivery",
     "Effect",
+    "ErrorKind",
     "ErrorTable",
     "Event",
     "Example",
@@ -92,13 +97,18 @@ __all__ = [
     "How",
     "Http",
     "Json",
+    "LinkPaging",
     "Module",
     "ModuleError",
     "NotFound",
+    "NumberPaging",
+    "OffsetPaging",
     "Opening",
     "Page",
+    "PageSize",
     "Parameter",
     "PollingTrigger",
+    "Probe",
     "ProbeResult",
     "QueryAuth",
     "RateLimit",

@@ -10,14 +10,27 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from engine.runtime.connections import Connections, no_client
-from engine.runtime.declared import DeclaredRequest
+from engine.runtime.declared import Declared
 from engine.runtime.pacing import Pace
 from engine.scenario.plan import ModuleStep, ModuleTrigger
 from engine.sdk import jsontext
 from engine.sdk.data import DataWrite
 from engine.sdk.errors import DataError, EngineError, ModuleError, PluginError
 from engine.sdk.http import Http, Response
-from engine.sdk.modules import Action, Config, Effect, Happened, Json, Module, ProbeResult, RunInfo, Search, Transform
+from engine.sdk.modules import (
+    Action,
+    Call,
+    Config,
+    Effect,
+    Happened,
+    Json,
+    Module,
+    Page,
+    ProbeResult,
+    RunInfo,
+    Search,
+    Transform,
+)
 
 _T = TypeVar("_T")
 
@@ -104,7 +117,7 @@ class ModuleCaller:
     def __init__(self, connections: Connections, most: int | None = None) -> None:
         self.connections = connections
         self._most = most
-        self._declared: dict[str, DeclaredRequest] = {}
+        self._declared = Declared()
 
     def effect(self, step: ModuleStep, config: Config) -> Effect:
         try:
@@ -132,17 +145,16 @@ class ModuleCaller:
         module = step.module
         call = self._open(step, config, attempt)
         if isinstance(module, Search):
+            read = self._declared.reader(step.module_name, module)
             if step.page is not None:
-                page = await self._guard(step, module.page(call, step.page.cursor))
+                page = await self._guard(step, read(call, step.page.cursor))
                 return {"items": page.items, "cursor": page.cursor}
-            return await self._guard(step, search(module, call, self._most))
+            return await self._guard(step, search(module.name, read, call, self._most))
         assert isinstance(module, Action)
         writes = module.effect_of(config).writes
         if module.request is not None:
-            declared = self._declared.get(step.module_name)
-            if declared is None:
-                declared = self._declared[step.module_name] = DeclaredRequest(module.request)
-            return await self._guard(step, declared.call(config, call.http, writes=writes, warn=attempt.warn))
+            declared = self._declared.request(step.module_name, module.request)
+            return await self._guard(step, declared.call(call, writes=writes))
         assert module.run is not None
         if not writes:
             return await self._guard(step, module.run(call))
@@ -159,7 +171,8 @@ class ModuleCaller:
         module = step.module
         if not isinstance(module, Action) or module.probe is None:
             return ProbeResult.UNKNOWN
-        return await self._guard(step, module.probe(self._open(step, config, attempt), attempt.now))
+        probe = self._declared.probe(step.module_name, module.probe)
+        return await self._guard(step, probe(self._open(step, config, attempt), attempt.now))
 
     def _open(self, step: ModuleStep, config: Config, attempt: Attempt) -> ModuleCall:
         connection = self.connections.open(
@@ -209,9 +222,13 @@ def effect_of(module: Module, config: Config) -> Effect:
     return Effect.NONE if isinstance(module, Transform) else Effect.READ
 
 
-async def search(module: Search, call: ModuleCall, most: int | None = None) -> list[Json]:
+async def search(
+    name: str, read: Callable[[Call, Json], Awaitable[Page]], call: Call, most: int | None = None
+) -> list[Json]:
     """All items of a search, page by page, up to the config's ``limit``.
 
+    :param name: the search's, for messages.
+    :param read: reads the page of a cursor.
     :param most: bytes that may be gathered before the last page; the caller sees to the whole.
     :raises DataError: there are too many, they are too large, or the pages come to no end.
     """
@@ -222,7 +239,7 @@ async def search(module: Search, call: ModuleCall, most: int | None = None) -> l
     size = 0
     while True:
         passed.add(jsontext.fingerprint(cursor))
-        page = await module.page(call, cursor)
+        page = await read(call, cursor)
         items += page.items
         before, cursor = cursor, page.cursor
         if limit is not None and len(items) >= limit:
@@ -231,12 +248,12 @@ async def search(module: Search, call: ModuleCall, most: int | None = None) -> l
             return items
         if most is not None and (size := size + jsontext.size(page.items)) > most:
             raise DataError(
-                f"the pages of {module.name} have more than {most} bytes (`limits.output`)",
+                f"the pages of {name} have more than {most} bytes (`limits.output`)",
                 hint="narrow it, say how many you want (`limit`), or raise `limits.output` in engine.yaml",
             )
         # pages may bring nothing, so that it is not enough to count what they bring
         if jsontext.fingerprint(cursor) in passed or len(passed) >= SEARCH_LIMIT:
-            raise DataError(f"the pages of {module.name} lead in a circle, or to no end: after the cursor {before!r}")
+            raise DataError(f"the pages of {name} lead in a circle, or to no end: after the cursor {before!r}")
         if len(items) >= SEARCH_LIMIT:
             raise DataError(
                 f"the search found more than {SEARCH_LIMIT} items", hint="narrow it, or say how many you want: `limit`"

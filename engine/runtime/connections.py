@@ -177,7 +177,9 @@ class Connections:
         if self._overrides is not None:
             given = self._overrides.get(wanted) if wanted is not None else None
             kept = _kept(entry, kind) if entry is not None and kind is not None else {}
-            return _Source(name, wanted, kind, {**(given or {}), **kept}, simulated=True, absent=given is None)
+            return _Source(
+                name, wanted, kind, _whole(kind, {**(given or {}), **kept}), simulated=True, absent=given is None
+            )
         if name is None:
             return _Source(None, wanted, kind, {})
         if entry is None:
@@ -191,7 +193,7 @@ class Connections:
                 refused=True,
                 hint="name another connection in the scenario, or correct connections.yaml",
             )
-        return _Source(name, wanted, kind, entry.fields)
+        return _Source(name, wanted, kind, _whole(kind, entry.fields))
 
     def _public(self, source: _Source) -> Mapping[str, Json]:
         if source.constant is not None:
@@ -394,6 +396,11 @@ def _kept(entry: ConnectionEntry, kind: ConnectionType) -> dict[str, Json]:
     if entry.type != kind.name:
         return {}
     return {n: v for n, v in entry.fields.items() if n in kind.kept and not isinstance(v, SecretRef)}
+
+
+def _whole(kind: ConnectionType | None, fields: Mapping[str, Json | SecretRef]) -> Mapping[str, Json | SecretRef]:
+    """The fields, with the type's defaults for those that are not given."""
+    return {**(kind.defaults if kind is not None else {}), **fields}
 
 
 def _redactor(kind: ConnectionType, fields: Mapping[str, Json]) -> Redactor:

@@ -1,15 +1,32 @@
-"""Calls that a module declares rather than programs: ``engine.Request``."""
+"""Calls that a module declares rather than programs: ``engine.Request``, ``engine.Probe``, the pages of a search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from engine.runtime.pages import Pager, pager_of
+from engine.runtime.told import found_something
 from engine.runtime.urls import fill
 from engine.scenario.expressions import OMIT, Expression, ExpressionError, compile_expression
 from engine.sdk.errors import DataError, VendorError
-from engine.sdk.http import Http, Response
-from engine.sdk.modules import Config, Json, Request
+from engine.sdk.http import Response
+from engine.sdk.modules import (
+    Call,
+    Happened,
+    Json,
+    Page,
+    PollingTrigger,
+    Probe,
+    ProbeResult,
+    Request,
+    Search,
+)
+from engine.sdk.paging import Where
+
+ReadPage = Callable[[Call, Json], Awaitable[Page]]
+Ask = Callable[[Call, datetime], Awaitable[Happened | ProbeResult]]
 
 
 class DeclaredRequest:
@@ -23,63 +40,181 @@ class DeclaredRequest:
         self._query = _compiled(request.query)
         self._body = _compiled(request.body)
         self._output = _compiled(request.output)
+        self._method_holds = "{" in request.method
 
-    async def call(self, config: Config, http: Http, *, writes: bool, warn: Callable[[str], None]) -> Json:
+    async def call(self, call: Call, *, writes: bool) -> Json:
         """Send it and give the output.
 
         :param writes: the call changes something. Then an answer that cannot be read is no failure, because the
-            vendor said yes: the output is null, and ``warn`` is told.
+            vendor said yes: the output is null, and a warning is given.
         :raises DataError: the config gives no path, query or body; nothing was sent.
         """
-        request = self.request
-        query = _before(self._query, config, "query")
+        response = await self.send(call)
+        try:
+            return self.output(response, response.json())
+        except VendorError as error:
+            if not writes:
+                raise
+            call.warn(f"the vendor accepted the call, but its answer cannot be used: {error.message}")
+            return None
+
+    async def send(
+        self, call: Call, more: Mapping[str, Json] | None = None, where: Where = "query", *, alone: bool = False
+    ) -> Response:
+        """Send it.
+
+        :param more: parameters that go beside those of the config, or before them where they have the same name.
+        :param where: which part ``more`` goes into.
+        :param alone: that part holds nothing but ``more``.
+        """
+        request, connection = self.request, call.connection
+        scope = {**call.config, "connection": dict(connection)}
+        query = _part(self._query, scope, "query")
         if query is OMIT:
             query = None
         if query is not None and not isinstance(query, dict):
             raise DataError("the module's query must be an object", refused=True)
-        more: dict[str, Any] = {}
-        if self._body is not None:
-            body = _before(self._body, config, "body")
-            more = {} if body is OMIT else {"json": body}
-        response = await http.request(
-            request.method,
-            fill(request.path, config, "config"),
+        body = OMIT if self._body is None else _part(self._body, scope, "body")
+        if more is not None and where == "query":
+            query = {**({} if alone or query is None else query), **more}
+        elif more is not None:
+            if body is not OMIT and not isinstance(body, dict):
+                raise DataError("the module's body must be an object, so that a page can be asked for", refused=True)
+            body = {**(body if isinstance(body, dict) and not alone else {}), **more}
+        headers = request.headers
+        if request.key_header is not None:
+            headers = {**headers, request.key_header: call.key}
+        given: dict[str, Any] = {} if body is OMIT else {"json": body}
+        return await call.http.request(
+            fill(request.method, call.config, "config", connection) if self._method_holds else request.method,
+            fill(request.path, call.config, "config", connection),
             query=query,
-            headers=request.headers,
+            headers=headers,
             errors=request.errors,
-            **more,
+            **given,
         )
-        try:
-            return self._read(response)
-        except VendorError as error:
-            if not writes:
-                raise
-            warn(f"the vendor accepted the call, but its answer cannot be used: {error.message}")
-            return None
 
-    def _read(self, response: Response) -> Json:
-        answer = response.json()
+    def output(self, response: Response, answer: Json) -> Json:
+        """What the call gives of an answer. Raises ``VendorError``."""
         if self._output is None:
             return answer
-        try:
-            output = self._output.evaluate(answer)
-        except ExpressionError as error:
+        output = read(self._output, answer, response)
+        return None if output is OMIT else output
+
+
+class DeclaredPages:
+    """The pages of a search that is a ``Request``."""
+
+    def __init__(self, module: Search | PollingTrigger) -> None:
+        assert module.request is not None
+        self._request = DeclaredRequest(module.request)
+        self._pager: Pager | None = pager_of(module.paging)
+
+    async def page(self, call: Call, cursor: Json) -> Page:
+        """See ``engine.Search.page``."""
+        pager = self._pager
+        if pager is None:
+            response = await self._request.send(call)
+            return Page(self._items(response, response.json()))
+        more, alone = pager.ask(call.config.get("limit"), cursor)
+        response = await self._request.send(call, more, pager.where, alone=alone)
+        answer = response.json()
+        items = self._items(response, answer)
+        return Page(items, pager.next(items, cursor, more, response, answer))
+
+    def _items(self, response: Response, answer: Json) -> list[Json]:
+        items = self._request.output(response, answer)
+        if not isinstance(items, list):
             raise VendorError(
-                f"the answer is not of the expected form: {error.message}",
+                "the answer is not of the expected form: it has no list of items",
                 status=response.status,
                 detail=response.readable,
-            ) from None
-        return None if output is OMIT else output
+            )
+        return items
+
+
+class DeclaredProbe:
+    """A ``Probe``, its expressions compiled."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._request = DeclaredRequest(probe.request)
+        self._found = compile_expression(probe.found)
+        self._absent = probe.absent
+
+    async def ask(self, call: Call, sent_at: datetime) -> Happened | ProbeResult:
+        """Look whether the write happened."""
+        try:
+            answer = await self._request.call(call, writes=False)
+        except self._absent:
+            return ProbeResult.ABSENT
+        scope = {
+            "answer": answer,
+            "config": dict(call.config),
+            "connection": dict(call.connection),
+            "sent_at": sent_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+        try:
+            found = self._found.evaluate(scope)
+        except ExpressionError as error:
+            call.warn(f"the probe cannot tell: {error.message}")
+            return ProbeResult.UNKNOWN
+        return Happened(found) if found_something(found) else ProbeResult.ABSENT
+
+
+class Declared:
+    """What modules declare, compiled once."""
+
+    def __init__(self) -> None:
+        self._requests: dict[str, DeclaredRequest] = {}
+        self._pages: dict[str, DeclaredPages] = {}
+        self._probes: dict[str, DeclaredProbe] = {}
+
+    def request(self, name: str, request: Request) -> DeclaredRequest:
+        """The request of a module of this name."""
+        made = self._requests.get(name)
+        if made is None:
+            made = self._requests[name] = DeclaredRequest(request)
+        return made
+
+    def reader(self, name: str, module: Search | PollingTrigger) -> ReadPage:
+        """What reads the pages of a module of this name."""
+        if module.page is not None:
+            return module.page
+        made = self._pages.get(name)
+        if made is None:
+            made = self._pages[name] = DeclaredPages(module)
+        return made.page
+
+    def probe(self, name: str, probe: Ask | Probe) -> Ask:
+        """What asks the vendor of a module of this name."""
+        if not isinstance(probe, Probe):
+            return probe
+        made = self._probes.get(name)
+        if made is None:
+            made = self._probes[name] = DeclaredProbe(probe)
+        return made.ask
+
+
+def read(expression: Expression, answer: Json, response: Response) -> Json:
+    """What an expression finds in an answer. Raises ``VendorError`` for an answer of another form."""
+    try:
+        return expression.evaluate(answer)
+    except ExpressionError as error:
+        raise VendorError(
+            f"the answer is not of the expected form: {error.message}",
+            status=response.status,
+            detail=response.readable,
+        ) from None
 
 
 def _compiled(text: str | None) -> Expression | None:
     return None if text is None else compile_expression(text)
 
 
-def _before(expression: Expression | None, config: Config, part: str) -> Json:
+def _part(expression: Expression | None, scope: Mapping[str, Json], part: str) -> Json:
     if expression is None:
         return None
     try:
-        return expression.evaluate(dict(config))
+        return expression.evaluate(scope)
     except ExpressionError as error:
         raise DataError(f"the {part} cannot be made: {error.message}; nothing was sent", refused=True) from None

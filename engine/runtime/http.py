@@ -21,6 +21,7 @@ from engine.runtime import urls
 from engine.runtime.auth import TokenSource, put_on, token_body
 from engine.runtime.pacing import Pace
 from engine.runtime.redact import Redactor
+from engine.runtime.told import error_in, said_in
 from engine.runtime.wire import BrokenAnswer
 from engine.runtime.wires import KEEP_ALIVE, KEEP_ALIVE_WRITES, READS, Place, Progress, Wires
 from engine.sdk import errors as kinds
@@ -166,9 +167,14 @@ class ConnectionHttp:
         """
         prepared = _prepare(method, path, query, headers, json, data)
         response = await self._authorised(prepared, warn or self._warn)
-        if response.status < 300 or not raise_for_status:
+        if not raise_for_status:
             return response
-        raise self._refusal(errors or self._target.errors, response, prepared)
+        table = errors or self._target.errors
+        if response.status >= 300:
+            raise self._refusal(table, response, prepared, said_in(table, response))
+        if table.body is not None and (said := error_in(table, response)) is not None:
+            raise self._refusal(table, response, prepared, said)
+        return response
 
     async def _authorised(self, prepared: _Prepared, warn: Callable[[str], None]) -> Response:
         if not self._tokens:
@@ -191,7 +197,7 @@ class ConnectionHttp:
         try:
             response = await self._exchange(prepared, None, self._warn)
             if response.status >= 300:
-                raise self._refusal(self._target.errors, response, prepared)
+                raise self._refusal(self._target.errors, response, prepared, said_in(self._target.errors, response))
             answer = response.json()
         except kinds.ModuleError as error:
             error.refused = True
@@ -269,12 +275,14 @@ class ConnectionHttp:
         url = urls.build(target.base_url, path, query, target.allow_hosts)
         return Place.of(url), url.raw_path_qs
 
-    def _refusal(self, table: ErrorTable, response: Response, prepared: _Prepared) -> kinds.ModuleError:
-        error = table.error(response, self._name(prepared))
+    def _refusal(
+        self, table: ErrorTable, response: Response, prepared: _Prepared, said: str | None
+    ) -> kinds.ModuleError:
+        error = table.error(response, self._name(prepared), None if said is None else self._redactor.text(said))
         error.detail = self._redactor.json(error.detail)
         if response.status in (401, 403) and self._tokens:
             error.refused = True
-        if response.status < 400:
+        if 300 <= response.status < 400:
             error.hint = "redirects are not followed; use the address where the vendor serves this"
         return error
 

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from engine.runtime.callers import Attempt, ModuleCall, plugin_fault
 from engine.runtime.connections import Connections
+from engine.runtime.declared import Declared
 from engine.runtime.intake import POLL, Accepted, Intake
 from engine.runtime.runner import MEND_EVERY, Runner
 from engine.runtime.states import State
@@ -61,6 +62,7 @@ class ModulePages:
     def __init__(self, connections: Connections, clock: Clock) -> None:
         self._connections = connections
         self._clock = clock
+        self._declared = Declared()
 
     async def page(self, plan: Scenario, trigger: Polling, cursor: Json) -> Page:
         """Read a page; it is JSON and nothing else. Raises ``ModuleError``."""
@@ -72,8 +74,9 @@ class ModulePages:
         connection = self._connections.open(trigger.connection, module.connection, warn)
         attempt = Attempt(source_of(plan), utc(self._clock.time()), RunInfo("", plan.name, 1), warn)
         try:
+            read = self._declared.reader(trigger.module_name, module)
             call = ModuleCall(trigger.config, connection.public, connection.http, attempt, connection.client)
-            page = await module.page(call, cursor)
+            page = await read(call, cursor)
             items, following = jsontext.loads(jsontext.dumps([list(page.items), page.cursor]))
             return Page(items, following)
         except EngineError:

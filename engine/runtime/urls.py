@@ -26,7 +26,7 @@ _HALF = re.compile(r"[\ud800-\udfff]")
 _WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 #: a path that stands below a base URL as it is: nothing to encode, no segment that leads elsewhere
 PLAIN = re.compile(r"(?:/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+")
-_HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_HOLE = re.compile(r"\{(\+?)(connection\.)?([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def refused_address(address: str, allowed: Collection[str] = ()) -> bool:
@@ -61,18 +61,23 @@ def host_allowed(host: str, allow_hosts: Sequence[str] | None) -> bool:
     )
 
 
-def fill(template: str, values: Mapping[str, Any], what: str) -> str:
+def fill(template: str, values: Mapping[str, Any], what: str, connection: Mapping[str, Any] | None = None) -> str:
     """Insert values at ``{name}``, percent-encoded. A missing, null or empty one is a ``DataError``.
 
     :param what: where the values come from, for the message: ``config``, ``connection``.
+    :param connection: what ``{connection.name}`` inserts; ``{+connection.name}`` inserts it as it is, as a path.
     """
 
     def insert(hole: re.Match[str]) -> str:
-        value = values.get(hole[1])
+        raw, prefix, name = hole.groups()
+        if (prefix or raw) and connection is None:
+            return hole[0]
+        value, whose = (connection or {}).get(name) if prefix else values.get(name), "connection" if prefix else what
         if value is None or value == "" or isinstance(value, dict | list):
             met = "is missing" if value is None else "is empty" if value == "" else "is no text or number"
-            raise DataError(f"'{hole[1]}' of the {what} goes into the path and {met}", refused=True)
-        return quote(_sendable(text_of(value), hole[1]), safe="")
+            raise DataError(f"'{name}' of the {whose} goes into the path and {met}", refused=True)
+        text = _sendable(text_of(value), name)
+        return text if raw and prefix else quote(text, safe="")
 
     return _HOLE.sub(insert, template)
 

@@ -146,7 +146,7 @@ class ConnectionType:
 
     :param name: unique among all installed apps; usually the app's name.
     :param fields: JSON Schema (2020-12) of an object. A field with ``"writeOnly": true`` is a secret: it is never
-        handed to module code, logged, stored in a journal or shown.
+        handed to module code, logged, stored in a journal or shown. One that is not given has its ``default``.
     :param base_url: where calls go; ``{field}`` inserts a field. A connection may set ``base_url`` itself.
         Empty: module calls give whole URLs.
     :param auth: put on every request, in this order; one whose field is optional and not given is left out.
@@ -182,6 +182,17 @@ class ConnectionType:
             # so that whoever reads the fields (check, forms, pages) knows of it
             fields = {**self.fields, "properties": {**properties, self.rate.field: self.rate.schema}}
             object.__setattr__(self, "fields", fields)
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """What the fields without secrets are when a connection does not give them, where their schemas say so."""
+        properties: Mapping[str, Any] = self.fields.get("properties", {})
+        own = self.rate.field if self.rate is not None else None
+        return {
+            name: schema["default"]
+            for name, schema in properties.items()
+            if "default" in schema and not schema.get("writeOnly") and name != own
+        }
 
     @property
     def secrets(self) -> frozenset[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -77,25 +78,70 @@ LONGEST_WAIT = 86_400.0
 UNIX_TIMES = 86_400.0 * 365
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """What an error is that stands in a body.
+
+    :param text: a regular expression, looked for in what the vendor says, whatever the case of letters.
+    :param type: the standard type.
+    :param refused: it proves that a write was not applied.
+    """
+
+    text: str
+    type: type[errors.ModuleError]
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BodyErrors:
+    """Errors that stand in answers whose status says that all went well.
+
+    :param found: JMESPath over the answer's JSON. Where it gives something (no null, false, nor anything empty), the
+        answer is an error, and what it gives is the vendor's word on it. A body that is no JSON is none.
+    :param kinds: the first whose ``text`` is found says what the error is.
+    :param otherwise: what it is when none does. The default claims nothing: the write may have been applied.
+    """
+
+    found: str
+    kinds: Sequence[ErrorKind] = ()
+    otherwise: ErrorKind = ErrorKind("", errors.VendorError)
+
+    def kind(self, text: str) -> ErrorKind:
+        """What an error of this text is."""
+        return next((kind for kind in self.kinds if re.search(kind.text, text, re.IGNORECASE)), self.otherwise)
+
+
 @dataclass(frozen=True)
 class ErrorTable:
-    """How a vendor's statuses map to the standard types.
+    """How a vendor's errors map to the standard types.
 
     :param types: status to standard type, where it differs from the usual reading.
     :param refused: statuses that prove that a write was not applied. 429 always does. ``CLIENT_ERRORS`` is a
         fitting value for an API that is known to check before it writes; the default claims nothing.
+    :param said: JMESPath over the JSON of a failed answer that gives the vendor's word on it, for the error's message.
+    :param body: how errors are told from answers below 300. None: there they are none.
     """
 
     types: Mapping[int, type[errors.ModuleError]] = field(default_factory=dict)
     refused: Iterable[int] = frozenset()
+    said: str | None = None
+    body: BodyErrors | None = None
 
-    def error(self, response: Response, what: str) -> errors.ModuleError:
-        """The error that an answer of status 300 or above stands for."""
+    def error(self, response: Response, what: str, said: str | None = None) -> errors.ModuleError:
+        """The error that an answer stands for: one of status 300 or above, or one whose body says so.
+
+        :param said: the vendor's word on it, as the engine found it by ``said`` or ``body``.
+        """
         status = response.status
-        kind = self.types.get(status) or _USUAL.get(status) or errors.VendorError
+        if status < 300 and self.body is not None:
+            found = self.body.kind(said or "")
+            kind, refused = found.type, found.refused
+        else:
+            kind = self.types.get(status) or _USUAL.get(status) or errors.VendorError
+            refused = status in self.refused
         return kind(
-            f"{what} answered {status}",
-            refused=kind.proves_refused or status in self.refused,
+            f"{what} answered {status}: {said}" if said else f"{what} answered {status}",
+            refused=kind.proves_refused or refused,
             status=status,
             retry_after=retry_after(response.headers),
             detail=response.readable,
@@ -158,7 +204,8 @@ class Http(Protocol):
         :param query: None values are left out, booleans become ``true``/``false``, lists repeat the key.
         :param json: a JSON value to send as the body; left out when not given (None is sent as ``null``).
         :param errors: a table to use in place of the connection's.
-        :param raise_for_status: False hands back answers of 300 and above instead of raising.
+        :param raise_for_status: False hands back answers that are errors, by status or by the table's ``body``,
+            instead of raising.
         :raises ModuleError: one of the standard types, each saying whether the request was provably not applied.
         """
         ...

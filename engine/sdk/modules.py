@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from engine.sdk.errors import ModuleError, NotFound
 from engine.sdk.http import ErrorTable, Http
+from engine.sdk.paging import Paging
 
 #: any JSON value: None, bool, int, float, str, list or dict of them
 Json = Any
@@ -103,10 +105,16 @@ class Call(Protocol):
 class Request:
     """A call declared rather than programmed.
 
-    :param path: relative to the base URL; ``{key}`` inserts a key of the config, percent-encoded.
-    :param query: JMESPath over the config, giving an object; None values are left out.
-    :param body: JMESPath over the config, giving the JSON body; no body when not given.
-    :param output: JMESPath over the answer's JSON; the whole answer when not given.
+    Expressions see the keys of the config as ``prepare`` left it and, under the name ``connection``, the connection's
+    fields without its secrets; fields that are not given have the default of the connection type.
+
+    :param method: may be ``{connection.field}``.
+    :param path: relative to the base URL; ``{key}`` inserts a key of the config, ``{connection.field}`` a field of the
+        connection, percent-encoded. ``{+connection.field}`` inserts a path as it is.
+    :param query: JMESPath that gives an object; None values are left out.
+    :param body: JMESPath that gives the JSON body; no body when not given.
+    :param key_header: name of a header that takes the effect's key, for a vendor that honours idempotency keys.
+    :param output: JMESPath over the answer's JSON; the whole answer when not given. Of a search, it gives the items.
     :param errors: a table in place of the connection type's.
     """
 
@@ -117,6 +125,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     output: str | None = None
     errors: ErrorTable | None = None
+    key_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,22 @@ class ProbeResult(enum.Enum):
     ABSENT = "absent"
     #: the probe cannot tell
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A look at the vendor that tells whether a write happened, declared rather than programmed.
+
+    :param request: a read, made of the write's config.
+    :param found: JMESPath over ``{answer, config, connection, sent_at}``: the request's output, what the write was made
+        of, and when it was sent (ISO 8601, UTC). Where it gives something, the write happened, and this is its output;
+        null, false and what is empty mean that the vendor does not show it.
+    :param absent: errors of the request that mean the same.
+    """
+
+    request: Request
+    found: str
+    absent: tuple[type[ModuleError], ...] = (NotFound,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +199,7 @@ class Action(Module):
     :param prepare: completes the config before it is stored and sent: defaults that depend on the key or on now.
         It must be pure: the same arguments give the same result.
     :param probe: asks the vendor whether a write of unknown outcome happened: ``probe(call, sent_at)`` gives
-        ``Happened(output)``, ``ProbeResult.ABSENT`` or ``ProbeResult.UNKNOWN``.
+        ``Happened(output)``, ``ProbeResult.ABSENT`` or ``ProbeResult.UNKNOWN``; or a ``Probe`` that declares it.
     :param settle_after: seconds until the vendor shows a change; an ``ABSENT`` before that counts as ``UNKNOWN``. Or a
         function of the resolved config that says so; its None means that the probe can find nothing under this config,
         and is not asked.
@@ -184,12 +209,14 @@ class Action(Module):
     request: Request | None = None
     run: Callable[[Call], Awaitable[Json]] | None = None
     prepare: Callable[[Call], Config] | None = None
-    probe: Callable[[Call, datetime], Awaitable[Happened | ProbeResult]] | None = None
+    probe: Callable[[Call, datetime], Awaitable[Happened | ProbeResult]] | Probe | None = None
     settle_after: float | Callable[[Config], float | None] = 0.0
 
     def __post_init__(self) -> None:
         if (self.request is None) == (self.run is None):
             raise ValueError(f"action {self.name}: give either request or run")
+        if self.request is not None or isinstance(self.probe, Probe):
+            _free_for_connection(self)
 
     def effect_of(self, config: Config) -> Effect:
         """The effect under a resolved config."""
@@ -214,11 +241,20 @@ class Page:
 class Search(Module):
     """A module that finds records, page by page. Its output as a step is the list of items.
 
+    Exactly one of ``request`` and ``page`` is given.
+
     :param page: ``page(call, cursor)``; the first cursor is None.
+    :param request: reads a page; its ``output`` gives the list of items.
+    :param paging: how the pages that ``request`` reads go on; None: there is one.
     :param output: JSON Schema of the list.
     """
 
-    page: Callable[[Call, Json], Awaitable[Page]]
+    page: Callable[[Call, Json], Awaitable[Page]] | None = None
+    request: Request | None = None
+    paging: Paging | None = None
+
+    def __post_init__(self) -> None:
+        _one_reader(self, self.page, self.request, self.paging)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,6 +334,7 @@ class PollingTrigger(Module):
     pages, from the first cursor on.
 
     :param page: ``page(call, cursor)``, as of a ``Search``; the first cursor is None, or what ``resume`` gave.
+    :param request: in place of ``page``, with ``paging``, as of a ``Search``; then there is no ``resume``.
     :param identify: pure; the event of an item. Its ``id`` is the record's identity and is needed here; a record that
         changes keeps it. Raises ``DataError`` for an item that is not the vendor's.
     :param order: pure; the item's position, which grows when a record is added or changed, such as the time of its
@@ -312,12 +349,34 @@ class PollingTrigger(Module):
     :param output: JSON Schema of one event's body, which scenarios see as ``trigger``.
     """
 
-    page: Callable[[Call, Json], Awaitable[Page]]
+    page: Callable[[Call, Json], Awaitable[Page]] | None = None
+    request: Request | None = None
+    paging: Paging | None = None
     identify: Callable[[Config, Json], Event]
     order: Callable[[Json], str | int | float] | None = None
     resume: Callable[[Config, Json], Json] | None = None
     moment: Callable[[datetime], str | int | float] | None = None
 
     def __post_init__(self) -> None:
+        _one_reader(self, self.page, self.request, self.paging)
+        if self.request is not None and self.resume is not None:
+            raise ValueError(f"polling trigger {self.name}: a sweep that resumes needs a page of its own, not request")
         if self.order is None and (self.resume is not None or self.moment is not None):
             raise ValueError(f"polling trigger {self.name}: resume and moment need order")
+
+
+def _one_reader(module: Module, page: object, request: Request | None, paging: Paging | None) -> None:
+    if (request is None) == (page is None):
+        raise ValueError(f"{module.name}: give either request or page")
+    if request is None and paging is not None:
+        raise ValueError(f"{module.name}: paging says how the pages of a request go on, and there is none")
+    if request is not None:
+        _free_for_connection(module)
+
+
+def _free_for_connection(module: Module) -> None:
+    """In a declared call the name ``connection`` is the connection's."""
+    if "connection" in module.config.get("properties", {}):
+        raise ValueError(
+            f"{module.name}: a declared call cannot have a key `connection` in its config; call it otherwise"
+        )

@@ -13,9 +13,10 @@ from typing import Any
 import jsonschema
 from aiohttp.test_utils import TestServer
 
-from engine import Action, ConnectionType, Json, RunInfo, Simulator
+from engine import Action, ConnectionType, Happened, Json, ProbeResult, RunInfo, Search, Simulator
 from engine.runtime.auth import TokenSource
-from engine.runtime.declared import DeclaredRequest
+from engine.runtime.callers import search
+from engine.runtime.declared import Declared, DeclaredRequest
 from engine.runtime.http import ConnectionHttp, Pools, Target
 from engine.runtime.urls import fill
 from engine.sdk.connections import TokenAuth
@@ -67,7 +68,8 @@ class Bench:
         )
 
     def call(self, config: Mapping[str, Any], **changes: Any) -> BenchCall:
-        public = {name: value for name, value in self.fields.items() if name not in self.kind.secrets}
+        given = {**self.kind.defaults, **self.fields}
+        public = {name: value for name, value in given.items() if name not in self.kind.secrets}
         return BenchCall(config, public, self.http, datetime.fromtimestamp(self.clock.time(), UTC), **changes)
 
     async def run(self, action: Action, config: Mapping[str, Any], **changes: Any) -> Json:
@@ -78,14 +80,24 @@ class Bench:
             call.config = action.prepare(call)
             assert problems(call.config, action.config) == []
         if action.request:
-            declared = DeclaredRequest(action.request)
-            writes = action.effect_of(call.config).writes
-            output = await declared.call(call.config, self.http, writes=writes, warn=call.warn)
+            output = await DeclaredRequest(action.request).call(call, writes=action.effect_of(call.config).writes)
         else:
             assert action.run
             output = await action.run(call)
         assert problems(output, action.output_schema(config)) == []
         return output
+
+    async def find(self, module: Search, config: Mapping[str, Any]) -> list[Json]:
+        """All items of a search, as a step gives them."""
+        assert problems(config, module.config) == []
+        output = await search(module.name, Declared().reader(module.name, module), self.call(config))
+        assert problems(output, module.output_schema(config)) == []
+        return output
+
+    async def probe(self, action: Action, config: Mapping[str, Any], sent_at: datetime) -> Happened | ProbeResult:
+        """What the engine learns of a write whose outcome it does not know."""
+        assert action.probe is not None
+        return await Declared().probe(action.name, action.probe)(self.call(config), sent_at)
 
 
 @asynccontextmanager

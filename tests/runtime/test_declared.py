@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from engine.runtime.declared import DeclaredRequest
+from engine.runtime.callers import KEY_SPACE, Attempt, ModuleCall
+from engine.runtime.declared import DeclaredProbe, DeclaredRequest
 from engine.runtime.http import ConnectionHttp, Pools, Target
 from engine.scenario.expressions import ExpressionSyntaxError
 from engine.sdk import errors
 from engine.sdk.http import ErrorTable
-from engine.sdk.modules import Request
+from engine.sdk.modules import Action, Effect, Happened, Probe, ProbeResult, Request, RunInfo
 from tests.runtime.doubles import HandClock
 from tests.runtime.wire import Wire, answer, wire
 
@@ -31,7 +34,9 @@ async def call(
     async with wire(answer(reply, status)) as server:
         http = ConnectionHttp(Target(base_url=server.url), pools, HandClock())
         writes = how.get("writes", request.method != "GET")
-        output = await DeclaredRequest(request).call(config, http, writes=writes, warn=warnings.append)
+        attempt = Attempt("effect", datetime(2024, 3, 5, tzinfo=UTC), RunInfo("r", "s", 1), warnings.append)
+        made = ModuleCall(config, how.get("connection", {}), http, attempt)
+        output = await DeclaredRequest(request).call(made, writes=writes)
         return output, server, warnings
 
 
@@ -91,6 +96,73 @@ async def test_an_unexpected_answer_fails_a_read_and_not_a_write(
     assert given is None
     assert len(warnings) == 1
     assert "accepted" in warnings[0]
+
+
+async def test_a_request_names_fields_of_the_connection(pools: Pools) -> None:
+    """What belongs to the account is said once, in the connection, and stands where the vendor wants it."""
+    request = Request(
+        "{connection.verb}",
+        "{+connection.events_path}/{kind}/{connection.site_slug}",
+        query="{site: connection.site_slug}",
+        body="{site_slug: connection.site_slug, data: omit_keys(@, 'kind', 'connection')}",
+    )
+    connection = {"site_slug": "my/store", "events_path": "/v1/events", "verb": "PUT"}
+    _, server, _ = await call(pools, request, {"kind": "a", "email": "ana@example.com"}, connection=connection)
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"PUT /v1/events/a/my%2Fstore?site=my/store HTTP/1.1")
+    assert body == b'{"site_slug":"my/store","data":{"email":"ana@example.com"}}'
+
+
+@pytest.mark.parametrize("path", ["/x/{connection.gone}", "{+connection.gone}", "{+connection.up}"])
+async def test_a_field_that_is_not_there_or_leads_elsewhere(pools: Pools, path: str) -> None:
+    with pytest.raises(errors.DataError) as caught:
+        await call(pools, Request("GET", path), {}, connection={"up": "/../admin"})
+    assert caught.value.refused
+
+
+async def test_values_hold_no_holes(pools: Pools) -> None:
+    """What a value says is never read as a part of the path."""
+    _, server, _ = await call(pools, Request("GET", "/x/{a}"), {"a": "{connection.b}"}, connection={"b": "secret"})
+    assert server.requests[0].startswith(b"GET /x/%7Bconnection.b%7D HTTP/1.1")
+
+
+async def test_the_key_of_the_effect_in_a_header(pools: Pools) -> None:
+    _, server, _ = await call(pools, Request("POST", "/x", key_header="Idempotency-Key"), {})
+    key = str(uuid.uuid5(KEY_SPACE, "effect")).encode()
+    assert b"\r\nidempotency-key: " + key in server.requests[0]
+
+
+def test_the_name_connection_is_taken() -> None:
+    config = {"type": "object", "properties": {"connection": {"type": "string"}}}
+    with pytest.raises(ValueError, match="cannot have a key `connection`"):
+        Action(name="a", title="A", description="A.", config=config, effect=Effect.READ, request=Request("GET", "/x"))
+
+
+PROBE = Probe(
+    Request("GET", "/cards/{customer}", output="stamps"),
+    found="answer[?for == $.config.for && at >= $.sent_at] | [0]",
+)
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "told"),
+    [
+        (b'{"stamps": [{"for": "x", "at": "2024"}, {"for": "x", "at": "2025"}]}', "200 OK", {"for": "x", "at": "2025"}),
+        (b'{"stamps": [{"for": "x", "at": "2024"}]}', "200 OK", ProbeResult.ABSENT),
+        (b'{"stamps": [{"for": "y", "at": "2025"}]}', "200 OK", ProbeResult.ABSENT),
+        (b"{}", "404 Not Found", ProbeResult.ABSENT),
+        (b'{"stamps": [{"for": "x", "at": 7}]}', "200 OK", ProbeResult.UNKNOWN),
+    ],
+)
+async def test_a_declared_probe(pools: Pools, reply: bytes, status: str, told: Any) -> None:
+    warnings: list[str] = []
+    async with wire(answer(reply, status)) as server:
+        http = ConnectionHttp(Target(base_url=server.url), pools, HandClock())
+        attempt = Attempt("effect", datetime(2024, 3, 5, tzinfo=UTC), RunInfo("r", "s", 1), warnings.append)
+        asked = ModuleCall({"customer": "ana", "for": "x"}, {}, http, attempt)
+        found = await DeclaredProbe(PROBE).ask(asked, attempt.now)
+    assert found == (Happened(told) if isinstance(told, dict) else told)
+    assert bool(warnings) is (told is ProbeResult.UNKNOWN)
 
 
 async def test_a_table_of_the_request(pools: Pools) -> None:
