@@ -1,4 +1,4 @@
-"""Yotpo SMS & Email, through the Core API: write and read customers, send custom customer events."""
+"""Yotpo SMS & Email: customers, custom customer events, subscribers, lists, subscription forms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from modules.yotpo_messaging.assumptions import ASSUMPTIONS
 from modules.yotpo_messaging.connection import CONNECTION
 from modules.yotpo_messaging.custom_events import CREATE_OR_UPDATE_CUSTOM_EVENT
 from modules.yotpo_messaging.customers import CREATE_OR_UPDATE_CUSTOMER, FIND_CUSTOMERS, RETRIEVE_CUSTOMER
+from modules.yotpo_messaging.lists import (
+    ADD_LIST_CONTACTS,
+    CREATE_LIST,
+    FIND_LISTS,
+    REMOVE_LIST_CONTACTS,
+    RETRIEVE_LIST,
+)
 from modules.yotpo_messaging.simulator import MessagingSimulator
+from modules.yotpo_messaging.subscribers import CREATE_OR_UPDATE_SUBSCRIBER, FIND_SUBSCRIPTION_FORMS
 
 
 @hookimpl
@@ -15,8 +23,20 @@ def engine_apps() -> App:
     return App(
         name="yotpo_messaging",
         title="Yotpo SMS & Email",
-        description="Customers and custom events of Yotpo SMS & Email, through the Core API.",
-        modules=(CREATE_OR_UPDATE_CUSTOMER, RETRIEVE_CUSTOMER, FIND_CUSTOMERS, CREATE_OR_UPDATE_CUSTOM_EVENT),
+        description="Customers, custom events, subscribers and lists of Yotpo SMS & Email.",
+        modules=(
+            CREATE_OR_UPDATE_CUSTOMER,
+            RETRIEVE_CUSTOMER,
+            FIND_CUSTOMERS,
+            CREATE_OR_UPDATE_CUSTOM_EVENT,
+            CREATE_OR_UPDATE_SUBSCRIBER,
+            FIND_SUBSCRIPTION_FORMS,
+            FIND_LISTS,
+            RETRIEVE_LIST,
+            CREATE_LIST,
+            ADD_LIST_CONTACTS,
+            REMOVE_LIST_CONTACTS,
+        ),
         connections=(CONNECTION,),
         simulator=MessagingSimulator,
         assumptions=ASSUMPTIONS,

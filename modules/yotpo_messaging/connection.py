@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from engine import Call, ConnectionType, DataError, ErrorTable, RateLimit, TokenAuth
+from collections.abc import Mapping
 
-#: where the Core API is; the store id is the app key
-BASE_URL = "https://api.yotpo.com/core/v3/stores/{store_id}"
+from engine import Call, ConnectionType, DataError, ErrorTable, RateLimit, Schema, TokenAuth
+
+#: the host of both APIs
+BASE_URL = "https://api.yotpo.com"
+#: where the store's Core API is below it; the store id is the app key
+CORE = "/core/v3/stores"
+#: where the store's messaging API is below it
+MESSAGING = "/messaging/v3/stores"
 #: the vendor's tokens live 14 days; a day earlier a new one is fetched without being asked
 TOKEN_LIFETIME = 13 * 86_400.0
 
 # Inferred: the vendor's page was readable without path, verb and key names of the event call. The order of the keys
 # and their meaning are the vendor's. A connection may set each, should an account differ.
 
-#: where custom events go, below the base URL
+#: where custom events go, below the store's Core API
 CUSTOM_EVENT_PATH = "/custom_events"
 CUSTOM_EVENT_METHOD = "POST"
 #: our name of a key, which is the vendor's too as far as can be told
 CUSTOM_EVENT_KEYS = ("source", "action_name", "action_time", "unique_id")
 
-#: where customers are read and changed, below the base URL
+#: where customers are read and changed, below the store's Core API
 CUSTOMERS_PATH = "/customers"
 #: seconds until a change of a customer shows; by the vendor's page on creating customers, "about" so many
 VISIBLE_AFTER = 60.0
@@ -30,6 +36,30 @@ CUSTOMER_FILTERS = {"external_id": "external_ids", "email": "email", "phone_numb
 #: list stands in a query.
 IDS_BETWEEN = ","
 
+#: Where the messaging API has what, below the store's part of it. ``subscribers`` was seen in a shop's code and
+#: ``subscription_forms`` in the vendor's own; of the lists the vendor's page was readable without any path, so that
+#: these are inferred. ``{list_id}`` inserts the list.
+MESSAGING_PATHS = {
+    "subscribers": "/subscribers",
+    "subscription_forms": "/subscription-forms",
+    "lists": "/lists",
+    "list": "/lists/{list_id}",
+    "list_contacts": "/lists/{list_id}/contacts",
+}
+#: Names of keys in bodies of the messaging API, by ours. All are inferred: the vendor's pages were readable without
+#: them. ``subscriber`` is what a subscriber is wrapped in; empty: in nothing, which is inferred too.
+MESSAGING_KEYS = {
+    "subscriber": "",
+    "skip_welcome_messages": "skip_welcome_messages",
+    "double_opt_in": "double_opt_in",
+    "suppression_reason": "suppression_reason",
+    "suppression_timestamp": "suppression_timestamp",
+    "lists": "lists",
+    "list": "list",
+    "list_contacts": "contacts",
+    "subscription_forms": "subscription_forms",
+}
+
 #: for one store, by the vendor's page on guidelines and conventions
 REQUESTS_PER_SECOND = 5
 
@@ -37,9 +67,50 @@ REQUESTS_PER_SECOND = 5
 REFUSED = frozenset({400, 401, 403, 404, 406, 422})
 
 
+def core(call: Call, path: str) -> str:
+    """A path of the store's Core API."""
+    return f"{CORE}/{call.connection['store_id']}{path}"
+
+
+def messaging(call: Call, what: str, **parts: str) -> str:
+    """A path of the store's messaging API.
+
+    :param what: one of ``MESSAGING_PATHS``.
+    :param parts: what stands in its holes, percent-encoded.
+    """
+    path = str(call.connection.get("messaging_paths", {}).get(what, MESSAGING_PATHS[what]))
+    for name, value in parts.items():
+        path = path.replace(f"{{{name}}}", value)
+    return f"{MESSAGING}/{call.connection['store_id']}{path}"
+
+
+def key(call: Call, what: str) -> str:
+    """The vendor's name of one of ``MESSAGING_KEYS``."""
+    return str(call.connection.get("messaging_keys", {}).get(what, MESSAGING_KEYS[what]))
+
+
 async def check(call: Call) -> None:
     """Read one customer: the token exchange before it proves the secret."""
-    await call.http.request("GET", CUSTOMERS_PATH, query={"limit": 1})
+    await call.http.request("GET", core(call, CUSTOMERS_PATH), query={"limit": 1})
+
+
+def _texts(defaults: Mapping[str, str], pattern: str, title: str, description: str) -> Schema:
+    return {
+        "type": "object",
+        "title": title,
+        "description": description,
+        "additionalProperties": False,
+        "properties": {
+            name: {
+                "type": "string",
+                "title": name.replace("_", " ").capitalize(),
+                "description": f"In place of {default or 'nothing'}.",
+                "default": default,
+                "pattern": pattern,
+            }
+            for name, default in defaults.items()
+        },
+    }
 
 
 CONNECTION = ConnectionType(
@@ -67,13 +138,15 @@ CONNECTION = ConnectionType(
             "base_url": {
                 "type": "string",
                 "title": "Base URL",
-                "description": "Another host: the whole URL, the store id included.",
+                "description": "Another host, such as https://proxy.example.com; the vendor's paths follow it.",
                 "pattern": "^https?://[^\\s]+$",
+                # before there was a messaging API, the store's part of the Core API stood here
+                "not": {"pattern": "/core/v3/"},
             },
             "custom_event_path": {
                 "type": "string",
                 "title": "Path of custom events",
-                "description": "Below the base URL. The default is inferred.",
+                "description": "Below the store's Core API. The default is inferred.",
                 "default": CUSTOM_EVENT_PATH,
                 "pattern": "^/[^\\s?#]+$",
             },
@@ -99,12 +172,24 @@ CONNECTION = ConnectionType(
                     for key in CUSTOM_EVENT_KEYS
                 },
             },
+            "messaging_paths": _texts(
+                MESSAGING_PATHS,
+                "^/[^\\s?#]+$",
+                "Paths of the messaging API",
+                "Below the store's part of it, where they are not ours; those of lists are inferred.",
+            ),
+            "messaging_keys": _texts(
+                MESSAGING_KEYS,
+                "^[^\\s]*$",
+                "Key names of the messaging API",
+                "The vendor's name of a key, where it is not ours; all of ours are inferred.",
+            ),
         },
     },
     base_url=BASE_URL,
     auth=(
         TokenAuth(
-            path="/access_tokens",
+            path=CORE + "/{store_id}/access_tokens",
             body={"secret": "secret"},
             answer="access_token",
             header="X-Yotpo-Token",

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import Action, Call, Config, Effect, Json, Schema
 from modules.yotpo_messaging import schemas as s
-from modules.yotpo_messaging.connection import CUSTOM_EVENT_KEYS, CUSTOM_EVENT_METHOD, CUSTOM_EVENT_PATH
+from modules.yotpo_messaging.connection import CUSTOM_EVENT_KEYS, CUSTOM_EVENT_METHOD, CUSTOM_EVENT_PATH, core
 
 #: the space in which events without ``unique_id`` get one from the effect's key
 EVENT_IDS = uuid.uuid5(uuid.NAMESPACE_OID, "yotpo_messaging.create_or_update_custom_event")
@@ -100,7 +100,7 @@ async def run(call: Call) -> Json:
     body: dict[str, Any] = {names.get(key, key): value for key, value in call.config.items()}
     await call.http.request(
         call.connection.get("custom_event_method", CUSTOM_EVENT_METHOD),
-        call.connection.get("custom_event_path", CUSTOM_EVENT_PATH),
+        core(call, call.connection.get("custom_event_path", CUSTOM_EVENT_PATH)),
         json=body,
     )
     # what the vendor answers is not described, so that nothing is promised of it

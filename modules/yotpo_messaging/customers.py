@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import Action, Call, Config, DataError, Effect, Json, NotFound, Page, Schema, Search, VendorError
 from modules.yotpo_messaging import schemas as s
-from modules.yotpo_messaging.connection import CUSTOMER_FILTERS, CUSTOMERS_PATH, IDS_BETWEEN, VISIBLE_AFTER
+from modules.yotpo_messaging.connection import CUSTOMER_FILTERS, CUSTOMERS_PATH, IDS_BETWEEN, VISIBLE_AFTER, core
 
 #: the vendor's most
 LARGEST_PAGE = 100
@@ -112,7 +112,7 @@ def prepare(call: Call) -> Config:
 
 
 async def create_or_update(call: Call) -> Json:
-    await call.http.request("PATCH", CUSTOMERS_PATH, json={"customer": call.config})
+    await call.http.request("PATCH", core(call, CUSTOMERS_PATH), json={"customer": call.config})
     # what the vendor answers is not described, so that nothing is promised of it
     return {"visible_at": _iso(call.now + timedelta(seconds=VISIBLE_AFTER))}
 
@@ -182,7 +182,7 @@ async def retrieve(call: Call) -> Json:
     _put_off(call)
     [name] = (name for name in _NAMES if name in call.config)
     wanted = call.config[name]
-    found, _ = await _page(call, {CUSTOMER_FILTERS[name]: wanted}, {name: [wanted]})
+    found, _ = await page_of(call, {CUSTOMER_FILTERS[name]: wanted}, {name: [wanted]})
     if not found:
         raise NotFound(
             "the vendor shows no such customer",
@@ -259,7 +259,7 @@ async def find(call: Call, cursor: Json) -> Page:
         query: dict[str, Any] = {"page_info": cursor, "limit": size}
     else:
         query = {**{CUSTOMER_FILTERS[name]: value for name, value in filters.items()}, "limit": size}
-    items, following = await _page(call, query, wanted)
+    items, following = await page_of(call, query, wanted)
     if following is not None and following == cursor:
         raise VendorError("the vendor's mark leads to the same page again")
     return Page(items, following)
@@ -298,7 +298,7 @@ FIND_CUSTOMERS = Search(
 )
 
 
-async def _page(
+async def page_of(
     call: Call, query: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]
 ) -> tuple[Sequence[Mapping[str, Any]], Json]:
     """Customers of one page, and the mark of the next.
@@ -306,7 +306,7 @@ async def _page(
     :param wanted: by field the values that a customer may have. Two of the filters are inferred: did the vendor pass
         over one, the answer would be somebody else's data.
     """
-    answer = await call.http.request("GET", CUSTOMERS_PATH, query=query)
+    answer = await call.http.request("GET", core(call, CUSTOMERS_PATH), query=query)
     body = answer.json()
     customers = body.get("customers") if isinstance(body, Mapping) else None
     if not isinstance(customers, list) or not all(isinstance(one, Mapping) for one in customers):

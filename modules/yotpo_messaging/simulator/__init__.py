@@ -1,4 +1,4 @@
-"""The part of Yotpo's Core API that SMS & Email uses, in small."""
+"""The part of Yotpo's Core API that SMS & Email uses, and its messaging API, in small."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from aiohttp import web
 
 from engine import Behaviour, Clock
 from modules.simulation import Refused, SimulatedVendor
-from modules.yotpo_messaging.connection import CUSTOM_EVENT_PATH, CUSTOMERS_PATH
+from modules.yotpo_messaging.connection import CORE, CUSTOM_EVENT_PATH, CUSTOMERS_PATH
 from modules.yotpo_messaging.simulator.customers import Customers
 from modules.yotpo_messaging.simulator.rules import check_customer, check_event, error_body
+from modules.yotpo_messaging.simulator.subscribers import BEHAVIOURS as SUBSCRIBERS
+from modules.yotpo_messaging.simulator.subscribers import Subscribers
 
-PREFIX = "/core/v3/stores"
 #: seconds that a token lives: 14 days
 TOKEN_LIFETIME = 14 * 86_400.0
 #: for one store
@@ -23,6 +24,7 @@ PER_SECOND = 5
 #: where a test or a person reads what was stored; no part of the vendor's API
 DEBUG_EVENTS = "/_simulator/custom_events"
 DEBUG_CUSTOMERS = "/_simulator/customers"
+DEBUG_SUBSCRIBERS = "/_simulator/subscribers"
 
 _BEHAVIOURS = (
     Behaviour("a secret is exchanged for a token at access_tokens", "verified"),
@@ -65,10 +67,11 @@ class MessagingSimulator(SimulatedVendor):
     :ivar events: what was stored, by ``unique_id``.
     :ivar writes: how often each ``unique_id`` was written.
     :ivar customers: what was written, and what of it shows.
+    :ivar subscribers: lists, their contacts, and the welcome messages that were sent.
     :ivar bad_token_status: how a bad token is answered: 401, or 403.
     """
 
-    behaviours: Sequence[Behaviour] = _BEHAVIOURS
+    behaviours: Sequence[Behaviour] = (*_BEHAVIOURS, *SUBSCRIBERS)
 
     def __init__(
         self,
@@ -84,28 +87,30 @@ class MessagingSimulator(SimulatedVendor):
         self.events: dict[str, dict[str, Any]] = {}
         self.writes: Counter[str] = Counter()
         self.customers = Customers(clock)
+        self.subscribers = Subscribers(self.customers, self.body_of)
         self.bad_token_status = 401
         #: by token: when it expires, in Unix seconds
         self.tokens: dict[str, float] = {}
         self._issued = 0
 
     def connection(self, base_url: str) -> Mapping[str, Any]:
-        base_url = f"{base_url.rstrip('/')}{PREFIX}/{self.store_id}"
-        return {"store_id": self.store_id, "secret": self.secret, "base_url": base_url}
+        return {"store_id": self.store_id, "secret": self.secret, "base_url": base_url.rstrip("/")}
 
     def routes(self) -> Sequence[web.RouteDef]:
-        store = PREFIX + "/{store_id}"
+        store = CORE + "/{store_id}"
         return [
             web.post(f"{store}/access_tokens", self._token),
             web.get(f"{store}{CUSTOMERS_PATH}", self._list_customers),
             web.patch(f"{store}{CUSTOMERS_PATH}", self._change_customer),
             web.post(f"{store}{CUSTOM_EVENT_PATH}", self._custom_event),
             web.get(DEBUG_EVENTS, self._stored_events),
+            *self.subscribers.routes(),
             web.get(DEBUG_CUSTOMERS, self._stored_customers),
+            web.get(DEBUG_SUBSCRIBERS, self._stored_subscribers),
         ]
 
     def admit(self, request: web.Request) -> None:
-        if request.path in (DEBUG_EVENTS, DEBUG_CUSTOMERS):
+        if request.path in (DEBUG_EVENTS, DEBUG_CUSTOMERS, DEBUG_SUBSCRIBERS):
             return
         if request.match_info.get("store_id", self.store_id) != self.store_id:
             raise Refused(401, error_body("the store is not known"))
@@ -143,3 +148,10 @@ class MessagingSimulator(SimulatedVendor):
 
     async def _stored_customers(self, _request: web.Request) -> web.Response:
         return web.json_response({"customers": self.customers.latest()})
+
+    async def _stored_subscribers(self, _request: web.Request) -> web.Response:
+        welcomed = [{"channel": channel, "address": address} for channel, address in self.subscribers.welcomed]
+        contacts = {name: sorted(known) for name, known in self.subscribers.contacts.items()}
+        return web.json_response(
+            {"lists": list(self.subscribers.lists.values()), "contacts": contacts, "welcomed": welcomed}
+        )

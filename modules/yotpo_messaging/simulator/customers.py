@@ -45,6 +45,36 @@ class Customers:
         """Create a customer or change one. Custom properties are changed one by one, everything else as a whole."""
         self._add(customer, self._clock.time() + self.visible_after)
 
+    def settled(self, who: Mapping[str, Any]) -> bool:
+        """Whether the last change of a customer shows, or there is no such customer."""
+        versions = self._find(who)
+        return versions is None or versions[-1].visible_at <= self._clock.time()
+
+    def consent(self, who: Mapping[str, Any], channel: str) -> str:
+        """What a customer said last of a channel, whether it shows yet or not."""
+        versions = self._find(who)
+        known = versions[-1].customer if versions else _new()
+        return str(known["channels"][channel]["marketing"]["consent"])
+
+    def opt(
+        self, who: Mapping[str, Any], names: Mapping[str, Any], channel: str, said: Mapping[str, Any], list_id: Any
+    ) -> None:
+        """Keep what a customer says of a channel, and a list that he is on from now.
+
+        :param who: ``phone_number`` and ``email``; a None is left out.
+        """
+        versions = self._find(who)
+        known = versions[-1].customer if versions else _new()
+        now = self._now()
+        suppressions = [{"reason": said.get("suppression_reason")}] if said.get("suppress_email") == "true" else []
+        marketing = {"consent": said["consent"], "timestamp": now, "suppressions": suppressions}
+        lists = [one for one in known["lists"] if one["id"] != list_id]
+        if list_id is not None:
+            lists = [*lists, {"id": list_id, "since": now}]
+        given = {key: value for key, value in who.items() if value is not None}
+        channels = {**known["channels"], channel: {"marketing": marketing}}
+        self.change({**given, **names, "channels": channels, "lists": lists})
+
     def latest(self) -> list[Mapping[str, Any]]:
         """All customers as they were last written, whether it shows yet or not."""
         return [versions[-1].customer for versions in self._versions]
@@ -83,11 +113,14 @@ class Customers:
             self._versions.append(versions)
         before = versions[-1].customer if versions else _new()
         properties = {**before["custom_properties"], **customer.get("custom_properties", {})}
-        now = datetime.fromtimestamp(self._clock.time(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        after = {**before, **customer, "custom_properties": properties, "account_updated_at": now}
+        after = {**before, **customer, "custom_properties": properties, "account_updated_at": self._now()}
         # a version that was made later never shows before an earlier one
         visible_at = max(visible_at, versions[-1].visible_at if versions else visible_at)
         versions.append(_Version(visible_at, after))
+
+    def _now(self) -> str:
+        moment = datetime.fromtimestamp(self._clock.time(), UTC)
+        return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def _find(self, customer: Mapping[str, Any]) -> list[_Version] | None:
         """By external id where one is given; a customer without one is found by e-mail or phone, and gets it."""

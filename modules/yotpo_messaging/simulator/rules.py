@@ -11,15 +11,16 @@ from modules.simulation import Refused
 
 _SNAKE_CASE = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 _PROPERTY = re.compile(r"[A-Za-z0-9_]+")
-_E_164 = re.compile(r"\+[1-9]\d{1,14}")
+E_164 = re.compile(r"\+[1-9]\d{1,14}")
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _IDENTIFICATION = ("external_id", "email", "phone_number")
 _EVENT = ("source", "action_name", "action_time", "unique_id", "customer", "event_properties")
 #: what a text of a customer must be; None: anything
 _TEXTS: Mapping[str, re.Pattern[str] | None] = {
     "external_id": None,
-    "email": re.compile(r"[^@\s]+@[^@\s]+"),
-    "phone_number": _E_164,
+    "email": EMAIL,
+    "phone_number": E_164,
     "first_name": None,
     "last_name": None,
     "gender": re.compile("F|M|Other"),
@@ -49,7 +50,7 @@ def bad(message: str) -> Refused:
 
 def check_event(body: Any) -> dict[str, Any]:
     """A custom event, if it breaks no rule."""
-    event = _object(body, "the body", _EVENT)
+    event = object_of(body, "the body", _EVENT)
     for key in ("action_name", "action_time", "unique_id"):
         if not isinstance(event.get(key), str) or not event[key]:
             raise bad(f"{key} is required and must be text")
@@ -57,7 +58,7 @@ def check_event(body: Any) -> dict[str, Any]:
         if key in event and not _is_snake_case(event[key]):
             raise bad(f"{key} must be snake case of 1 to 255 characters")
     _check_time("action_time", event["action_time"])
-    customer = _object(event.get("customer"), "customer", (*_IDENTIFICATION, "custom_properties"))
+    customer = object_of(event.get("customer"), "customer", (*_IDENTIFICATION, "custom_properties"))
     _check_identification(customer)
     if "custom_properties" in customer:
         _check_custom_properties(customer["custom_properties"])
@@ -68,8 +69,8 @@ def check_event(body: Any) -> dict[str, Any]:
 
 def check_customer(body: Any) -> dict[str, Any]:
     """The customer of a body, without the nulls that mean *leave it*, if it breaks no rule."""
-    wrapped = _object(body, "the body", ("customer",))
-    given = _object(wrapped.get("customer"), "customer", _CUSTOMER)
+    wrapped = object_of(body, "the body", ("customer",))
+    given = object_of(wrapped.get("customer"), "customer", _CUSTOMER)
     customer = {key: value for key, value in given.items() if value is not None}
     _check_identification(customer)
     for key, pattern in _TEXTS.items():
@@ -89,7 +90,7 @@ def check_customer(body: Any) -> dict[str, Any]:
 
 
 def _check_address(value: Any) -> None:
-    address = _object(value, "customer.address", _ADDRESS)
+    address = object_of(value, "customer.address", _ADDRESS)
     for key, text in address.items():
         if text is not None and not isinstance(text, str):
             raise bad(f"customer.address.{key} must be text")
@@ -103,7 +104,7 @@ def _check_identification(customer: Mapping[str, Any]) -> None:
         raise bad("an identifier of the customer must be text")
     if "external_id" not in named and len(named) != 1:
         raise bad("a customer is named by external_id, else by only one of email and phone_number")
-    if "phone_number" in customer and not _E_164.fullmatch(customer["phone_number"]):
+    if "phone_number" in customer and not E_164.fullmatch(customer["phone_number"]):
         raise bad("customer.phone_number must be in E.164 format")
 
 
@@ -128,7 +129,8 @@ def _check_time(where: str, value: Any) -> None:
         raise bad(f"{where} must be an ISO 8601 time") from None
 
 
-def _object(value: Any, where: str, known: Collection[str]) -> dict[str, Any]:
+def object_of(value: Any, where: str, known: Collection[str]) -> dict[str, Any]:
+    """An object with known keys only."""
     if not isinstance(value, dict):
         raise bad(f"{where} must be an object")
     if unknown := sorted(set(value) - set(known)):
