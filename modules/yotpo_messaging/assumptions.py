@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from engine import Assumption
+from modules.yotpo_messaging.messaging_assumptions import MESSAGING_ASSUMPTIONS
 
 ASSUMPTIONS = (
     Assumption(
         about="path of custom events",
-        assumed="Custom events go to /custom_events below the store's base URL.",
+        assumed="Custom events go to /custom_events below the store's Core API.",
         changed_by="custom_event_path",
         settled_by="the vendor's page on custom customer events, or one event sent to a real store",
         mark="inferred",
@@ -97,4 +98,5 @@ ASSUMPTIONS = (
         source="the vendor describes the state and not its word",
         shown_by=("who never agreed nor objected shows the consent never_subscribed",),
     ),
+    *MESSAGING_ASSUMPTIONS,
 )
