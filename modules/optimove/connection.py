@@ -1,0 +1,144 @@
+"""How an Optimove tenant is reached, what its answers mean, and what of the vendor's API is inferred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine import (
+    AuthError,
+    Call,
+    ConnectionType,
+    DataError,
+    ErrorTable,
+    HeaderAuth,
+    ModuleError,
+    RateLimit,
+    Response,
+    Schema,
+    VendorError,
+)
+
+#: Names of events and parameters. The vendor says: snake case, and that case counts; its mobile guides say lower case.
+SNAKE_CASE = "^[a-z0-9]+(_[a-z0-9]+)*$"
+#: characters of a text among the parameters of an event, by the vendor's page on server-side events
+LONGEST_TEXT = 255
+#: parameters of one event, by the vendor's guides to its mobile SDKs; that it holds for server-side events is inferred
+MOST_PARAMETERS = 50
+
+#: How a message begins by which the vendor says that it did not take an event; seen in its documentation.
+NOT_VALID = "Failed to validate the event"
+
+#: Inferred: the page has a section on the rate limit that could not be read. A connection may set another.
+REQUESTS_PER_SECOND = 10
+
+#: Statuses after which nothing was recorded; inferred from their meaning. The statuses of the vendor's errors are not
+#: known: the documented one names none, and is taken to come with 200.
+REFUSED = frozenset({400, 401, 403, 404, 413, 415, 422})
+
+
+def event_id(response: Response) -> str:
+    """The vendor's id of an event that it took.
+
+    :raises AuthError: it refused the tenant or the token.
+    :raises DataError: it refused the event.
+    :raises VendorError: the answer says neither that it was taken nor that it was refused.
+    """
+    answer = response.json()
+    status = answer.get("status") if isinstance(answer, Mapping) else None
+    if status == "success":
+        return str(answer.get("message", ""))
+    if status == "error":
+        raise _error(str(answer.get("message", "")), response)
+    raise VendorError("the answer says neither 'success' nor 'error'", status=response.status, detail=response.readable)
+
+
+def _error(message: str, response: Response) -> ModuleError:
+    lowered = message.lower()
+    if message.startswith(NOT_VALID) and ("tenant" in lowered or "token" in lowered):
+        return AuthError(
+            f"the vendor refused the tenant or the token: {message}",
+            refused=True,
+            status=response.status,
+            detail=response.readable,
+            hint="set them anew with `engine connections add NAME --type optimove`",
+        )
+    if message.startswith(NOT_VALID):
+        return DataError(
+            f"the vendor refused the event: {message}",
+            refused=True,
+            status=response.status,
+            detail=response.readable,
+            hint="events and their parameters are set up in Optimove before they are sent",
+        )
+    # a message of another kind proves nothing of what became of the event
+    return VendorError(f"the answer is an error: {message}", status=response.status, detail=response.readable)
+
+
+async def check(call: Call) -> None:
+    """Send a request that names the tenant and no event.
+
+    The vendor has nothing that can be read. A request without an event's name cannot be recorded; that the tenant is
+    looked at before the event is inferred.
+    """
+    response = await call.http.request("POST", "", json={"tenant": call.connection["tenant"]})
+    try:
+        event_id(response)
+    except DataError:
+        # it knows the tenant, and misses the event
+        return
+
+
+_EVENT_NAMES: Schema = {
+    "type": "object",
+    "title": "Event names",
+    "description": "What an event is called in Optimove, where that is not the name that scenarios use.",
+    "propertyNames": {"pattern": SNAKE_CASE},
+    "additionalProperties": {"type": "string", "minLength": 1},
+}
+
+CONNECTION = ConnectionType(
+    name="optimove",
+    title="Optimove Track & Trigger",
+    description=(
+        "Endpoint, tenant and real-time token come from Optimove's Product Integration Team. In Optimove, the "
+        "customer ID must be the e-mail address for the loyalty events to find their customers."
+    ),
+    fields={
+        "type": "object",
+        "required": ["tenant", "base_url"],
+        "additionalProperties": False,
+        "dependentRequired": {"token": ["token_header"], "token_header": ["token"]},
+        "properties": {
+            "tenant": {
+                "type": "integer",
+                "title": "Tenant ID",
+                "description": "The number of your Optimove site; stands in every event.",
+                "minimum": 1,
+            },
+            "base_url": {
+                "type": "string",
+                "title": "Endpoint",
+                "description": "The whole URL that server-side events are sent to; each tenant has its own.",
+                "pattern": "^https?://[^\\s?#]+$",
+            },
+            "token": {
+                "type": "string",
+                "title": "Real-time token",
+                "description": "Newer sites have one.",
+                "minLength": 1,
+                "writeOnly": True,
+            },
+            "token_header": {
+                "type": "string",
+                "title": "Header of the token",
+                "description": "The header's name as Optimove told it to you; it is not publicly documented.",
+                "pattern": "^[A-Za-z0-9-]+$",
+            },
+            "event_names": _EVENT_NAMES,
+        },
+    },
+    auth=(HeaderAuth("{token_header}", "token"),),
+    errors=ErrorTable(refused=REFUSED),
+    test=check,
+    rate=RateLimit(REQUESTS_PER_SECOND),
+)
