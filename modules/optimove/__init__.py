@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine import App, hookimpl
+from modules.optimove.assumptions import ASSUMPTIONS
 from modules.optimove.connection import CONNECTION
 from modules.optimove.name_event import NAME_LOYALTY_EVENT
 from modules.optimove.send_event import SEND_EVENT
@@ -19,4 +20,5 @@ def engine_apps() -> App:
         modules=(WATCH_EVENTS, NAME_LOYALTY_EVENT, SEND_EVENT),
         connections=(CONNECTION,),
         simulator=OptimoveSimulator,
+        assumptions=ASSUMPTIONS,
     )

@@ -25,6 +25,7 @@ from engine.sdk.errors import STANDARD_TYPES, EngineError, ModuleError
 from engine.sdk.faults import POINTS
 from engine.sdk.functions import Example
 from engine.testing import VirtualClock
+from tests.docs.optimove_events import optimove_events_page
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -504,6 +505,7 @@ PAGES = {
     "simulators": simulators_page,
     "assumptions": assumptions_page,
     "functions": functions_page,
+    "apps/optimove_events": optimove_events_page,
 }
 
 if __name__ == "__main__":

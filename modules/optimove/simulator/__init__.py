@@ -33,6 +33,7 @@ _BEHAVIOURS = (
     Behaviour("timestamp is UTC with three decimals, or with six", "verified"),
     Behaviour("context holds texts of up to 255 characters, numbers and booleans, and nothing else", "verified"),
     Behaviour("events and parameters must be set up before; their names are snake case, and case counts", "verified"),
+    Behaviour("names are lower case", "assumed"),
     Behaviour("an event that is taken is answered with status success and a numeric id as message", "verified"),
     Behaviour("a tenant that is missing or wrong is answered with status error, in the documented words", "verified"),
     Behaviour("other refusals begin with the same words; how they go on is made up", "assumed"),
@@ -46,7 +47,8 @@ _BEHAVIOURS = (
     Behaviour(
         "an event of a customer whom the site does not know is taken; that it is refused is a setting", "assumed"
     ),
-    Behaviour("Yotpo's own bodies are taken at /yotpo, and are twelve events", "verified"),
+    Behaviour("a URL that ends in /yotpo is entered into Yotpo, of whose events twelve are taken", "verified"),
+    Behaviour("what comes to /yotpo is a body of Yotpo's own", "assumed"),
     Behaviour("names and parameters of the twelve events are those of this app", "assumed"),
     Behaviour(
         "what comes to /yotpo and is none of the twelve, or is about nobody, is answered 200 and dropped", "assumed"
