@@ -45,8 +45,8 @@ ASSUMPTIONS = (
     ),
     Assumption(
         about="existing customers only",
-        assumed="Whoever has an e-mail address in Yotpo's event is a customer whom Optimove knows by it. No loyalty event "
-        "is sent for a visitor, and nothing is looked up: server-side events were seen to have nothing to ask.",
+        assumed="Whoever has an e-mail address in Yotpo's event is a customer whom Optimove knows by it. No loyalty "
+        "event is sent for a visitor, and nothing is looked up: server-side events were seen to have nothing to ask.",
         changed_by="modules.optimove.loyalty:EVENTS",
         settled_by="an event sent for an address that the site does not know",
         mark="inferred",
