@@ -11,8 +11,8 @@ Made from the code; `python -m tests.docs.generate apps/optimove_events` prints 
 
 What [Optimove](optimove.md) takes from Yotpo Loyalty, as the integration's guide lists it, with our names. A parameter
 is called as its place in Yotpo's body is, with underscores; whom the event is about is always `customer_…`, and its
-e-mail address is the customer ID. What is absent or null in the body is left out. Texts have up to 255 characters; times
-are texts as Yotpo writes them; money is in cents, but for the two balances, which are texts such as `$6.40`.
+e-mail address is the customer ID. What is absent or null in the body is left out. Texts have up to 255 characters;
+times are texts as Yotpo writes them; money is in cents, but for the two balances, which are texts such as `$6.40`.
 
 Left out on purpose: identifiers that only programs need, counters of clicks, and the address of a friend, who gave it
 to nobody for this.
