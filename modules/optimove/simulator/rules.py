@@ -30,9 +30,7 @@ def problem_of(body: Any, tenant: int, catalogue: Catalogue, most: int) -> str |
 
     :param most: parameters that one event may have.
     """
-    if not isinstance(body, dict):
-        return "the body is not an object"
-    if type(body.get("tenant")) is not int or body["tenant"] != tenant:
+    if not isinstance(body, dict) or type(body.get("tenant")) is not int or body["tenant"] != tenant:
         return "tenantId is missing or invalid"
     return _about(body, catalogue) or _context(body["context"], catalogue[body["event"]], most)
 
