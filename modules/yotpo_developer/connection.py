@@ -1,0 +1,77 @@
+"""How a shop's account is reached through the App Developer API, and what of its answers is inferred."""
+
+from __future__ import annotations
+
+from engine import Call, ConnectionType, ErrorTable, NotFound, QueryAuth, RateLimit
+
+#: where the API is; the account id is the shop's app key
+BASE_URL = "https://developers.yotpo.com/v2/{account_id}"
+
+#: where customers are read, below the base URL
+CUSTOMERS_PATH = "/customers"
+
+#: Where in an answer the customer's attributes stand, as keys with dots between them; empty: the answer itself.
+#: Inferred: the vendor's page lists the attributes, and what is around them was not readable.
+CUSTOMER_AT = ""
+
+#: For one account. The vendor's advice on this host is that of its Core API: 5 a second, and a second's rest after a 429.
+REQUESTS_PER_SECOND = 5
+
+#: asked for by the test of a connection; nobody has this address
+NOBODY = "connection-test@example.com"
+
+
+async def check(call: Call) -> None:
+    """Look for somebody whom no shop knows: that there is no such customer proves that the token was taken."""
+    try:
+        await call.http.request("GET", CUSTOMERS_PATH, query={"customer_email": NOBODY})
+    except NotFound:
+        return
+
+
+CONNECTION = ConnectionType(
+    name="yotpo_developer",
+    title="Yotpo App Developer",
+    description="The account id is the shop's app key. The token is what the shop gave the app when it installed it.",
+    fields={
+        "type": "object",
+        "required": ["account_id", "access_token"],
+        "additionalProperties": False,
+        "properties": {
+            "account_id": {
+                "type": "string",
+                "title": "Account ID",
+                "description": "The app key of the shop.",
+                "pattern": "^[A-Za-z0-9_-]+$",
+            },
+            "access_token": {
+                "type": "string",
+                "title": "Access Token",
+                "description": "Of the app, for this shop; sent as access_token in the query.",
+                "minLength": 1,
+                "writeOnly": True,
+            },
+            "base_url": {
+                "type": "string",
+                "title": "Base URL",
+                "description": "Another host: the whole URL, the account id included.",
+                "pattern": "^https?://[^\\s]+$",
+            },
+            "customer_at": {
+                "type": "string",
+                "title": "Place of the customer",
+                "description": (
+                    "Where in an answer the attributes stand, such as `customer` or `response.customer`; the answer "
+                    "itself when left out, which is inferred."
+                ),
+                "default": CUSTOMER_AT,
+                "pattern": "^([A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*)?$",
+            },
+        },
+    },
+    base_url=BASE_URL,
+    auth=(QueryAuth("access_token", "access_token"),),
+    errors=ErrorTable(),
+    test=check,
+    rate=RateLimit(REQUESTS_PER_SECOND),
+)
