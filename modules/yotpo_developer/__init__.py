@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine import App, hookimpl
+from modules.yotpo_developer.assumptions import ASSUMPTIONS
 from modules.yotpo_developer.connection import CONNECTION
 from modules.yotpo_developer.customers import RETRIEVE_CUSTOMER
 from modules.yotpo_developer.simulator import DeveloperSimulator
@@ -17,4 +18,5 @@ def engine_apps() -> App:
         modules=(RETRIEVE_CUSTOMER,),
         connections=(CONNECTION,),
         simulator=DeveloperSimulator,
+        assumptions=ASSUMPTIONS,
     )

@@ -14,7 +14,7 @@ CUSTOMERS_PATH = "/customers"
 #: Inferred: the vendor's page lists the attributes, and what is around them was not readable.
 CUSTOMER_AT = ""
 
-#: For one account. The vendor's advice on this host is that of its Core API: 5 a second, and a second's rest after a 429.
+#: for one account; the vendor's advice on this host is that of its Core API, with a second's rest after a 429
 REQUESTS_PER_SECOND = 5
 
 #: asked for by the test of a connection; nobody has this address
