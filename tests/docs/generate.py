@@ -461,6 +461,60 @@ _FORMATS = """
 """
 
 
+# ---------------------------------------------------------- Yotpo's data at Insider
+
+_INSIDER_MAPPING = """\
+# Yotpo's data at Insider
+
+Made from the code; `python -m tests.docs.generate insider_mapping` prints it anew.
+
+Every row of the document on Yotpo's data in Insider, in its order, and where [Yotpo to Insider][app] takes its value
+from: *details* are those of `yotpo_developer.retrieve_customer`, *record* is that of `yotpo_loyalty.retrieve_customer`,
+*event* is the event's body. The first that is there counts. Where a row names no source, the note says why.
+
+[app]: apps/yotpo_to_insider.md
+"""
+
+
+def insider_mapping_page() -> str:
+    """``docs/reference/insider_mapping.md``."""
+    table = importlib.import_module("modules.yotpo_to_insider.table").TABLE
+    names = importlib.import_module("modules.yotpo_to_insider.names")
+    parts = [_INSIDER_MAPPING]
+    for title, rows in (("User attributes", table.attributes), ("Event parameters", table.parameters)):
+        head = ("document: Insider", "document: Yotpo", "updated", "at Insider", "read from", "note")
+        cells = [
+            (_code(one.insider), _code(one.yotpo), one.updated, _code(one.to), _places(one), one.note) for one in rows
+        ]
+        parts.append(f"\n## {title}\n\n{_table(head, cells)}")
+    for title, listed in (("Events", True), ("Events that the document's table lacks", False)):
+        events = [
+            (
+                one.yotpo,
+                one.insider,
+                _code(names.event_name(one.insider, {}))
+                if one.about == "customer"
+                else "goes nowhere: it has no customer",
+                _code(one.topic or "") or "not known: recognised by its name",
+            )
+            for one in table.events
+            if one.listed is listed
+        ]
+        parts.append(f"\n## {title}\n\n{_table(('Yotpo', 'Insider', 'event_name', 'topic'), events)}")
+    return "".join(parts)
+
+
+def _places(row: Any) -> str:
+    places = [f"{source}: `{path}`" for source, paths in row.paths.items() for path in paths]
+    parts = [f"{source}: `{'`, `'.join(part)}`" for source, ways in row.parts.items() for part in ways]
+    only = [f"only of {', '.join(row.only)}"] if row.only else []
+    return "<br>".join([*places, *parts, *only])
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
 def functions_page() -> str:
     """``docs/reference/functions.md``."""
     parts = [_FUNCTIONS]
@@ -506,6 +560,7 @@ PAGES = {
     "assumptions": assumptions_page,
     "functions": functions_page,
     "apps/optimove_events": optimove_events_page,
+    "insider_mapping": insider_mapping_page,
 }
 
 if __name__ == "__main__":

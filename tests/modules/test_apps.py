@@ -12,7 +12,17 @@ import yaml
 
 from engine import Action, App, Module, Schema
 from engine.plugins import Registry
-from modules import data_store, http, log, optimove, tools, yotpo_developer, yotpo_loyalty, yotpo_messaging
+from modules import (
+    data_store,
+    http,
+    log,
+    optimove,
+    tools,
+    yotpo_developer,
+    yotpo_loyalty,
+    yotpo_messaging,
+    yotpo_to_insider,
+)
 from modules.simulation import SimulatedVendor
 from modules.yotpo_loyalty.events import TOPICS
 from tests.modules.bench import problems
@@ -20,7 +30,17 @@ from tests.runtime.doubles import HandClock
 
 APPS: tuple[App, ...] = tuple(
     plugin.engine_apps()
-    for plugin in (data_store, http, log, optimove, tools, yotpo_developer, yotpo_loyalty, yotpo_messaging)
+    for plugin in (
+        data_store,
+        http,
+        log,
+        optimove,
+        tools,
+        yotpo_developer,
+        yotpo_loyalty,
+        yotpo_messaging,
+        yotpo_to_insider,
+    )
 )
 MODULES: list[tuple[App, Module]] = [(app, module) for app in APPS for module in app.modules]
 ROOT = Path(__file__).parents[2]
