@@ -58,6 +58,7 @@ from engine.sdk.modules import (
     Transform,
     WebhookTrigger,
 )
+from engine.sdk.oauth import OAuth2
 from engine.sdk.paging import CursorPaging, LinkPaging, NumberPaging, OffsetPaging, PageSize
 
 __all__ = [
@@ -102,6 +103,7 @@ __all__ = [
     "ModuleError",
     "NotFound",
     "NumberPaging",
+    "OAuth2",
     "OffsetPaging",
     "Opening",
     "Page",

@@ -7,12 +7,13 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from engine.runtime.urls import text_of
 from engine.sdk.clock import Clock
 from engine.sdk.connections import Auth, BasicAuth, BearerAuth, HeaderAuth, HmacAuth, QueryAuth, TokenAuth
 from engine.sdk.errors import AuthError
+from engine.sdk.oauth import OAuth2
 
 
 def put_on(
@@ -25,7 +26,7 @@ def put_on(
 ) -> None:
     """Put one kind of auth on a request: changes ``headers`` (lower-case names) and ``query``.
 
-    :param token: what ``TokenAuth`` fetched.
+    :param token: what ``TokenAuth`` fetched, or ``OAuth2`` has.
     :raises AuthError: a field that the auth needs is not set; nothing was sent.
     """
     match auth:
@@ -45,6 +46,10 @@ def put_on(
             headers[auth.header.lower()] = auth.prefix + text
         case TokenAuth():
             headers[auth.header.lower()] = f"{auth.prefix}{token or ''}"
+        case OAuth2(query=parameter) if parameter:
+            query[parameter] = token or ""
+        case OAuth2():
+            headers[auth.header.lower()] = f"{auth.prefix}{token or ''}"
 
 
 def token_body(auth: TokenAuth, fields: Mapping[str, Any]) -> dict[str, str]:
@@ -63,26 +68,43 @@ def _field(fields: Mapping[str, Any], name: str) -> str:
     return text_of(value)
 
 
+class TokenGiver(Protocol):
+    """Who has the token for a connection's next request."""
+
+    #: statuses by which a vendor says that it does not take the token
+    refusals: frozenset[int]
+
+    async def token(self) -> str: ...
+
+    def reject(self, token: str) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 class TokenSource:
     """Keeps one connection's token. However many calls want a new one, it is fetched once.
 
     :param clock: decides how long a token is used.
+    :ivar fetch: gets a new one.
     """
+
+    refusals = frozenset({401, 403})
 
     def __init__(self, auth: TokenAuth, clock: Clock) -> None:
         self.auth = auth
+        self.fetch: Callable[[TokenAuth], Awaitable[str]] | None = None
         self._clock = clock
         self._token: str | None = None
         self._fetched_at = 0.0
         self._fetching: asyncio.Task[str] | None = None
 
-    async def get(self, fetch: Callable[[TokenAuth], Awaitable[str]]) -> str:
-        """The token; ``fetch`` gets a new one where there is none or it is too old."""
+    async def token(self) -> str:
+        """The token; a new one where there is none or it is too old."""
         age = self._clock.time() - self._fetched_at
         if self._token is not None and 0 <= age < self.auth.lifetime:
             return self._token
         if self._fetching is None:
-            self._fetching = asyncio.create_task(self._renew(fetch))
+            self._fetching = asyncio.create_task(self._renew())
             self._fetching.add_done_callback(self._settled)
         # shielded: a caller that is cancelled does not take the token from the others that wait for it
         return await asyncio.shield(self._fetching)
@@ -98,8 +120,9 @@ class TokenSource:
             self._fetching.cancel()
             await asyncio.gather(self._fetching, return_exceptions=True)
 
-    async def _renew(self, fetch: Callable[[TokenAuth], Awaitable[str]]) -> str:
-        token = await fetch(self.auth)
+    async def _renew(self) -> str:
+        assert self.fetch is not None
+        token = await self.fetch(self.auth)
         self._token, self._fetched_at = token, self._clock.time()
         return token
 

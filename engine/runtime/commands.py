@@ -24,7 +24,7 @@ from engine.store.waits import CloseWaits
 SCHEDULE = "schedule"
 
 #: holds that are about one call, so that a word settles that call
-ABOUT_A_CALL = ("unknown", "failed", "undo", DIFFERS)
+ABOUT_A_CALL = ("unknown", "failed", "authorization", "undo", DIFFERS)
 
 
 class Choice(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,25 +11,31 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import jsonschema
 
 from engine.plugins import Registry
-from engine.runtime import urls
-from engine.runtime.auth import TokenSource
+from engine.runtime import consents, urls
+from engine.runtime.auth import TokenGiver, TokenSource
 from engine.runtime.clients import Clients
 from engine.runtime.connection_file import ConnectionEntry
+from engine.runtime.grants import CredentialsSource, Grant, Grants, GrantSource
 from engine.runtime.http import ConnectionHttp, Pools, Target
 from engine.runtime.pacing import Pace
 from engine.runtime.reader import SecretRef
 from engine.runtime.redact import Redactor
 from engine.runtime.secrets import Secrets
 from engine.runtime.settings import HttpSettings
+from engine.runtime.tokens import OAuthClient, TokenServer
+from engine.scenario.diagnostics import Place
 from engine.sdk.clock import Clock, utc
 from engine.sdk.connections import ConnectionType, Opening, TokenAuth
 from engine.sdk.errors import AuthError, ConfigError, DataError, EngineError
+from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.http import ErrorTable, Http, Response
 from engine.sdk.modules import Config, Json, RunInfo
+from engine.sdk.oauth import OAuth2
 
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
 
@@ -62,6 +68,7 @@ class Connections:
     :param overrides: under simulation, the fields by connection type that take the place of every connection of that
         type, except those that the type has ``kept``; a type that is not among them cannot be called at all.
     :param folder: the project's.
+    :param grants: what the connections were authorized for; by default what the secrets' store has.
     """
 
     def __init__(
@@ -74,10 +81,17 @@ class Connections:
         http: HttpSettings | None = None,
         overrides: Mapping[str, Mapping[str, Json]] | None = None,
         folder: Path | None = None,
+        grants: Grants | None = None,
+        faults: Faults = NO_FAULTS,
     ) -> None:
         self._entries = entries
         self._folder = folder if folder is not None else Path()
         self._clients = Clients()
+        # a simulated vendor's tokens are no secrets, and end with the process
+        box = secrets.box if overrides is None else None
+        self.grants = grants if grants is not None else Grants(box, clock, faults)
+        #: who hides secrets and is to know of tokens too
+        self._redactors: WeakSet[Redactor] = WeakSet()
         self._registry = registry
         self._secrets = secrets
         self._clock = clock
@@ -151,7 +165,12 @@ class Connections:
                         values.append(await self._secrets.resolve(given))
                     except ConfigError:
                         continue
-        return Redactor(values)
+        made = Redactor(values)
+        for name, entry in self._entries.items():
+            if self._signs_in(entry) and (grant := await self._grant(name)) is not None:
+                made.learn(name, [token for token in (grant.access_token, grant.refresh_token) if token])
+        self._redactors.add(made)
+        return made
 
     async def close(self) -> None:
         """Close all network connections of the running event loop."""
@@ -161,6 +180,82 @@ class Connections:
         self._ready.clear()
         await self._clients.close()
         await self._pools.close()
+
+    # ------------------------------------------------------------------ authorization
+
+    def places(self) -> dict[str, Place]:
+        """The connections that a person authorizes, and where each stands in ``connections.yaml``."""
+        return {name: entry.place for name, entry in self._entries.items() if self._signs_in(entry)}
+
+    async def server(self, name: str) -> TokenServer | None:
+        """The authorization server of a connection; None: it signs in otherwise.
+
+        :raises AuthError: there is no such connection, or a field of it is not set.
+        """
+        source = self._source(name, None)
+        oauth = source.kind.oauth if source.kind is not None else None
+        if oauth is None:
+            return None
+        fields = await self._resolve(source)
+        return self._server(source, oauth, fields) if fields.get("client_id") else None
+
+    async def unauthorized(self) -> dict[str, str]:
+        """Connections that a person has to authorize, and why, in a few words."""
+        found = {}
+        for name in self.places():
+            grant = await self._grant(name)
+            if grant is None:
+                found[name] = "nobody has authorized it yet"
+            elif grant.lost is not None:
+                found[name] = grant.lost
+        return found
+
+    def _signs_in(self, entry: ConnectionEntry) -> bool:
+        """Whether a person authorizes the connection, as far as its fields tell without their secrets."""
+        kind = self._registry.connection_types.get(entry.type)
+        oauth = kind.oauth if kind is not None else None
+        return (
+            self._overrides is None
+            and oauth is not None
+            and "client_id" in entry.fields
+            and bool(oauth.authorize_url or "authorize_url" in entry.fields)
+        )
+
+    async def _grant(self, name: str) -> Grant | None:
+        try:
+            return await self.grants.grant(name)
+        except ConfigError:
+            # the key is another one: whoever uses the connection is told
+            return None
+
+    def _server(self, source: _Source, oauth: OAuth2, fields: Mapping[str, Json]) -> TokenServer:
+        client = OAuthClient.of(source.name or source.type_name or "", oauth, fields)
+        # the simulator's own pages stand in for those of the vendor, on whatever host they are
+        base = str(fields.get("base_url") or "") if source.simulated else ""
+        target = Target(base_url=base, timeout=self._http.timeout or 30.0, stand_in=source.simulated)
+        redactor = Redactor([client.client_secret] if client.client_secret else [])
+        self._redactors.add(redactor)
+        return TokenServer(client, ConnectionHttp(target, self._pools, self._clock, redactor=redactor), redactor)
+
+    def _giver(
+        self, source: _Source, auth: TokenAuth | OAuth2, fields: Mapping[str, Json], redactor: Redactor
+    ) -> TokenGiver:
+        if isinstance(auth, TokenAuth):
+            return TokenSource(auth, self._clock)
+        server = self._server(source, auth, fields)
+        name = server.client.connection
+
+        def learn(tokens: Iterable[str]) -> None:
+            known = list(tokens)
+            redactor.learn(name, known)
+            for other in tuple(self._redactors):
+                other.learn(name, known)
+
+        if not server.client.asks:
+            return CredentialsSource(server, self._clock, learn)
+        return GrantSource(
+            server, self.grants, learn, partial(consents.agree, server, self.grants) if source.simulated else None
+        )
 
     # ------------------------------------------------------------------ fields
 
@@ -320,13 +415,16 @@ class Connections:
             allow_hosts=self._http.allow_hosts,
             stand_in=source.simulated,
         )
-        tokens = tuple(TokenSource(auth, self._clock) for auth in target.auth if isinstance(auth, TokenAuth))
+        redactor = _redactor(kind, fields)
+        tokens = tuple(
+            self._giver(source, auth, fields, redactor) for auth in target.auth if isinstance(auth, TokenAuth | OAuth2)
+        )
         client = ConnectionHttp(
             target,
             self._pools,
             self._clock,
             tokens=tokens,
-            redactor=_redactor(kind, fields),
+            redactor=redactor,
             pace=self._paces.get(source.slot),
         )
         return _Ready(fields, tokens, client)
@@ -340,7 +438,7 @@ class _Ready:
     """
 
     fields: Mapping[str, Json]
-    tokens: tuple[TokenSource, ...]
+    tokens: tuple[TokenGiver, ...]
     client: ConnectionHttp
     seen: tuple[str | None, ...] = ()
 

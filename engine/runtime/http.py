@@ -18,7 +18,7 @@ from email.utils import formatdate
 from typing import Any, NamedTuple
 
 from engine.runtime import urls
-from engine.runtime.auth import TokenSource, put_on, token_body
+from engine.runtime.auth import TokenGiver, TokenSource, put_on, token_body
 from engine.runtime.pacing import Pace
 from engine.runtime.redact import Redactor
 from engine.runtime.told import error_in, said_in
@@ -29,6 +29,7 @@ from engine.sdk import jsontext
 from engine.sdk.clock import Clock
 from engine.sdk.connections import Auth, TokenAuth
 from engine.sdk.http import ErrorTable, Response
+from engine.sdk.oauth import OAuth2
 
 #: bytes of an answer that are read
 MAX_ANSWER = 10_000_000
@@ -128,7 +129,7 @@ class ConnectionHttp:
         pools: Pools,
         clock: Clock,
         *,
-        tokens: Sequence[TokenSource] = (),
+        tokens: Sequence[TokenGiver] = (),
         redactor: Redactor | None = None,
         warn: Callable[[str], None] = lambda _message: None,
         max_answer: int = MAX_ANSWER,
@@ -138,6 +139,9 @@ class ConnectionHttp:
         self._pools = pools
         self._clock = clock
         self._tokens = tokens
+        for source in tokens:
+            if isinstance(source, TokenSource):
+                source.fetch = self._fetch_token
         self._redactor = redactor or Redactor()
         self._warn = warn
         self._max_answer = max_answer
@@ -179,12 +183,12 @@ class ConnectionHttp:
     async def _authorised(self, prepared: _Prepared, warn: Callable[[str], None]) -> Response:
         if not self._tokens:
             return await self._exchange(prepared, (), warn)
-        tokens = [await source.get(self._fetch_token) for source in self._tokens]
+        tokens = [await source.token() for source in self._tokens]
         response = await self._exchange(prepared, tokens, warn)
-        if response.status in (401, 403):
-            for source, token in zip(self._tokens, tokens, strict=True):
+        if rejected := [pair for pair in zip(self._tokens, tokens, strict=True) if response.status in pair[0].refusals]:
+            for source, token in rejected:
                 source.reject(token)
-            tokens = [await source.get(self._fetch_token) for source in self._tokens]
+            tokens = [await source.token() for source in self._tokens]
             self._count()
             response = await self._exchange(prepared, tokens, warn)
         return response
@@ -252,7 +256,7 @@ class ConnectionHttp:
         query = dict(prepared.query)
         rest = iter(tokens or ())
         for auth in target.auth if tokens is not None else ():
-            token = next(rest) if isinstance(auth, TokenAuth) else None
+            token = next(rest) if isinstance(auth, TokenAuth | OAuth2) else None
             put_on(auth, target.fields, headers, query, prepared.body or b"", token)
         for name, value in headers.items():
             # printable is what nearly all are, and asked ten times as fast

@@ -62,7 +62,7 @@ from engine.scenario.plan import (
     StopStep,
     WaitStep,
 )
-from engine.sdk.errors import EngineError, ModuleError
+from engine.sdk.errors import AuthorizationNeeded, EngineError, ModuleError
 
 #: where a run failed whose ``output`` cannot be computed
 OUTPUT = "output"
@@ -279,13 +279,20 @@ class Interpreter:
                     continue
                 verdict = self.effects.verdict(path, attempt)
             if verdict is None:
-                raise StepFailed(path, self._placed(cause, step), attempt)
+                raise self._failed_of(cause, step, path, attempt)
             if verdict.choice == "again":
                 if self.closing:
                     raise CutOff
                 tries = 0
                 continue
             return LEFT_OUT if verdict.choice == "skip" else verdict.output
+
+    def _failed_of(self, cause: EngineError, step: ModuleStep, path: str, attempt: int) -> StepFailed | MustHold:
+        """How a step fails for good; one whose connection waits for a person waits with it."""
+        error = self._placed(cause, step)
+        if cause.code == AuthorizationNeeded.code and not step.on_error.goes_on:
+            return MustHold(Hold("authorization", cause.message, path, attempt, error, place=str(step.place)))
+        return StepFailed(path, error, attempt)
 
     @staticmethod
     def _placed(error: EngineError, step: Step) -> dict[str, Any]:

@@ -48,6 +48,7 @@ HOLD_CODES: dict[str, str] = {
     "break": "`engine run --break-at` stopped the run there, and the person at the terminal left it so",
     "differs": "another run of the same event has made this write with another request; nothing was sent",
     "failed": "a step failed, and its `on_error` is `hold`",
+    "authorization": "the step's connection is not authorized; the run goes on by itself when somebody authorizes it",
     "undo": "the run is being rolled back, and a step of an `undo` failed or ended without a known outcome",
     "diverged": "the journal holds another call under this key than the scenario makes now",
     "poison": "the run was taken over several times and made no progress",

@@ -11,6 +11,8 @@ from urllib.parse import quote, quote_plus
 MASK = "•••"
 #: shorter values are not looked for: they occur in ordinary text
 SHORTEST = 4
+#: values of one owner that are remembered: its tokens, and those before them
+LEARNED = 6
 
 _WORDS = (
     "authorization|api_?key|access_?key|private_?key|secret_?key|secrets?|tokens?|passwords?|passwd|passphrase|"
@@ -33,11 +35,17 @@ class Redactor:
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        known = {form for value in values if len(value) >= SHORTEST for form in _forms(value)}
-        # longest first, so that a secret that begins with another one goes as a whole
-        self._known = (
-            re.compile("|".join(re.escape(v) for v in sorted(known, key=len, reverse=True))) if known else None
-        )
+        self._values = tuple(values)
+        self._learned: dict[str, tuple[str, ...]] = {}
+        self._known = _pattern(self._values)
+
+    def learn(self, owner: str, values: Iterable[str]) -> None:
+        """Know these values too, such as tokens that were renewed. Of each owner the last few are remembered."""
+        before = self._learned.get(owner, ())
+        fresh = [value for value in values if value not in before]
+        if fresh:
+            self._learned[owner] = (*before, *fresh)[-LEARNED:]
+            self._known = _pattern((*self._values, *(value for own in self._learned.values() for value in own)))
 
     def text(self, text: str) -> str:
         """The text without known values."""
@@ -59,6 +67,12 @@ class Redactor:
 
 def _harmless(value: Any) -> bool:
     return value is None or isinstance(value, bool) or value in ("", [], {})
+
+
+def _pattern(values: Iterable[str]) -> re.Pattern[str] | None:
+    known = {form for value in values if len(value) >= SHORTEST for form in _forms(value)}
+    # longest first, so that a secret that begins with another one goes as a whole
+    return re.compile("|".join(re.escape(v) for v in sorted(known, key=len, reverse=True))) if known else None
 
 
 def _forms(value: str) -> set[str]:

@@ -34,6 +34,11 @@ class KeyRing:
         self._file = data / "secret.key"
         self._given = environment.get(KEY_VARIABLE, "").strip()
 
+    @property
+    def folder(self) -> Path:
+        """The data folder."""
+        return self._file.parent
+
     def existing(self) -> MultiFernet | None:
         """The keys, or None when none was made yet. Raises ``ConfigError``."""
         if self._given:
@@ -111,6 +116,11 @@ class SecretBox:
         self._read: dict[str, tuple[float, str]] = {}
         self._changes = 0
 
+    @property
+    def folder(self) -> Path:
+        """The data folder of the store."""
+        return self._keys.folder
+
     def known(self, name: str) -> str | None:
         """A secret's value as it was read a moment ago (``REMEMBER``); None: it must be read."""
         at, value = self._read.get(name, (0.0, None))
@@ -127,6 +137,10 @@ class SecretBox:
             # else it was renewed while it was read, and this may be the old one
             self._read[name] = (at, value)
         return value
+
+    async def find(self, name: str) -> str | None:
+        """A secret's value; None: there is none. Raises ``ConfigError``: the key is another one."""
+        return await self.get(name) if name in await self._store.secrets() else None
 
     async def names(self) -> list[str]:
         """The names of all secrets, sorted."""
@@ -197,6 +211,11 @@ class Secrets:
     def __init__(self, environment: Mapping[str, str], box: SecretBox | None = None) -> None:
         self._environment = environment
         self._box = box
+
+    @property
+    def box(self) -> SecretBox | None:
+        """The encrypted store, where there is one."""
+        return self._box
 
     def environment(self, name: str) -> str:
         """An environment variable. Raises ``ConfigError``: it is not set, or empty."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.sdk.clock import Clock
 from engine.sdk.http import ErrorTable
+from engine.sdk.oauth import OAuth2
 
 if TYPE_CHECKING:
     from engine.sdk.modules import Call
@@ -120,7 +121,7 @@ class RateLimit:
         }
 
 
-Auth = HeaderAuth | QueryAuth | BearerAuth | BasicAuth | HmacAuth | TokenAuth
+Auth = HeaderAuth | QueryAuth | BearerAuth | BasicAuth | HmacAuth | TokenAuth | OAuth2
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,18 @@ class ConnectionType:
         properties: Mapping[str, Any] = self.fields.get("properties", {})
         if self.kept & self.secrets:
             raise ValueError(f"connection type {self.name}: secrets are not kept under simulation")
-        if self.rate is not None and self.rate.field not in properties:
-            # so that whoever reads the fields (check, forms, pages) knows of it
-            fields = {**self.fields, "properties": {**properties, self.rate.field: self.rate.schema}}
+        added: dict[str, Any] = {} if self.rate is None else {self.rate.field: self.rate.schema}
+        if (oauth := self.oauth) is not None:
+            added |= oauth.fields
+        if missing := {name: schema for name, schema in added.items() if name not in properties}:
+            # so that whoever reads the fields (check, forms, pages) knows of them
+            fields = {**self.fields, "properties": {**properties, **missing}}
             object.__setattr__(self, "fields", fields)
+
+    @property
+    def oauth(self) -> OAuth2 | None:
+        """How the type signs in with OAuth 2, if it does."""
+        return next((auth for auth in self.auth if isinstance(auth, OAuth2)), None)
 
     @property
     def defaults(self) -> Mapping[str, Any]:
@@ -223,6 +232,8 @@ class ConnectionType:
                 case BearerAuth(name) | HmacAuth(field=name) if given(name):
                     chosen.append(auth)
                 case TokenAuth():
+                    chosen.append(auth)
+                case OAuth2() if given("client_id"):
                     chosen.append(auth)
                 case _:
                     pass

@@ -143,6 +143,13 @@ class AuthError(ModuleError):
     code = "auth-error"
 
 
+class AuthorizationNeeded(AuthError):
+    """Nobody has agreed yet that the connection may be used, or the vendor has taken it back. Nothing was sent."""
+
+    code = "authorization-needed"
+    proves_refused = True
+
+
 class NotFound(ModuleError):
     """What the call is about does not exist at the vendor (404)."""
 
