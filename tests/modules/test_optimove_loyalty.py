@@ -228,7 +228,7 @@ def test_an_event_about_nobody_is_told(who: dict[str, Any]) -> None:
     body = {"topic": "swell/points/earned", "perk": {"reward_points": 5}, **who}
     output = NAME_LOYALTY_EVENT.apply({"body": body})
     assert problems(output, NAME_LOYALTY_EVENT.output_schema({})) == []
-    assert (output["event"], output["reason"]) == (None, NO_CUSTOMER)
+    assert (output["event"], output["customer"], output["reason"]) == ("points_earned", None, NO_CUSTOMER)
     with pytest.raises(DataError, match="'Points Earned' has no customer"):
         WATCH_EVENTS.parse(delivery(body))
 
