@@ -13,7 +13,7 @@ def apply(config: Config) -> Json:
     body = config["body"]
     found = named(body)
     if found.event is None:
-        nothing = {"event": None, "title": None, "customer": None, "context": {}, "left_out": []}
+        nothing: dict[str, Json] = {"event": None, "title": None, "customer": None, "context": {}, "left_out": []}
         return {**nothing, "topic": body.get("topic"), "reason": NO_EVENT}
     return {
         "event": found.event.name,
