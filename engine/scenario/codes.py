@@ -11,6 +11,7 @@ from engine.scenario.codes_values import VALUE_CODES
 from engine.scenario.diagnostics import Severity
 
 _WARNING = Severity.WARNING
+_HINT = Severity.HINT
 
 
 def example(text: str) -> str:
@@ -448,6 +449,14 @@ CODES: dict[str, Code] = {
         "It would fire at another time than meant, or never.",
         'scenario: example\ntrigger:\n  schedule: {cron: "0 25 * * *"}\nsteps: []\n',
         'scenario: example\ntrigger:\n  schedule: {cron: "0 5 * * *"}\nsteps: []\n',
+    ),
+    "clock-change": Code(
+        "A schedule names a time of day at which clocks are changed.",
+        "On one day of the year there is no such time, on another there are two. It fires once on both, but perhaps not"
+        " when it was meant.",
+        'scenario: example\ntimezone: Europe/Berlin\ntrigger:\n  schedule: {cron: "30 2 * * *"}\nsteps: []\n',
+        'scenario: example\ntimezone: Europe/Berlin\ntrigger:\n  schedule: {cron: "30 4 * * *"}\nsteps: []\n',
+        _HINT,
     ),
     "timezone": Code(
         "There is no such time zone.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from engine.scenario.diagnostics import did_you_mean
@@ -11,7 +12,18 @@ from engine.scenario.nodes import Mapping, Node, Sequence
 from engine.scenario.plan import Missed, Scheduled
 from engine.scenario.policies import Policies
 from engine.scenario.report import Report
-from engine.scenario.timetables import At, BadCron, Cron, Every, Timetable, check_cron, read_moment
+from engine.scenario.timetables import (
+    At,
+    BadCron,
+    Cron,
+    Every,
+    Timetable,
+    check_cron,
+    hour_of_change,
+    odd_moment,
+    read_moment,
+    show_moment,
+)
 from engine.sdk.modules import Schema
 
 #: ``trigger`` of a run that a schedule has started
@@ -115,11 +127,19 @@ class ScheduleReader:
                 continue
             try:
                 found.append(check_cron(text))
+                self._changed(found[-1], zone, item)
             except BadCron as error:
                 self._report.add("schedule", f"`cron`: {error}", item.place, _CRON_EXAMPLE)
         if not texts:
             self._report.add("schedule", "`cron` is an empty list", node.place, _CRON_EXAMPLE)
         return Cron(tuple(dict.fromkeys(found)), zone) if found else None
+
+    def _changed(self, expression: str, zone: str, node: Node) -> None:
+        """Note a time of day that is not there on one day of the year, and twice on another."""
+        if (hour := hour_of_change(expression, zone, time.time())) is not None:
+            message = f"at {hour} the clocks of {zone} are changed: the hour is left out once a year, and comes twice once"
+            hint = "in the gap it fires when the gap ends, and of two only the first time; or take another hour, or UTC"
+            self._report.add("clock-change", message, node.place, hint)
 
     def _at(self, node: Node, zone: str) -> At | None:
         text = self._reader.text(node, "`at`")
@@ -129,6 +149,10 @@ class ScheduleReader:
         if moment is None:
             self._report.add("schedule", f"`at`: '{text}' is no moment", node.place, _AT_EXAMPLE)
             return None
+        if (twice := odd_moment(text, zone)) is not None:
+            message = f"'{text}' comes twice in {zone}" if twice else f"'{text}' is left out in {zone}"
+            meant = "the first is meant" if twice else f"{show_moment(moment, zone)} is meant"
+            self._report.add("clock-change", message, node.place, f"{meant}; give the offset to mean another")
         return At(moment, zone)
 
     def _every(self, node: Node, offset_node: Node | None, zone: str) -> Every | None:

@@ -197,6 +197,52 @@ def _change(zone: tzinfo, low: float, high: float) -> float:
     return high
 
 
+def changed_hours(zone: str, since: float) -> Iterator[tuple[datetime, datetime]]:
+    """The hours of a zone's clocks that are left out or come twice, in the 400 days from a moment on.
+
+    :returns: where they begin and end, without a zone.
+    """
+    info = ZoneInfo(zone)
+    for day in range(400):
+        low, high = since + day * 86_400.0, since + (day + 1) * 86_400.0
+        if _offset(info, low) == _offset(info, high):
+            continue
+        changed = _change(info, low, high)
+        at = datetime.fromtimestamp(changed, UTC).replace(tzinfo=None)
+        before, after = (at + (_offset(info, moment) or timedelta()) for moment in (changed - 1, changed))
+        yield min(before, after), max(before, after)
+
+
+def hour_of_change(expression: str, zone: str, since: float) -> str | None:
+    """The time of day at which an expression fires when its zone's clocks are changed, such as ``02:30``.
+
+    None: it never fires then, or goes by real time, so that nothing is left out and nothing comes twice.
+    """
+    if _by_real_time(expression):
+        return None
+    found = []
+    for start, end in changed_hours(zone, since):
+        first = next(CronSim(expression, start - timedelta(seconds=1)), None)
+        if first is not None and first < end:
+            found.append(first.strftime("%H:%M"))
+    return min(found, default=None)
+
+
+def odd_moment(text: str, zone: str) -> bool | None:
+    """Whether an ISO time without an offset comes twice in a zone (True) or is left out (False); None: neither."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if at.tzinfo is not None:
+        return None
+    local = at.replace(tzinfo=ZoneInfo(zone))
+    offsets = local.utcoffset(), local.replace(fold=1).utcoffset()
+    if offsets[0] == offsets[1] or offsets[0] is None or offsets[1] is None:
+        return None
+    return offsets[1] < offsets[0]
+
+
 def moments(timetable: Timetable, after: float, until: float = _NEVER) -> Iterator[float]:
     """The moments later than ``after``, up to ``until``."""
     at = timetable.after(after)

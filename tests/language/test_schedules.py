@@ -114,3 +114,29 @@ def test_expressions_know_what_a_schedule_brings() -> None:
     steps: Any = '[{set: {a: "${{ trigger.scheduled_at }} ${{ request.method }}", b: "${{ trigger.email }}"}}]'
     _, [mistake] = load('schedule: {every: 5m}, if: "${{ trigger.previous != null }}"', steps=steps)
     assert "unknown-field: there is no field 'email' here (it has scheduled_at, previous)" in mistake
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [
+        ('cron: "30 2 * * *", timezone: Europe/Berlin', "at 02:30 the clocks of Europe/Berlin are changed"),
+        ('cron: "15,45 1-3 * * 0", timezone: America/New_York', "at 01:15 the clocks of America/New_York are changed"),
+        # half an hour, and in the south
+        ('cron: "45 1 * * *", timezone: Australia/Lord_Howe', "at 01:45 the clocks of Australia/Lord_Howe"),
+        ("at: 2026-03-29T02:30, timezone: Europe/Berlin", "'2026-03-29T02:30' is left out in Europe/Berlin"),
+        ("at: 2026-10-25T02:30, timezone: Europe/Berlin", "'2026-10-25T02:30' comes twice in Europe/Berlin"),
+        ('cron: "30 4 * * *", timezone: Europe/Berlin', None),
+        # by real time
+        ('cron: "*/15 * * * *", timezone: Europe/Berlin', None),
+        # never on a day of change
+        ('cron: "30 2 24 12 *", timezone: Europe/Berlin', None),
+        ('cron: "30 2 * * *"', None),
+        ('cron: "30 2 * * *", timezone: Asia/Tokyo', None),
+        ("at: 2026-03-29T02:30+01:00, timezone: Europe/Berlin", None),
+    ],
+)
+def test_an_hour_at_which_clocks_are_changed_is_told(schedule: str, told: str | None) -> None:
+    source = f"scenario: s\ntrigger: {{schedule: {{{schedule}}}}}\nsteps: []\n"
+    plan, found = load_scenario(source, "f.yaml", registry(), CONNECTIONS, WEBHOOKS, hints=True)
+    assert plan is not None
+    assert [d.message[: len(told or "")] for d in found if d.code == "clock-change"] == ([told] if told else [])
