@@ -18,7 +18,7 @@ from engine.runtime.project import CONNECTIONS, SETTINGS, Project
 from engine.runtime.reader import SettingsError
 from engine.scenario.callees import Callee
 from engine.scenario.diagnostics import Diagnostic, Severity, render
-from engine.scenario.load import load_file
+from engine.scenario.load import Known, load_file
 from engine.scenario.plan import Scenario
 from engine.scenario.together import Read, check_together, resolve
 
@@ -144,13 +144,14 @@ def _check(workspace: Workspace, paths: list[Path], found: _Found) -> None:
     broken = any(Path(d.place.file).name == SETTINGS for d in found.diagnostics)
     webhooks = None if broken else project.settings.webhooks
     settings = project.settings
+    known = Known() if broken else settings.known
 
     def again(file: str, callees: Mapping[str, Callee]) -> tuple[Scenario | None, list[Diagnostic]]:
-        return load_file(Path(file), registry, connections, webhooks, settings.defaults, callees, hints=True)
+        return load_file(Path(file), registry, connections, webhooks, settings.defaults, callees, hints=True, **known)
 
     def read(path: Path) -> Read:
         file = shorten(path)
-        plan, diagnostics = load_file(file, registry, connections, webhooks, settings.defaults, hints=True)
+        plan, diagnostics = load_file(file, registry, connections, webhooks, settings.defaults, hints=True, **known)
         return Read(str(file), file.read_text("utf-8", "replace"), plan, diagnostics)
 
     chosen = [path for path in project.scenario_files(paths) if path.name not in (SETTINGS, CONNECTIONS)]

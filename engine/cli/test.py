@@ -171,9 +171,16 @@ def _play(workspace: Workspace, registry: Registry, plan: Scenario, callees: Seq
         if several(path) and not isinstance(found, list):
             raise EventUnreadable("this is no list of events", place=str(path), hint="write [EVENT, …]")
         events += found if several(path) else [found]
-    source, defaults = file.read_text("utf-8"), workspace.project.settings.defaults
+    source, settings = file.read_text("utf-8"), workspace.project.settings
     called = [Path(callee.file).read_text("utf-8") for callee in callees]
-    new = functools.partial(SimulatedHarness, [source], registry=registry, defaults=defaults, called=called)
+    new = functools.partial(
+        SimulatedHarness,
+        [source],
+        registry=registry,
+        defaults=settings.defaults,
+        env=settings.env,
+        called=called,
+    )
     return play_of(plan, events, new)
 
 

@@ -106,11 +106,13 @@ def load_files(project: Project, registry: plugins.Registry, paths: Sequence[Pat
     settings = project.settings
 
     def again(file: str, callees: Mapping[str, Callee]) -> tuple[Scenario | None, list[Diagnostic]]:
-        return load_file(Path(file), registry, connections, settings.webhooks, settings.defaults, callees)
+        return load_file(
+            Path(file), registry, connections, settings.webhooks, settings.defaults, callees, **settings.known
+        )
 
     def read(path: Path) -> Read:
         try:
-            plan, found = load_file(path, registry, connections, settings.webhooks, settings.defaults)
+            plan, found = load_file(path, registry, connections, settings.webhooks, settings.defaults, **settings.known)
             return Read(str(path), path.read_text("utf-8", "replace"), plan, found)
         except OSError as error:
             raise ConfigError(f"the scenario cannot be read: {error.strerror}", place=str(path)) from None

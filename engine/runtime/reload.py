@@ -35,7 +35,7 @@ AGAIN = 5.0
 NAMED = 5
 KIND = "reload"
 #: sections of ``engine.yaml`` that are taken over, and those that the process is made with
-FOLLOWED = ("webhooks", "alerts", "defaults", "history")
+FOLLOWED = ("webhooks", "alerts", "defaults", "env", "history")
 FIXED = tuple(key for key in KEYS if key not in (*FOLLOWED, ENVIRONMENTS))
 
 

@@ -41,7 +41,9 @@ def opening(plan: Scenario, event: Any, request: dict[str, Any]) -> dict[str, An
     :param event: the event, or the inputs of a start by hand.
     """
     by_hand = request["method"] in BY_HAND
-    found = {"trigger": None if by_hand else event, "request": request}
+    found: dict[str, Any] = {"trigger": None if by_hand else event, "request": request}
+    if plan.env:
+        found["env"] = plan.env
     if plan.inputs.fields:
         # of a file that was edited since, inputs that it declares anew have their defaults
         given = event if by_hand and isinstance(event, dict) else {}

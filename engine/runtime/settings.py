@@ -16,13 +16,14 @@ from engine.runtime.reader import Reader
 from engine.scenario.config import schema_mistake
 from engine.scenario.keep import KEYS as KEEP_KEYS
 from engine.scenario.keep import LEAST
-from engine.scenario.keys import DEFAULTS
-from engine.scenario.load import read_defaults
+from engine.scenario.keys import DEFAULTS, IDENTIFIER
+from engine.scenario.load import Known, read_defaults
 from engine.scenario.nodes import Mapping as MappingNode
 from engine.scenario.nodes import Node, plain
 from engine.scenario.nodes import Sequence as SequenceNode
 from engine.scenario.plan import Keep
 from engine.scenario.schedules import SCHEDULES
+from engine.sdk.modules import Json
 
 _WEBHOOK_NAME = re.compile(r"[a-z0-9][a-z0-9_\-]*")
 _PUBLIC_URL = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?")
@@ -136,9 +137,16 @@ class Settings:
     defaults: str = ""
     alerts: tuple[AlertChannel, ...] = ()
     data: Mapping[str, DataSettings] = field(default_factory=dict)
+    #: what scenarios see as ``env``
+    env: Mapping[str, Json] = field(default_factory=dict)
     #: names of all environments, and what the chosen one says of connections
     environments: tuple[str, ...] = ()
     overlay: Overlay = field(default_factory=Overlay)
+
+    @property
+    def known(self) -> Known:
+        """What the check of a scenario knows of them."""
+        return Known(data={name: store.schema or {} for name, store in self.data.items()}, env=self.env)
 
 
 #: every key of the file, for its reference page
@@ -152,6 +160,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "defaults": DEFAULTS,
     "alerts": ALERT_KEYS,
     "data": (),
+    "env": (),
     "environments": (),
 }
 
@@ -198,6 +207,7 @@ def _settings(reader: Reader, top: Mapping[str, Node]) -> Settings:
         defaults=_defaults(reader, top.get("defaults")),
         alerts=read_alerts(reader, top.get("alerts")),
         data=_data(reader, top.get("data")),
+        env=_env(reader, top.get("env")),
     )
 
 
@@ -330,6 +340,16 @@ def _data(reader: Reader, node: Node | None) -> dict[str, DataSettings]:
         found[name] = DataSettings(
             schema=schema if isinstance(schema, dict) else None, records=records or DataSettings().records
         )
+    return found
+
+
+def _env(reader: Reader, node: Node | None) -> dict[str, Json]:
+    found = {}
+    for name, inner in reader.mapping(node, "env", None).items():
+        if IDENTIFIER.fullmatch(name):
+            found[name] = plain(inner)
+        else:
+            reader.report("bad-value", inner.place, f"`env`: the name '{name}' must match {IDENTIFIER.pattern}")
     return found
 
 

@@ -131,7 +131,7 @@ class BranchReader:
         self, item: Mapping, keys: tuple[str, ...], what: str, scope: _Scope, *, must: bool = True
     ) -> tuple[Expression | None, Node | None]:
         """The condition and the list of steps of one of several."""
-        check_keys(item, keys, (), what, self._report)
+        check_keys(item, keys, what, self._report)
         given, steps = item.get("if"), item.get("steps")
         if steps is None:
             self._report.add("missing-key", f"{what} needs `steps`", item.place, "what to do; `[]`: nothing")
@@ -237,7 +237,7 @@ class BranchReader:
         node = self._reader.mapping(at, "`repeat`")
         if node is None:
             return None, INDEX
-        check_keys(node, REPEAT, (), "`repeat`", self._report)
+        check_keys(node, REPEAT, "`repeat`", self._report)
         names = replace(read.names, known={**read.names.known, "index": INDEX})
         inner = replace(read.scope.inner(), names=replace(read.scope.names, known=names.known))
         inner = replace(inner, loops=(*inner.loops, read.place))

@@ -188,12 +188,6 @@ CODES: dict[str, Code] = {
         f"{CUSTOMER}    tiemout: 5s\n",
         f"{CUSTOMER}    timeout: 5s\n",
     ),
-    "not-yet": Code(
-        "The language has this, and this version of the engine does not carry it out yet.",
-        "It is better to refuse a scenario than to run half of it.",
-        "  - set: {home: '${{ env.HOME }}'}\n",
-        "  - set: {home: here}\n",
-    ),
     "wrong-value": Code(
         "A value is not of the kind that its key wants.",
         "Quotes make a text of a number; `true` and `false` are the only booleans.",
@@ -400,6 +394,10 @@ CODES: dict[str, Code] = {
         "When its app could not be loaded, the message says why.",
         "  - id: customer\n    module: crm.fetch_customer\n    connection: crm\n    with: {id: 7}\n",
         CUSTOMER,
+    ),
+    "data-unknown": Code(
+        "`engine.yaml` declares no data store of this name.",
+        "The step would fail in each run. What `engine.yaml` says of the records' schema is known in expressions too.",
     ),
     "module-kind": Code(
         "A step calls a trigger.",

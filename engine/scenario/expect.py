@@ -19,7 +19,7 @@ def read_expect(node: Node | None, report: Report) -> Expect | None:
     found = reader.mapping(node, "`expect`")
     if found is None:
         return None
-    check_keys(found, EXPECT, (), "`expect`", report)
+    check_keys(found, EXPECT, "`expect`", report)
     at_least = reader.integer(found.get("at_least"), "`at_least`", least=1, default=1)
     of = reader.choice(found.get("of"), "`of`", ("runs", "successes"), "successes")
     window = found.get("within")

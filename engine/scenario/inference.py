@@ -14,7 +14,7 @@ from engine.scenario.diagnostics import did_you_mean
 from engine.scenario.expressions import FUNCTIONS, Function
 from engine.scenario.expressions.names import elsewhere
 from engine.scenario.narrowing import facts, narrowed, path_of, same
-from engine.scenario.references import NOT_YET, Ast, Names
+from engine.scenario.references import Ast, Names
 from engine.scenario.results import RESULTS, Given
 from engine.scenario.types import BOOLEAN, NULL, NUMBER, STRING, UNKNOWN, Missing
 from engine.sdk.modules import Json, Schema
@@ -91,9 +91,6 @@ class _Inference:
         name = node["value"]
         if name in self._names.absent:
             self._absent(name, node)
-        elif name in NOT_YET:
-            message = f"the language knows `{name}`, this version of the engine does not fill it yet"
-            self._at("not-yet", message, node)
         else:
             known = [*self._names.known, *self._names.steps, "steps"]
             if name == "error":

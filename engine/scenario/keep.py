@@ -20,7 +20,7 @@ def read_keep(node: Node | None, report: Report) -> Keep | None:
         return None
     if not isinstance(node, Mapping):
         return Keep(seconds=_seconds(node, "`keep`", report))
-    check_keys(node, KEYS, (), "`keep`", report)
+    check_keys(node, KEYS, "`keep`", report)
     if not node.entries:
         report.add("missing-key", "`keep` says nothing", node.place, _FORMS)
     runs = node.get("runs")

@@ -47,7 +47,6 @@ KINDS: dict[str, tuple[str, ...]] = {
     "repeat": ("repeat", "steps"),
     "steps": ("steps", "else_if", "else"),
 }
-STEP_LATER: tuple[str, ...] = ()
 #: what an answer to a webhook has
 RESPOND = ("status", "headers", "body")
 #: keys of one of the routes, and of one of the ``else_if``
@@ -72,15 +71,11 @@ ON_ERROR_KEYS = ("resume", "hold")
 _BOOLEANS = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
 
 
-def check_keys(node: Mapping, known: tuple[str, ...], later: tuple[str, ...], what: str, report: Report) -> bool:
+def check_keys(node: Mapping, known: tuple[str, ...], what: str, report: Report) -> bool:
     """Note keys that do not belong here. True when it is known what kind of step one of them was to be."""
     found_kind = False
     for key, _ in node.entries:
         if key.text in known:
-            continue
-        if key.text in later:
-            not_yet(f"`{key.text}`", key, report)
-            found_kind = True
             continue
         belongs = next((kind for kind, keys in KINDS.items() if key.text in keys and "steps" in known), None)
         # what kind of step it is, may not be known for that very word
@@ -97,12 +92,6 @@ def check_keys(node: Mapping, known: tuple[str, ...], later: tuple[str, ...], wh
             hint = f"`{key.text}` belongs to a step with `{belongs}`"
         report.add("unknown-key", f"{what} has no key '{key.text}'", key.place, hint)
     return found_kind
-
-
-def not_yet(what: str, node: Node, report: Report) -> None:
-    """Note something of the language that this version does not carry out."""
-    message = f"the language knows {what}, this version of the engine does not carry it out yet"
-    report.add("not-yet", message, node.place, "leave it out")
 
 
 class Reader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import TypedDict
 
 from engine.plugins import Registry
 from engine.scenario import types
@@ -37,12 +38,21 @@ from engine.scenario.types import STRING, UNKNOWN
 from engine.scenario.values import Values
 from engine.scenario.yaml import parse, read
 from engine.sdk import jsontext
-from engine.sdk.modules import Schema
+from engine.sdk.modules import Json, Schema
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 #: between a scenario and the project's defaults where both are kept in one text; no YAML file can hold it
 _KEPT = "\n\0defaults of the project\n"
+#: likewise before the values of ``env`` that it uses
+_KEPT_ENV = "\n\0values of the environment\n"
 _RUN = types.closed({"id": STRING, "scenario": STRING, "started_at": STRING, "attempt": {"type": "integer"}})
+
+
+class Known(TypedDict, total=False):
+    """What a project says that scenarios rest on; see ``load_scenario``."""
+
+    data: Mapping[str, Schema]
+    env: Mapping[str, Json]
 
 
 def load_file(
@@ -53,6 +63,8 @@ def load_file(
     defaults: str = "",
     callees: Mapping[str, Callee] | None = None,
     *,
+    data: Mapping[str, Schema] | None = None,
+    env: Mapping[str, Json] | None = None,
     hints: bool = False,
 ) -> tuple[Scenario | None, list[Diagnostic]]:
     """Read and check a scenario file; see ``load_scenario``.
@@ -64,7 +76,9 @@ def load_file(
         source = read(path.read_bytes(), file)
     except ScenarioError as error:
         return None, list(error.diagnostics)
-    return load_scenario(source, file, registry, connections, webhooks, defaults, callees, hints=hints)
+    return load_scenario(
+        source, file, registry, connections, webhooks, defaults, callees, data=data, env=env, hints=hints
+    )
 
 
 def load_scenario(
@@ -76,6 +90,8 @@ def load_scenario(
     defaults: str = "",
     callees: Mapping[str, Callee] | None = None,
     *,
+    data: Mapping[str, Schema] | None = None,
+    env: Mapping[str, Json] | None = None,
     hints: bool = False,
     doubts: bool = True,
 ) -> tuple[Scenario | None, list[Diagnostic]]:
@@ -86,6 +102,8 @@ def load_scenario(
     :param webhooks: names of the shared webhooks of ``engine.yaml``; None: not known, they are not checked.
     :param defaults: the project's ``defaults:`` as JSON, without mistakes; see ``read_defaults``.
     :param callees: the scenarios of the project by name; None: not known, calls are not checked.
+    :param data: the schema of a record by data store; None: not known, names of stores are not checked.
+    :param env: the values under ``env`` in ``engine.yaml``; None: not known, as where there is no project.
     :param hints: whether hints are given too; nobody wants them but who works on the file.
     :param doubts: whether an error that a plan can be made in spite of counts as one.
     :returns: the plan, or None when there is an error; and all mistakes, in the order of the file.
@@ -100,8 +118,8 @@ def load_scenario(
         message = "the file is empty" if empty else "a scenario is a mapping of keys"
         report.add("no-scenario", message, root.place, "it begins with `scenario: its-name`")
         return None, report.diagnostics
-    lookup = Lookup(registry, connections, webhooks, report, callees)
-    scenario = _Loader(root, source, file, report, lookup, functions_of(registry), defaults).load()
+    lookup = Lookup(registry, connections, webhooks, report, callees, data)
+    scenario = _Loader(root, source, file, report, lookup, functions_of(registry), defaults, env).load()
     found = silence(report.diagnostics, source, file)
     if not hints:
         found = [d for d in found if d.severity is not Severity.HINT]
@@ -124,13 +142,20 @@ def load_kept(text: str, file: str, registry: Registry) -> tuple[Scenario | None
 
     It was sound when it was kept. What newer checks doubt is no reason to stop its runs.
     """
-    source, _, defaults = text.partition(_KEPT)
-    return load_scenario(source, file, registry, defaults=defaults, doubts=False)
+    rest, _, values = text.partition(_KEPT_ENV)
+    source, _, defaults = rest.partition(_KEPT)
+    env = jsontext.loads(values) if values else None
+    return load_scenario(source, file, registry, defaults=defaults, env=env, doubts=False)
 
 
 def kept(scenario: Scenario) -> str:
     """A version as it is kept: all that its plan is made from, so that runs go on under what they started with."""
-    return f"{scenario.source}{_KEPT}{scenario.defaults}" if scenario.defaults else scenario.source
+    return _kept(scenario.source, scenario.defaults, scenario.env)
+
+
+def _kept(source: str, defaults: str, env: Mapping[str, Json]) -> str:
+    text = f"{source}{_KEPT}{defaults}" if defaults else source
+    return f"{text}{_KEPT_ENV}{jsontext.dumps(env).decode()}" if env else text
 
 
 def check_unique(scenarios: Iterable[Scenario]) -> list[Diagnostic]:
@@ -156,7 +181,9 @@ class _Loader:
         lookup: Lookup,
         known: Mapping[str, Function],
         defaults: str,
+        env: Mapping[str, Json] | None,
     ) -> None:
+        self._env = env
         self._root = root
         self._source = source
         self._file = file
@@ -169,20 +196,21 @@ class _Loader:
 
     def load(self) -> Scenario | None:
         root, reader = self._root, self._reader
-        check_keys(root, SCENARIO, (), "a scenario", self._report)
+        check_keys(root, SCENARIO, "a scenario", self._report)
         name, place = self._name()
         zone = read_zone(root.get("timezone"), self._report) or "UTC"
         inputs = InputsReader(self._report).read(root.get("inputs"), has_trigger=root.get("trigger") is not None)
+        env: Schema = UNKNOWN if self._env is None else types.kind_of(self._env)
         event: Schema = UNKNOWN
         trigger: Trigger | None = None
         condition: Expression | None = None
         trigger_node = reader.mapping(root.get("trigger"), "`trigger`")
         if trigger_node is not None:
-            reading = TriggerReader(self._report, self._lookup, self._values)
+            reading = TriggerReader(self._report, self._lookup, self._values, env)
             trigger, event, condition = reading.read(trigger_node, zone)
         guards = (condition.text,) if condition is not None else ()
         given = {"inputs": inputs.schema} if root.get("inputs") is not None else {}
-        outside = Names({"trigger": event, "request": REQUEST, **given}, guards=guards)
+        outside = Names({"trigger": event, "request": REQUEST, "env": env, **given}, guards=guards)
         variables_node = reader.mapping(root.get("vars"), "`vars`")
         every = {**outside.known, "vars": self._variables_schema(variables_node), "run": _RUN}
         told = tuple(facts(condition.ast, truth=True)) if condition is not None else ()
@@ -196,12 +224,12 @@ class _Loader:
         warn_of_waits(ordering.lane, steps, self._report)
         self._unused(variables_node)
         check_leaks(root, self._source, self._file, self._report)
-        versioned = f"{self._source}{_KEPT}{self._defaults}" if self._defaults else self._source
+        used = self._used_env()
         return Scenario(
             name=name,
             file=self._file,
             source=self._source,
-            version=jsontext.fingerprint(versioned),
+            version=jsontext.fingerprint(_kept(self._source, self._defaults, used)),
             place=place,
             steps=steps,
             description=reader.text(root.get("description"), "`description`") or "",
@@ -214,6 +242,7 @@ class _Loader:
             keep=read_keep(root.get("keep"), self._report),
             on_failure=on_failure,
             defaults=self._defaults,
+            env=used,
             expect=read_expect(root.get("expect"), self._report),
             lane=ordering.lane,
             limit=ordering.limit,
@@ -250,6 +279,13 @@ class _Loader:
             base = Policies(Report()).defaults(parse(self._defaults, "engine.yaml"), base)
         defaults = Policies(self._report).defaults(self._root.get("defaults"), base)
         return self._steps.read(node, names, first, defaults, self._root.get("on_failure"))
+
+    def _used_env(self) -> Mapping[str, Json]:
+        """The values of ``env`` that an expression looks up: a change of any other makes no new version."""
+        env, used = self._env or {}, self._values.used
+        if ("$", None) in used or ("env", None) in used:
+            return env
+        return {name: value for name, value in env.items() if ("env", name) in used}
 
     def _unused(self, variables: MappingNode | None) -> None:
         """Note what is looked up or set for nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from engine.plugins import Registry
+from engine.scenario import types
 from engine.scenario.callees import Callee
 from engine.scenario.config import check_values, literal_part
 from engine.scenario.diagnostics import Place, did_you_mean
@@ -15,6 +16,11 @@ from engine.scenario.report import Report
 from engine.scenario.types import UNKNOWN
 from engine.sdk.modules import Module, PollingTrigger, Schema, WebhookTrigger
 
+#: keyword of a config's key: of what it is the name
+NAMES = "x-names"
+#: keyword of an output's part: it is a record of the data store that the config names
+RECORD = "x-record"
+
 
 class Lookup:
     """Finds them and notes those that are not there.
@@ -22,6 +28,7 @@ class Lookup:
     :param connections: type by connection name; None: not known, nothing is said about them.
     :param webhooks: names of the shared webhooks; None: not known.
     :param callees: the scenarios of the project by name; None: not known.
+    :param data: the schema of a record by data store; None: not known.
     """
 
     def __init__(
@@ -31,7 +38,9 @@ class Lookup:
         webhooks: Collection[str] | None,
         report: Report,
         callees: Mapping[str, Callee] | None = None,
+        data: Mapping[str, Schema] | None = None,
     ) -> None:
+        self._data = data
         self._callees = callees
         self._registry = registry
         self._connections = connections
@@ -136,10 +145,24 @@ class Lookup:
             check_values(callee.inputs.accepts, given, at.place, self._report, name=f"'{name}'")
         return callee.gives
 
+    def _records(self, module: Module, config: Node | None) -> Schema:
+        """The schema of the records of the data store that a config names; a store that is not there is noted."""
+        names = [key for key, schema in module.config.get("properties", {}).items() if schema.get(NAMES) == "data"]
+        for key in names:
+            node = config.get(key) if isinstance(config, MappingNode) else None
+            name = literal_part(config).get(key)
+            if self._data is None or node is None or not isinstance(name, str):
+                continue
+            if name in self._data:
+                return self._data[name]
+            hint = did_you_mean(name, self._data) or f"declare it in engine.yaml: `data: {{{name}: {{}}}}`"
+            self._report.add("data-unknown", f"there is no data store '{name}'", node.place, hint)
+        return UNKNOWN
+
     def output(self, name: str, module: Module, config: Node | None, place: Place) -> Schema:
         """The schema of what a module gives, as far as its config is known at load."""
         try:
-            return module.output_schema(literal_part(config))
+            return types.filled(module.output_schema(literal_part(config)), RECORD, self._records(module, config))
         except Exception as error:  # noqa: BLE001 - plugin code; whatever it raises, the rest is still checked
             message = f"'{name}' cannot tell its output: {type(error).__name__}: {error}"
             self._report.add("output-unknown", message, place, "tell the author of the app; fields are not checked")

@@ -67,7 +67,7 @@ class LoopReader:
         return Over(expression, None, types.items(schema))
 
     def _stream(self, node: Mapping, common: Values_[str, Any], names: Names) -> Over | None:
-        check_keys(node, STREAM, (), "`foreach`", self._report)
+        check_keys(node, STREAM, "`foreach`", self._report)
         if common["id"] is None:
             hint = "the id names the loop's pages in the journal"
             self._report.add("id-missing", "a loop over a search needs an `id`", common["place"], hint)

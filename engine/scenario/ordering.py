@@ -103,7 +103,7 @@ class OrderingReader:
         if not isinstance(node, Mapping):
             key = self._key(node, "`order_by`")
             return None if key is None else LaneRule(name, key, 1, holds=True, busy=mode)
-        check_keys(node, ORDER_BY, (), "`order_by`", self._report)
+        check_keys(node, ORDER_BY, "`order_by`", self._report)
         if node.get("key") is None:
             self._report.add("missing-key", "`order_by` needs a `key`", node.place, "such as ${{ trigger.email }}")
         key = self._key(node.get("key"), "`key`")
@@ -130,7 +130,7 @@ class OrderingReader:
             if mode == "queue" or ordered:
                 return limit, None
             return None, LaneRule(name, None, limit, holds=True, busy=mode)
-        check_keys(node, CONCURRENCY, (), "`concurrency`", self._report)
+        check_keys(node, CONCURRENCY, "`concurrency`", self._report)
         limit = self._reader.integer(node.get("limit"), "`limit`", least=1, default=1)
         if node.get("key") is None:
             hint = "a limit of the whole scenario is a number: `concurrency: 5`"
@@ -144,7 +144,7 @@ class OrderingReader:
         found = self._reader.mapping(node, "`dedupe`")
         if found is None:
             return None
-        check_keys(found, DEDUPE, (), "`dedupe`", self._report)
+        check_keys(found, DEDUPE, "`dedupe`", self._report)
         within = self._duration(found, "within", "`dedupe`")
         key = self._key(found.get("key"), "`key`")
         return None if within is None else DedupeRule(key, within)
@@ -153,7 +153,7 @@ class OrderingReader:
         found = self._reader.mapping(node, "`debounce`")
         if found is None:
             return None
-        check_keys(found, DEBOUNCE, (), "`debounce`", self._report)
+        check_keys(found, DEBOUNCE, "`debounce`", self._report)
         quiet = self._duration(found, "for", "`debounce`")
         key = self._key(found.get("key"), "`key`")
         most_node = found.get("max")

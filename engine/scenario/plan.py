@@ -526,6 +526,7 @@ class Scenario:
     :param on_failure: run when the run has failed for good.
     :param defaults: the project's ``defaults:`` as JSON, empty without; kept with the source, because runs go on under
         those that they started with.
+    :param env: the values of ``env`` that it uses; kept with the source likewise.
     :param limit: runs in memory at a time; None: as many as there is room for.
     :param priority: ``high``, ``normal`` or ``low``: its share of the room where runs of several scenarios wait.
     :param expect: None: silence is nothing to tell of.
@@ -552,6 +553,7 @@ class Scenario:
     keep: Keep | None = None
     on_failure: tuple[Step, ...] = ()
     defaults: str = ""
+    env: Mapping[str, Json] = field(default_factory=dict)
     lane: LaneRule | None = None
     limit: int | None = None
     dedupe: DedupeRule | None = None

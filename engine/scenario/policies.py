@@ -63,7 +63,7 @@ class Policies:
         found = self._reader.mapping(node, what)
         if found is None:
             return base
-        check_keys(found, DEFAULTS, (), what, self._report)
+        check_keys(found, DEFAULTS, what, self._report)
         rule = self.on_error(found.get("on_error"))
         if rule is not None and rule.body is not None:
             message = "a default `on_error` is for all steps: it cannot have steps or an output of its own"
@@ -81,7 +81,7 @@ class Policies:
             return base
         if not isinstance(node, Mapping):
             return replace(base, whole=self._time(node, "`timeout`"))
-        check_keys(node, TIMEOUT, (), "`timeout`", self._report)
+        check_keys(node, TIMEOUT, "`timeout`", self._report)
         one, whole = node.get("try"), node.get("step")
         found = Timeout(
             self._time(one, "`try`") if one is not None else base.one,
@@ -128,7 +128,7 @@ class Policies:
         return Rule(OnError(word)) if word != "resume" else None
 
     def _mapping(self, node: Mapping) -> Rule | None:
-        check_keys(node, ON_ERROR_KEYS, (), "`on_error`", self._report)
+        check_keys(node, ON_ERROR_KEYS, "`on_error`", self._report)
         keys = [(key, value) for key, value in node.entries if key.text in ON_ERROR_KEYS]
         if len(keys) != 1:
             if len(keys) > 1 or not node.entries:
@@ -141,7 +141,7 @@ class Policies:
         found = self._reader.mapping(value, "`hold`")
         if found is None:
             return Rule(OnError.HOLD)
-        check_keys(found, ("retry",), (), "`hold`", self._report)
+        check_keys(found, ("retry",), "`hold`", self._report)
         return Rule(OnError.HOLD, schedule=self._schedule(found.get("retry")))
 
     def _schedule(self, node: Node | None) -> tuple[float, ...]:
@@ -164,7 +164,7 @@ class Policies:
         found = self._reader.mapping(node, "`retry`")
         if found is None:
             return base
-        check_keys(found, RETRY, (), "`retry`", self._report)
+        check_keys(found, RETRY, "`retry`", self._report)
         first = self._seconds(found, "from", base.first)
         limit = self._seconds(found, "to", max(base.limit, first))
         if first > limit and (to := found.get("to")):

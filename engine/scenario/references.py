@@ -13,9 +13,6 @@ from engine.sdk.modules import Schema
 
 Ast = Mapping[str, Any]
 
-#: names that the language has and this version does not fill
-NOT_YET = frozenset({"env"})
-
 _MAYBE_TEXT: Schema = types.union([STRING, types.NULL])
 #: the schema of ``error`` where a step or a run has failed
 ERROR: Schema = types.closed(

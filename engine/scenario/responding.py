@@ -42,7 +42,7 @@ class RespondReader:
         given = self._reader.mapping(node.get("respond"), "`respond`")
         if given is None:
             return None, ANSWERED
-        check_keys(given, RESPOND, (), "`respond`", self._report)
+        check_keys(given, RESPOND, "`respond`", self._report)
         status, headers, body = given.get("status"), given.get("headers"), given.get("body")
         step = RespondStep(
             **common,

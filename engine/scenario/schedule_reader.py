@@ -81,7 +81,7 @@ class ScheduleReader:
         node = self._reader.mapping(trigger.get("schedule"), "`schedule`")
         if node is None:
             return None
-        check_keys(node, SCHEDULE, (), "`schedule`", self._report)
+        check_keys(node, SCHEDULE, "`schedule`", self._report)
         given = [key for key, _ in node.entries if key.text in SCHEDULE_KINDS]
         if len(given) != 1:
             message = (
@@ -137,7 +137,9 @@ class ScheduleReader:
     def _changed(self, expression: str, zone: str, node: Node) -> None:
         """Note a time of day that is not there on one day of the year, and twice on another."""
         if (hour := hour_of_change(expression, zone, time.time())) is not None:
-            message = f"at {hour} the clocks of {zone} are changed: the hour is left out once a year, and comes twice once"
+            message = (
+                f"at {hour} the clocks of {zone} are changed: the hour is left out once a year, and comes twice once"
+            )
             hint = "in the gap it fires when the gap ends, and of two only the first time; or take another hour, or UTC"
             self._report.add("clock-change", message, node.place, hint)
 

@@ -22,7 +22,7 @@ from engine.scenario.diagnostics import Place
 from engine.scenario.expressions import Expression, Template
 from engine.scenario.given import check_given
 from engine.scenario.inside import steps_within
-from engine.scenario.keys import ANY_STEP, IDENTIFIER, KINDS, RESERVED, STEP_LATER, Reader, check_keys
+from engine.scenario.keys import ANY_STEP, IDENTIFIER, KINDS, RESERVED, Reader, check_keys
 from engine.scenario.lookup import Lookup, is_trigger
 from engine.scenario.looping import LoopReader, output, turn
 from engine.scenario.narrowing import facts
@@ -247,7 +247,7 @@ class StepReader:
         kinds = self._kinds_of(node)
         kind = kinds[0] if kinds else None
         known = dict.fromkeys(key for name in kinds or KINDS for key in (*ANY_STEP, *KINDS[name]))
-        later = check_keys(node, tuple(known), STEP_LATER, "a step" if kind is None else _NAMES[kind], self._report)
+        later = check_keys(node, tuple(known), "a step" if kind is None else _NAMES[kind], self._report)
         place = node.place
         if kind is None:
             if not later:

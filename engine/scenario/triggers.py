@@ -32,9 +32,13 @@ _STARTS = "from_now, all or {since: 2024-03-05T09:00:00Z}"
 
 
 class TriggerReader:
-    """Reads ``trigger`` and notes what is wrong with it."""
+    """Reads ``trigger`` and notes what is wrong with it.
 
-    def __init__(self, report: Report, lookup: Lookup, values: Values) -> None:
+    :param env: what is known of ``env``.
+    """
+
+    def __init__(self, report: Report, lookup: Lookup, values: Values, env: Schema) -> None:
+        self._env = env
         self._report = report
         self._lookup = lookup
         self._values = values
@@ -45,7 +49,7 @@ class TriggerReader:
 
         :param zone: the scenario's time zone.
         """
-        check_keys(node, TRIGGER, (), "a trigger", self._report)
+        check_keys(node, TRIGGER, "a trigger", self._report)
         if node.get("schedule") is not None:
             condition = self._condition(node, TICK)
             return ScheduleReader(self._report, zone).read(node, condition), TICK, condition
@@ -102,7 +106,7 @@ class TriggerReader:
 
     def _condition(self, node: Mapping, event: Schema) -> Expression | None:
         condition = node.get("if")
-        names = Names({"trigger": event, "request": REQUEST})
+        names = Names({"trigger": event, "request": REQUEST, "env": self._env})
         return self._values.condition(condition, names) if condition is not None else None
 
     def _literal(self, config: Node) -> bool:
@@ -148,7 +152,7 @@ class TriggerReader:
         return Start.FROM_NOW, None
 
     def _since(self, node: Mapping, name: str, module: PollingTrigger) -> tuple[Start, float | None]:
-        check_keys(node, ("since",), (), "`start`", self._report)
+        check_keys(node, ("since",), "`start`", self._report)
         given = node.get("since")
         if given is None:
             self._report.add("missing-key", "`start` needs `since`, or is a word", node.place, f"one of {_STARTS}")

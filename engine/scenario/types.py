@@ -86,6 +86,26 @@ def schema_of(value: Json) -> Schema:
     return NULL if value is None else {"type": type_name(value), "const": value}
 
 
+def kind_of(value: Json) -> Schema:
+    """The schema of a value that may be another one tomorrow; its names stay."""
+    if isinstance(value, Mapping):
+        return closed({key: kind_of(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return array_of(union([kind_of(item) for item in value]) if value else UNKNOWN)
+    return UNKNOWN if value is None else {"type": type_name(value)}
+
+
+def filled(schema: Schema, keyword: str, value: Schema) -> Schema:
+    """The same with ``value`` in place of the parts that have a keyword."""
+
+    def inside(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return value if keyword in part else {key: inside(inner) for key, inner in part.items()}
+        return [inside(inner) for inner in part] if isinstance(part, list) else part
+
+    return inside(schema) if keyword in str(schema) else schema
+
+
 def widened(schema: Schema, *, texts: bool = True) -> Schema:
     """The same without the values that are known: what a variable may be given later.
 

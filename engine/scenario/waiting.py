@@ -109,7 +109,7 @@ class WaitReader:
         if kind is None:
             self._kinds(waits, present)
             return None, UNKNOWN
-        check_keys(waits, WAITS[kind], (), "`wait_for`", self._report)
+        check_keys(waits, WAITS[kind], "`wait_for`", self._report)
         found = {**common, "limit": self._limit(waits.get("timeout"))}
         if kind == "signal":
             key = waits.get("key")

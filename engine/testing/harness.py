@@ -99,6 +99,7 @@ class Harness:
     :param registry: what is installed; by default everything that is.
     :param pages: reads the pages of polling triggers; by default the modules, or the doubles that stand for them.
     :param defaults: the ``defaults:`` of the project's ``engine.yaml``, as JSON.
+    :param env: its ``env:``; None: not known.
     :param channels: who is told of alerts, once ``watch`` was started or looks; ``sender`` sends to them.
     :param limits: as ``limits`` in ``engine.yaml``: sizes, and what the watch goes by.
     :param held_retry: seconds before each automatic try of held runs, as ``held.retry`` in ``engine.yaml``.
@@ -118,6 +119,7 @@ class Harness:
     new_store: Callable[[Store | None], Awaitable[Store]] | None = None
     max_running: int = 200
     defaults: str = ""
+    env: Mapping[str, Any] | None = None
     channels: Sequence[AlertChannel] = ()
     sender: Channels | None = None
     limits: Limits = field(default_factory=Limits)
@@ -137,7 +139,14 @@ class Harness:
         registry = plugins.load(project.modules_folder)
         if registry.problems:
             raise registry.problems[0]
-        given = {"registry": registry, "defaults": project.settings.defaults, "project": project, **options}
+        settings = project.settings
+        given = {
+            "registry": registry,
+            "defaults": settings.defaults,
+            "env": settings.env,
+            "project": project,
+            **options,
+        }
         return cls([Path(file).read_text("utf-8") for file in files], **given)
 
     def __post_init__(self) -> None:
@@ -153,7 +162,9 @@ class Harness:
 
     def _load(self, source: str, number: int) -> Scenario:
         assert self.registry is not None
-        plan, diagnostics = load_scenario(source, f"scenario-{number}.yaml", self.registry, defaults=self.defaults)
+        plan, diagnostics = load_scenario(
+            source, f"scenario-{number}.yaml", self.registry, defaults=self.defaults, env=self.env
+        )
         if plan is None:
             raise ScenarioError([d for d in diagnostics if d.severity is Severity.ERROR])
         return plan

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 
 from engine import Config, Data, DataError, DataRead, DataRecord, Json, Schema
-from modules.data_store.schemas import FOUND, KEY, gives, takes
+from modules.data_store.schemas import FOUND, KEY, RECORD, gives, takes
 
 #: records that are read at a time
 PAGE = 1000
@@ -125,7 +125,11 @@ GET = DataRead(
     description="Gives the record of a key; `found` says whether there is one.",
     config=takes(("key",), key=KEY),
     output=gives(
-        **{**FOUND, "updated_at": {"type": ["string", "null"]}},
+        **{
+            **FOUND,
+            "record": {"anyOf": [RECORD, {"type": "null"}]},
+            "updated_at": {"type": ["string", "null"]},
+        },
         found={"type": "boolean"},
     ),
     example={"store": "customers", "key": "ana@example.com"},

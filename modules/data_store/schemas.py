@@ -11,6 +11,7 @@ STORE: Schema = {
     "title": "Data store",
     "description": "A name under `data` in engine.yaml.",
     "minLength": 1,
+    "x-names": "data",
 }
 KEY: Schema = {
     "type": "string",
@@ -25,8 +26,8 @@ VERSION: Schema = {
     "description": "Do it only when the record has this version, as it was read; 0: only when there is none.",
     "minimum": 0,
 }
-#: what a store holds: any JSON
-RECORD: Schema = {}
+#: what a store holds: any JSON, as its schema in engine.yaml has it
+RECORD: Schema = {"x-record": True}
 WRITTEN: Schema = {"title": "Record", "description": "Any JSON, as the store's schema takes it."}
 
 

@@ -199,7 +199,6 @@ def test_a_mistake_is_shown_with_its_line_and_a_caret() -> None:
         ("  - {id: b, set: {x: 1}}\n  - set: {y: '${{ steps.b.state }}'}\n", [("4:27", "unknown-field")]),
         ("  - {id: b, set: {x: 1}}\n  - set: {y: '${{ steps.c.status }}'}\n", [("4:25", "unknown-field")]),
         ("  - {id: b, set: {x: 1}}\n  - set: {y: '${{ b.z }}'}\n", [("4:21", "unknown-field")]),
-        ("  - set: {y: '${{ env.HOME }}'}\n", [("3:19", "not-yet")]),
         ("  - set: {y: '${{ index }}'}\n", [("3:19", "unknown-name")]),
         ("  - set: {y: '${{ vars.z }}'}\n", [("3:24", "unknown-field")]),
         ("  - set: {y: '${{ $.vars.z }}'}\n", [("3:26", "unknown-field")]),
