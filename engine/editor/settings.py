@@ -8,6 +8,7 @@ from typing import Any
 from engine.editor.forms import (
     ANY_TEXT,
     DURATION,
+    VALUE,
     Form,
     any_of,
     closed,
@@ -35,6 +36,7 @@ from engine.runtime.settings import (
     ServerSettings,
 )
 from engine.scenario.durations import show_duration
+from engine.scenario.keys import IDENTIFIER
 from engine.scenario.schedules import SCHEDULES
 from engine.sdk.connections import ConnectionType
 
@@ -161,6 +163,7 @@ def _sections() -> dict[str, Form]:
         mapped({**store, "type": ["object", "null"]}, _NAMES, "Small letters, digits, - and _."),
         "The project's data stores, by name.",
     )
+    found["env"] = told(mapped(VALUE, IDENTIFIER.pattern, "Small letters, digits and _."), "`env.NAME` in expressions.")
     found["defaults"] = told(DEFAULTS_FORM, "What the steps of all scenarios do that say nothing themselves.")
     found["alerts"] = told(listed(_channel()), "Who is told of what.")
     nullable = {name: {**form, "type": [form["type"], "null"]} for name, form in found.items() if name != "alerts"}

@@ -127,6 +127,8 @@ class Alerts:
         self._task: asyncio.Task[None] | None = None
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
+        #: whether something that was due could not be sent for the store's sake, since the last look
+        self._failing = False
 
     # ------------------------------------------------------------------ making
 
@@ -205,7 +207,7 @@ class Alerts:
 
     async def _round(self) -> float:
         """Send what is due, each channel by itself; gives the seconds to the next."""
-        now = self._clock.time()
+        now, self._failing = self._clock.time(), False
         far = now + max([LONGEST, *(channel.every for channel in self.channels.values())])
         busy = set(self._sending)
         # again without those that are busy by then: what waits for one of them may be more than is looked at at a time
@@ -217,7 +219,7 @@ class Alerts:
             for name, alerts in due.items():
                 task = self._sending[name] = asyncio.create_task(self._send_all(name, alerts))
                 task.add_done_callback(lambda done, name=name: self._sent(name, done))  # type: ignore[misc]  # mypy sees no default in a lambda
-        if self._sending:
+        if self._sending or self._failing:
             return LOOK_AGAIN
         following = await self._store.next_alert()
         return LOOK_AGAIN if following is None else max(0.0, following - now)
@@ -225,6 +227,8 @@ class Alerts:
     def _sent(self, name: str, task: asyncio.Task[None]) -> None:
         self._sending.pop(name, None)
         if not task.cancelled() and (error := task.exception()) is not None and isinstance(error, Exception):
+            # what is due stays due: to look for it at once would be to do nothing else
+            self._failing = True
             if not isinstance(error, StoreError):
                 log.error("alerts to '%s' met a mistake of the engine", name, exc_info=error)
             return  # tried again at the next look

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.sdk.errors import StoreError
@@ -84,3 +86,30 @@ async def test_an_outage_that_begins_again_while_its_end_is_stored_goes_on(told:
         await looked(harness)
         await sent(harness)
         assert told.kinds == [("store", "raised", 1), ("store", "recovered", 1)]
+
+
+async def test_an_outbox_that_cannot_note_what_it_sends_does_not_look_without_end(
+    told: Told, faults: FailAt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    async with broken(told, faults) as harness:
+        await harness.store.put(*harness.alerts.raised("failed", "test", {"message": "no"}))
+        faults.error = OSError(28, "No space left on device")
+        await broken_now(harness)
+        due = harness.store.due_alerts
+
+        async def counted(*args: Any) -> Any:
+            nonlocal looks
+            looks += 1
+            return await due(*args)
+
+        monkeypatch.setattr(harness.store, "due_alerts", counted)
+        harness.alerts.start()
+        for _ in range(20):
+            await harness.clock.settle()
+        # what is due, and whether there is more for another channel
+        assert looks == 2
+        faults.error = None
+        await harness.clock.advance(60)
+        assert told.kinds == [("failed", "raised", 1)] * 2
+        await harness.alerts.stop()
