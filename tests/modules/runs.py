@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from engine.runtime.project import Project
 from engine.testing import RunResult, SimulatedHarness
 
 _SCENARIO = """
@@ -33,12 +35,16 @@ class Runs:
 
 
 @asynccontextmanager
-async def runs(app: str, steps: str, trigger: str = "module: http.watch_webhook") -> AsyncIterator[Runs]:
+async def runs(
+    app: str, steps: str, trigger: str = "module: http.watch_webhook", *, project: Path | None = None
+) -> AsyncIterator[Runs]:
     """An engine with one scenario.
 
     :param steps: YAML list of steps.
     :param trigger: the trigger's keys in YAML's flow style; by default a generic webhook.
+    :param project: the folder of a project, whose connections keep what simulators leave to them.
     """
     source = _SCENARIO % trigger + "\n".join("  " + line for line in steps.strip().splitlines())
-    async with SimulatedHarness([source]) as harness:
+    found = Project.find(project) if project is not None else None
+    async with SimulatedHarness([source], project=found) as harness:
         yield Runs(harness, harness.simulator(app))

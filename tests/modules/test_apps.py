@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,40 +12,20 @@ import jsonschema
 import pytest
 import yaml
 
-from engine import Action, App, Module, Schema
+from engine import Action, App, Module, Schema, ServingSimulator
 from engine.plugins import Registry
-from modules import (
-    data_store,
-    http,
-    log,
-    optimove,
-    tools,
-    yotpo_developer,
-    yotpo_loyalty,
-    yotpo_messaging,
-    yotpo_to_insider,
-)
 from modules.simulation import SimulatedVendor
 from modules.yotpo_loyalty.events import TOPICS
 from tests.modules.bench import problems
 from tests.runtime.doubles import HandClock
 
+ROOT = Path(__file__).parents[2]
+#: those that the package brings, by its entry points
 APPS: tuple[App, ...] = tuple(
-    plugin.engine_apps()
-    for plugin in (
-        data_store,
-        http,
-        log,
-        optimove,
-        tools,
-        yotpo_developer,
-        yotpo_loyalty,
-        yotpo_messaging,
-        yotpo_to_insider,
-    )
+    importlib.import_module(name).engine_apps()
+    for name in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["engine"].values()
 )
 MODULES: list[tuple[App, Module]] = [(app, module) for app in APPS for module in app.modules]
-ROOT = Path(__file__).parents[2]
 
 
 def ids(value: object) -> str:
@@ -108,7 +90,7 @@ def test_the_apps_page_names_every_module_option_and_field(app: App) -> None:
         assert not any(module.connection for module in app.modules)
         return
     simulator = app.simulator(HandClock())
-    assert isinstance(simulator, SimulatedVendor)
+    assert isinstance(simulator, SimulatedVendor | ServingSimulator)
     assert f"(../simulators.md#{app.name})" in page
     # the list itself is a page that is made from the code
     assert len({behaviour.text for behaviour in simulator.behaviours}) == len(simulator.behaviours) > 0
