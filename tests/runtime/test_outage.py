@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.sdk.errors import StoreError
-from engine.testing import Harness
+from engine.store.interface import Store
+from engine.store.sqlite import SqliteStore
+from engine.testing import Harness, VirtualClock
 from tests.runtime.told import Told, channel, looked, sent
 from tests.store.rows import FailAt
 from tests.support.shop import registry, scenario
@@ -89,10 +93,15 @@ async def test_an_outage_that_begins_again_while_its_end_is_stored_goes_on(told:
 
 
 async def test_an_outbox_that_cannot_note_what_it_sends_does_not_look_without_end(
-    told: Told, faults: FailAt, monkeypatch: pytest.MonkeyPatch
+    told: Told, faults: FailAt, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    looks = 0
-    async with broken(told, faults) as harness:
+    async def opened(_before: Store | None) -> Store:
+        store = SqliteStore(tmp_path / "store.db", clock=clock, faults=faults)
+        await store.open()
+        return store
+
+    looks, clock = 0, VirtualClock()
+    async with broken(told, faults, clock=clock, new_store=opened) as harness:
         await harness.store.put(*harness.alerts.raised("failed", "test", {"message": "no"}))
         faults.error = OSError(28, "No space left on device")
         await broken_now(harness)
@@ -106,10 +115,15 @@ async def test_an_outbox_that_cannot_note_what_it_sends_does_not_look_without_en
         monkeypatch.setattr(harness.store, "due_alerts", counted)
         harness.alerts.start()
         for _ in range(20):
+            # a look at a file takes real time
+            await harness.store.alerts(1)
             await harness.clock.settle()
         # what is due, and whether there is more for another channel
         assert looks == 2
         faults.error = None
-        await harness.clock.advance(60)
+        async with asyncio.timeout(20):
+            while len(told.kinds) < 2:
+                await harness.clock.advance(5)
+                await harness.store.alerts(1)
         assert told.kinds == [("failed", "raised", 1)] * 2
         await harness.alerts.stop()
