@@ -9,6 +9,7 @@ from modules.yotpo_loyalty.assumptions import ASSUMPTIONS
 from modules.yotpo_loyalty.campaigns import LIST_CAMPAIGNS
 from modules.yotpo_loyalty.connection import CONNECTION
 from modules.yotpo_loyalty.customers import CREATE_OR_UPDATE_CUSTOMER, RETRIEVE_CUSTOMER
+from modules.yotpo_loyalty.everybody import LIST_CUSTOMERS
 from modules.yotpo_loyalty.orders import CREATE_ORDER, CREATE_REFUND
 from modules.yotpo_loyalty.points import ADJUST_POINTS
 from modules.yotpo_loyalty.recent import LIST_RECENT_CUSTOMERS, WATCH_RECENT_CUSTOMERS
@@ -30,6 +31,7 @@ def engine_apps() -> App:
             CREATE_OR_UPDATE_CUSTOMER,
             RETRIEVE_CUSTOMER,
             LIST_RECENT_CUSTOMERS,
+            LIST_CUSTOMERS,
             RECORD_CUSTOMER_ACTION,
             ADJUST_POINTS,
             LIST_CAMPAIGNS,

@@ -32,6 +32,19 @@ ASSUMPTIONS = (
         shown_by=("after the last page next_page_info is null; an unknown page_info is answered 400",),
     ),
     Assumption(
+        about="records of all customers",
+        assumed="A customer of GET /customers/all has the keys of one of GET /customers/recent, of which only the e-mail "
+        "is relied on, and a page may have a hundred.",
+        changed_by="modules.yotpo_loyalty.everybody:CUSTOMER",
+        settled_by="one page of a real account",
+        mark="inferred",
+        source="the newer list; of this one a public client shows paging and its keys alone",
+        shown_by=(
+            "its records are those of the recent list, in the order of their e-mails",
+            "a page behind the last is empty; without customers there are no pages",
+        ),
+    ),
+    Assumption(
         about="which refusals prove that nothing was written",
         assumed="400, 401, 403, 404, 422 and 423 are answered before anything is changed.",
         changed_by="modules.yotpo_loyalty.connection:REFUSED",

@@ -71,6 +71,12 @@ class People(Room):
         Behaviour("its records have no history, referral code and credit", "verified"),
         Behaviour("its list stands under customers, the last change first, at most 100 to a page", "assumed"),
         Behaviour("after the last page next_page_info is null; an unknown page_info is answered 400", "assumed"),
+        Behaviour(
+            "GET /customers/all has per_page, page from 1 and last_seen_at, and its pages in links.total_pages",
+            "verified",
+        ),
+        Behaviour("its records are those of the recent list, in the order of their e-mails", "assumed"),
+        Behaviour("a page behind the last is empty; without customers there are no pages", "assumed"),
     )
 
     def routes(self) -> Sequence[Route]:
@@ -78,6 +84,7 @@ class People(Room):
             Route("GET", "/customers", self._customer),
             Route("POST", "/customers", self._upsert),
             Route("GET", "/customers/recent", self._recent),
+            Route("GET", "/customers/all", self._all),
         ]
 
     async def _customer(self, request: web.Request) -> Any:
@@ -132,6 +139,18 @@ class People(Room):
         end = start + per_page
         following = f"{_CURSOR}{end}" if end < len(everybody) else None
         return {"customers": page[start:end], "metadata": {"next_page_info": following}}
+
+    async def _all(self, request: web.Request) -> Any:
+        query = query_of(request, ("per_page", "page", "last_seen_at"))
+        per_page = count(query, "per_page", _PER_PAGE, _PER_PAGE)
+        number = count(query, "page", 1, 1_000_000)
+        since = moment(query, "last_seen_at") or ""
+        people = self.state.customers
+        # ISO times in UTC, and dates, compare as texts
+        everybody = [people[email] for email in sorted(people) if str(people[email].get("last_seen_at") or "") >= since]
+        shown = everybody[(number - 1) * per_page : number * per_page]
+        page = [{key: value for key, value in one.items() if key not in _ALONE} for one in shown]
+        return {"customers": page, "links": {"total_pages": -(-len(everybody) // per_page)}}
 
     @staticmethod
     def _position(cursor: str | None) -> int:
