@@ -33,8 +33,8 @@ ASSUMPTIONS = (
     ),
     Assumption(
         about="records of all customers",
-        assumed="A customer of GET /customers/all has the keys of one of GET /customers/recent, of which only the e-mail "
-        "is relied on, and a page may have a hundred.",
+        assumed="A customer of GET /customers/all has the keys of one of GET /customers/recent, of which only the "
+        "e-mail is relied on, and a page may have a hundred.",
         changed_by="modules.yotpo_loyalty.everybody:CUSTOMER",
         settled_by="one page of a real account",
         mark="inferred",
