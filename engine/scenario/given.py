@@ -31,7 +31,7 @@ _ENCODING = frozenset(
 )
 _SAFE = frozenset({"number", "boolean"})
 _PLACES = {
-    "url": ("a URL", "a `/`, `?` or `#` in it would lead elsewhere", "encode it: encode_url(…)"),
+    "url": ("a URL", "a `/`, `?` or `#` in it would lead elsewhere", "encode it: url_encode(…)"),
     "header": ("a header", "whoever sends it chooses what the other side reads there", "encode or check it first"),
 }
 

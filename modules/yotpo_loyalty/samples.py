@@ -143,6 +143,28 @@ ACTION_POINTS = 50
 ACTION_CAMPAIGN = "CustomActionCampaign"
 
 
+#: more of them: what is done, by its action name, and what it is worth
+MORE_ACTIONS = {"social_follow": ("Follow us", 25), "review_written": ("Write a review", 75)}
+
+
+def custom_actions() -> list[dict[str, Any]]:
+    """All active campaigns that reward what a merchant's own systems report."""
+    more = [
+        {
+            **custom_action(),
+            "id": 9 + number,
+            "title": title,
+            "details": f"Get {points} points",
+            "icon": "fa-star",
+            "reward_text": f"{points} Points",
+            "display_order": 3 + number,
+            "action_name": name,
+        }
+        for number, (name, (title, points)) in enumerate(MORE_ACTIONS.items())
+    ]
+    return [custom_action(), *more]
+
+
 def custom_action() -> dict[str, Any]:
     """An active campaign that rewards what a merchant's own system reports."""
     return {

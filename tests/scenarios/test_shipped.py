@@ -34,13 +34,29 @@ def test_the_check_finds_no_mistake_and_nothing_to_warn_of() -> None:
 UNCALLED = [*listening_to("yotpo_loyalty.watch_recent_customers"), "daily-summary"]
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in UNCALLED])
+#: those that wait for longer than a test does, or answer their sender themselves
+ON_A_VIRTUAL_CLOCK = [
+    name
+    for name in SHIPPED
+    if re.search(r"^ *- (sleep|sleep_until|respond):", (SCENARIOS / name / "scenario.yaml").read_text(), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in (*UNCALLED, *ON_A_VIRTUAL_CLOCK)])
 async def test_it_runs_on_the_event_beside_it(serve: Serve, name: str) -> None:
     async with serve(name) as serving:
         receipt = await serving.post((SCENARIOS / name / "event.json").read_bytes())
         outcome = await serving.outcome(receipt, name)
         assert (outcome.delivery.state, outcome.run.state) == (DeliveryState.RUN, "succeeded"), outcome.run
         assert all(effect.state == "done" for effect in outcome.effects)
+
+
+@pytest.mark.parametrize("name", ON_A_VIRTUAL_CLOCK)
+async def test_it_runs_on_the_event_beside_it_on_a_virtual_clock(name: str) -> None:
+    async with SimulatedHarness.of(SCENARIOS / name / "scenario.yaml") as harness:
+        accepted = await harness.send(json.loads((SCENARIOS / name / "event.json").read_text()))
+        result = await harness.result(accepted.runs[0], advance=3600)
+        assert (result.state, result.holds) == ("succeeded", [])
 
 
 @pytest.mark.parametrize("name", UNCALLED)

@@ -129,3 +129,18 @@ async def test_a_creator_who_is_no_customer_is_held() -> None:
         result = await harness.run(mention(email="nobody@example.com"))
         assert (result.state, result.holds[0]["code"], states(result)) == ("held", "failed", [("reward#1", "refused")])
         assert not harness.simulator("yotpo_messaging").events
+
+
+async def test_an_event_that_is_sent_again_overwrites_itself_by_its_id() -> None:
+    async with SimulatedHarness.of(FILE) as harness:
+        messaging = harness.simulator("yotpo_messaging")
+        await harness.run(mention())
+        messaging.close_mid_answer()
+        changed = mention(followers=10_000)
+        changed["mention"]["id"] = "ig-2"
+        [run] = (await harness.send(changed)).runs
+        assert (await harness.result(run, advance=60)).state == "succeeded"
+        # the second mention was written twice, under one id
+        assert messaging.writes == {"mention-ig-17912345": 1, "mention-ig-2": 2}
+        assert [one["event_properties"]["points"] for one in messaging.events.values()] == [50, 200]
+        assert points(harness.simulator("yotpo_loyalty")) == 250

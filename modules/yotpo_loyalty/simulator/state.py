@@ -58,7 +58,7 @@ class State:
         self.clock = clock
         #: by e-mail in lower case
         self.customers: dict[str, dict[str, Any]] = samples.customers()
-        self.campaigns: list[dict[str, Any]] = [samples.campaign(), samples.custom_action()]
+        self.campaigns: list[dict[str, Any]] = [samples.campaign(), *samples.custom_actions()]
         self.redemption_options: list[dict[str, Any]] = samples.redemption_options()
         self.vip_tiers: list[dict[str, Any]] = samples.vip_tiers()
         #: as they arrived
@@ -66,7 +66,10 @@ class State:
         #: redemptions whose points are still to be deducted, by coupon code: customer, points, title
         self.delayed: dict[str, tuple[dict[str, Any], int, str]] = {}
         #: the points of each Custom Action campaign, by its action name
-        self.action_points: dict[str, int] = {samples.ACTION_NAME: samples.ACTION_POINTS}
+        self.action_points: dict[str, int] = {
+            samples.ACTION_NAME: samples.ACTION_POINTS,
+            **{name: points for name, (_, points) in samples.MORE_ACTIONS.items()},
+        }
         #: by e-mail in lower case
         self.tags: dict[str, list[str]] = {}
         #: the account's setting for customers of whom nobody says whether they are opted in
