@@ -8,15 +8,16 @@ import logging
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from tabulate import tabulate
 
 from engine.cli.aio import run_async
-from engine.cli.console import coloured, counted, dim, excerpt, note, print_json, table, warn
+from engine.cli.console import coloured, counted, dim, excerpt, note, print_json, table, took, warn
 from engine.cli.failures import Failure, Finished
 from engine.cli.given import EventUnreadable, read_event
 from engine.cli.options import json_option
@@ -33,7 +34,7 @@ from engine.testing.crash import HEADERS, Everywhere, FaultAt, Life, Play, Repor
 
 #: how many of the lives in which something went wrong are told one by one
 TOLD = 20
-ROWS = ("scenario", "ended", "")
+ROWS = ("scenario", "ended", "events", "calls", "writes", "waited", "")
 #: ends that are as they should be; a run that waits for somebody waits
 WELL = ("succeeded", "filtered", "duplicate", "waiting", "cancelled")
 
@@ -47,10 +48,12 @@ def test(session: Session, paths: tuple[Path, ...], crash: bool) -> None:
     """Try scenarios offline, on the events beside them; --crash kills them everywhere.
 
     Every app answers from its simulator. A scenario runs on the events beside it: event.json or *.event.json in its
-    folder, NAME.event.json beside NAME.yaml. Without any, a polling trigger is swept, a schedule has its next moment,
-    and what is started by hand is started with its defaults. Scenarios that are called are there. Time passes at once.
-    Exit code 1: a run failed or is held, an event is rejected, or a test of the project fails: without PATH, what is in
-    tests/ is run by pytest, where that is installed.
+    folder, or what is in events/ there; NAME.event.json beside NAME.yaml. Without any, a polling trigger is swept, a
+    schedule has its next moment, and what is started by hand is started with its defaults. Scenarios that are called
+    are there. Time passes at once. The table says how the runs ended, how many events came, which modules were called
+    and how often, how many of the calls were writes, and how long the longest run waited. Exit code 1: a run failed or
+    is held, an event is rejected, or a test of the project fails: without PATH, what is in tests/ is run by pytest,
+    where that is installed.
 
     With --crash the run is made once to find the points that it passes; then once for each point and each way to fail
     there (the process dies, the engine's code raises, the task is cancelled), followed by a restart. Exit code 1:
@@ -82,13 +85,82 @@ def _nothing() -> Failure:
 
 def _once(session: Session, plays: dict[str, Play]) -> bool:
     lives = run_async(_lives(plays))
-    rows = [(name, *row) for name, life in lives.items() for row in _rows(name, life)]
+    tried = [_tried(name, plays[name], life) for name, life in lives.items()]
     if session.as_json:
-        keys = ("scenario", "ended", "about")
-        print_json([dict(zip(keys, row, strict=True)) for row in rows])
-    else:
-        click.echo(table([(name, coloured(ended), excerpt(about, 100)) for name, ended, about in rows], ROWS))
-    return all(ended in WELL for _name, ended, _about in rows)
+        print_json([one.to_json() for one in tried])
+        return all(one.well for one in tried)
+    click.echo(table([one.row() for one in tried], ROWS))
+    if len(tried) > 1:
+        calls, writes = sum(one.calls.total() for one in tried), sum(one.writes.total() for one in tried)
+        good = sum(one.well for one in tried)
+        note(
+            f"\n{good} of {counted(len(tried), 'scenario')} well: {counted(calls, 'call')} to simulators, "
+            f"{counted(writes, 'write')} among them, and no other network; waits passed at once"
+        )
+    return all(one.well for one in tried)
+
+
+class _Tried(NamedTuple):
+    """What one scenario did.
+
+    :param events: how many came; in words where none did.
+    :param runs: how each of its runs ended, and what became of events without one; of runs that it called, those that
+        went wrong; each with what there is to say of it.
+    :param waited: seconds that its longest run took, by the virtual clock.
+    """
+
+    name: str
+    events: str
+    calls: Counter[str]
+    writes: Counter[str]
+    waited: float
+    runs: Sequence[tuple[str, str]]
+
+    @property
+    def ended(self) -> str:
+        """``succeeded``; of several ``16 succeeded, 1 filtered``."""
+        found = Counter(ended for ended, _ in self.runs)
+        if len(found) == 1 and found.total() == 1:
+            return self.runs[0][0]
+        return ", ".join(f"{number} {state}" for state, number in found.items()) or "nothing"
+
+    @property
+    def well(self) -> bool:
+        """Whether all ended as they should."""
+        return all(ended in WELL for ended, _ in self.runs)
+
+    def row(self) -> list[str]:
+        """For a table."""
+        bad = next((ended for ended, _ in self.runs if ended not in WELL), None)
+        state = click.style(self.ended, fg="red") if bad and bad != self.ended else coloured(self.ended)
+        if not bad and len(self.runs) > 1:
+            state = click.style(self.ended, fg="green")
+        calls = "\n".join(name if number == 1 else f"{name} ({number})" for name, number in self.calls.items())
+        waited = took(self.waited) if self.waited >= 1 else ""
+        about = "; ".join(dict.fromkeys(about for _, about in self.runs if about))
+        return [self.name, state, self.events, calls, str(self.writes.total() or ""), waited, excerpt(about, 100)]
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "scenario": self.name,
+            "ended": self.ended,
+            "well": self.well,
+            "events": self.events,
+            "calls": dict(self.calls),
+            "writes": dict(self.writes),
+            "waited": self.waited,
+            "runs": [{"ended": ended, "about": about} for ended, about in self.runs],
+        }
+
+
+def _tried(name: str, play: Play, life: Life) -> _Tried:
+    events = "a poll" if play.polls else "a moment" if play.ticks else str(len(play.events))
+    if play.starts:
+        events = "by hand" if len(play.starts) == 1 else f"{len(play.starts)} by hand"
+    took_each = [(result.run.ended_at or result.run.created_at) - result.run.created_at for result in life.results]
+    made = life.made
+    return _Tried(name, events, made.calls, made.writes, max(took_each, default=0.0), _rows(name, life))
 
 
 async def _lives(plays: dict[str, Play]) -> dict[str, Life]:

@@ -19,7 +19,8 @@ def events_beside(file: Path) -> list[Path]:
     """The files with events for a scenario, in the order of their names.
 
     Beside ``NAME.yaml`` these are ``NAME.event.json``, ``NAME.*.event.json`` and ``NAME.events.json``; a scenario that
-    is alone in its folder also has ``event.json``, ``events.json`` and every ``*.event.json`` there.
+    is alone in its folder also has ``event.json``, ``events.json``, every ``*.event.json`` there, and what is in the
+    folder ``events``.
     """
     others = [
         path
@@ -33,7 +34,8 @@ def events_beside(file: Path) -> list[Path]:
             return True
         return not others and (named or path.name in ("event.json", SEVERAL))
 
-    return sorted(filter(belongs, file.parent.glob("*.json")))
+    inside = [] if others else file.parent.joinpath("events").glob("*.json")
+    return [*sorted(filter(belongs, file.parent.glob("*.json"))), *sorted(inside)]
 
 
 def several(path: Path) -> bool:

@@ -26,6 +26,7 @@ from engine.store.interface import Store
 from engine.store.records import Delivery, DeliveryState, EffectRecord, EffectState, Page, ReceiptFilter, RunFilter
 from engine.store.sqlite import SqliteStore
 from engine.testing.harness import Harness, RunResult
+from engine.testing.watching import Made
 
 #: states that a run does not stay in
 PASSING = ("queued", "gathering", "blocked", "running", "sleeping", "waiting", "rolling_back")
@@ -157,6 +158,7 @@ class Life:
     :param fates: of all receipts.
     :param lines: runs that go one after another, in their order.
     :param own: names of the modules that change our own store, and nothing outside.
+    :param made: the calls of modules.
     """
 
     moment: str
@@ -173,6 +175,7 @@ class Life:
     faults: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
+    made: Made = field(default_factory=Made)
 
     def take(self, arrived: Mapping[str, Sequence[str]]) -> None:
         """Keep what the vendors received, under names that are the same in each life."""
@@ -229,6 +232,7 @@ async def live(play: Play, path: Path, faults: Sequence[FaultAt], moment: str = 
     assert harness.registry is not None
     own = {name for name, module in harness.registry.modules.items() if isinstance(module, DataWrite)}
     life = Life(moment, faults[0].kind, fired, acknowledged, found, {}, deliveries, faults, fates, lines, own)
+    life.made = harness.made
     life.take(harness.arrived)
     return life
 

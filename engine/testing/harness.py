@@ -48,7 +48,7 @@ from engine.testing.clock import VirtualClock
 from engine.testing.doubles import Double, DoubleCaller, Recorded
 from engine.testing.faults import CrashAt
 from engine.testing.pages import DoublePages
-from engine.testing.watching import Watching
+from engine.testing.watching import Made, Watching
 
 #: real seconds after which a test that waits for a run is told what the run waits for
 PATIENCE = 10.0
@@ -156,6 +156,8 @@ class Harness:
         self.plans, self._called = plans[: len(self.sources)], plans[len(self.sources) :]
         #: by effect key, all that the vendors received that may have changed something, over all restarts
         self.arrived: dict[str, list[str]] = {}
+        #: how often modules were called, over all restarts
+        self.made = Made()
         self.store: Store
         self._runner: Runner | None = None
         self._open: Store | None = None
@@ -263,7 +265,7 @@ class Harness:
         )
 
     def _watched(self) -> Caller:
-        return Watching(self._caller, self.arrived)
+        return Watching(self._caller, self.arrived, self.made)
 
     def _new_pages(self) -> Pages:
         if self.pages is not None:

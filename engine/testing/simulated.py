@@ -24,7 +24,7 @@ from engine.sdk.clock import Clock
 from engine.sdk.modules import Config, Happened, Json, ProbeResult
 from engine.store.memory import MemoryStore
 from engine.testing.harness import Harness
-from engine.testing.watching import MarkedHttp, Watching, unmarked
+from engine.testing.watching import Made, MarkedHttp, Watching, unmarked
 
 #: real seconds for which a request that waits for nobody's clock may take, before virtual time goes on without it
 PATIENCE = 2.0
@@ -78,7 +78,11 @@ class SimulatedHarness(Harness):
         await super().start()
 
     def _watched(self) -> Caller:
-        return self._caller if self._simulators is None else _Unseen(self._caller, self.arrived, self._simulators)
+        return (
+            self._caller
+            if self._simulators is None
+            else _Unseen(self._caller, self.arrived, self.made, self._simulators)
+        )
 
     async def stop(self) -> None:
         await super().stop()
@@ -167,12 +171,13 @@ class _Counting(ModuleCaller):
 class _Unseen(Watching):
     """Keeps the writes of apps whose simulator does not see what arrives by HTTP, or that have none."""
 
-    def __init__(self, caller: Caller, arrived: dict[str, list[str]], simulators: Simulators) -> None:
-        super().__init__(caller, arrived)
+    def __init__(self, caller: Caller, arrived: dict[str, list[str]], made: Made, simulators: Simulators) -> None:
+        super().__init__(caller, arrived, made)
         self._simulators = simulators
 
     async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
         if isinstance(self._simulators.running.get(step.module_name.partition(".")[0]), _Unreliable):
+            self.count(step, config)
             return await self._caller.call(step, config, attempt)
         return await super().call(step, config, attempt)
 

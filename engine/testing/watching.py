@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -19,15 +21,24 @@ MARK = "X-Engine-Effect"
 _READS = ("GET", "HEAD", "OPTIONS")
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How often modules were called, by name; ``writes``: those calls among them that may change something outside."""
+
+    calls: Counter[str] = field(default_factory=Counter)
+    writes: Counter[str] = field(default_factory=Counter)
+
+
 class Watching:
-    """Carries out calls as another does, and keeps the writes among them.
+    """Carries out calls as another does, counts them, and keeps the writes among them.
 
     :param arrived: requests by effect key.
     """
 
-    def __init__(self, caller: Caller, arrived: dict[str, list[str]]) -> None:
+    def __init__(self, caller: Caller, arrived: dict[str, list[str]], made: Made) -> None:
         self._caller = caller
         self._arrived = arrived
+        self._made = made
 
     def effect(self, step: ModuleStep, config: Config) -> Effect:
         return self._caller.effect(step, config)
@@ -39,9 +50,16 @@ class Watching:
         return self._caller.pace(step, config)
 
     async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
+        self.count(step, config)
         if self._caller.effect(step, config).writes:
             self._arrived.setdefault(attempt.effect_key, []).append(jsontext.fingerprint([step.module_name, config]))
         return await self._caller.call(step, config, attempt)
+
+    def count(self, step: ModuleStep, config: Config) -> None:
+        """Count a call that is about to be made."""
+        self._made.calls[step.module_name] += 1
+        if self._caller.effect(step, config).writes:
+            self._made.writes[step.module_name] += 1
 
     async def probe(self, step: ModuleStep, config: Config, attempt: Attempt) -> Happened | ProbeResult:
         return await self._caller.probe(step, config, attempt)

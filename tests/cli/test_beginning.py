@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -88,9 +89,10 @@ def test_a_run_that_fails_and_an_event_that_is_refused_fail_the_test(shop: Shop)
     shop.write("scenarios/order.event.json", '{"kind": "order", "email": "ana@example.com", "mode": "refused"}')
     result = shop.engine("test")
     assert result.exit_code == 1
-    assert "order       failed   send: the shop does not want it" in result.stdout
+    assert re.search(r"^order +failed +1 +shop\.look_up +1 +send: the shop does not want it", result.stdout, re.MULTILINE)
     [row] = shop.json("test", "scenarios")
-    assert (row["scenario"], row["ended"]) == ("order", "failed")
+    assert (row["scenario"], row["ended"], row["well"]) == ("order", "failed", False)
+    assert (row["events"], row["calls"], row["writes"]) == ("1", {"shop.look_up": 1, "shop.send": 1}, {"shop.send": 1})
 
 
 def test_nothing_to_test_is_an_error(shop: Shop) -> None:

@@ -120,12 +120,13 @@ def test_a_scenario_is_tried_with_those_that_it_calls(shop: Shop) -> None:
     (shop.root / "scenarios/order.yaml").unlink()
     for name, text in {"caller": CALLER, "between": BETWEEN, "greeter": GREETER}.items():
         shop.write(f"scenarios/{name}.yaml", text)
-    assert [[*row.values()] for row in shop.json("test", "scenarios/caller.yaml")] == [["caller", "succeeded", ""]]
+    [row] = shop.json("test", "scenarios/caller.yaml")
+    assert (row["scenario"], row["ended"], row["events"]) == ("caller", "succeeded", "by hand")
     # an event is for the scenario that it lies beside, and what fails in a called one is told
     shop.write("scenarios/between.event.json", '{"kind": "order"}')
-    rows = shop.json("test", "scenarios/between.yaml")
-    assert [(row["scenario"], row["ended"]) for row in rows] == [("between", "failed"), ("between", "failed")]
-    assert any(row["about"].startswith("greeter, which it calls: send: ") for row in rows)
+    [row] = shop.json("test", "scenarios/between.yaml")
+    assert (row["scenario"], row["ended"], row["well"]) == ("between", "2 failed", False)
+    assert any(run["about"].startswith("greeter, which it calls: send: ") for run in row["runs"])
 
 
 def test_who_called_a_run_that_is_held_waits_with_it(shop: Shop) -> None:
