@@ -252,6 +252,7 @@ def _play(workspace: Workspace, registry: Registry, plan: Scenario, callees: Seq
         defaults=settings.defaults,
         env=settings.env,
         called=called,
+        project=workspace.project,
     )
     return play_of(plan, events, new)
 

@@ -89,7 +89,9 @@ def test_a_run_that_fails_and_an_event_that_is_refused_fail_the_test(shop: Shop)
     shop.write("scenarios/order.event.json", '{"kind": "order", "email": "ana@example.com", "mode": "refused"}')
     result = shop.engine("test")
     assert result.exit_code == 1
-    assert re.search(r"^order +failed +1 +shop\.look_up +1 +send: the shop does not want it", result.stdout, re.MULTILINE)
+    assert re.search(
+        r"^order +failed +1 +shop\.look_up +1 +send: the shop does not want it", result.stdout, re.MULTILINE
+    )
     [row] = shop.json("test", "scenarios")
     assert (row["scenario"], row["ended"], row["well"]) == ("order", "failed", False)
     assert (row["events"], row["calls"], row["writes"]) == ("1", {"shop.look_up": 1, "shop.send": 1}, {"shop.send": 1})
