@@ -1,0 +1,86 @@
+"""How a Talkable site is reached, and what of the vendor's API is inferred."""
+
+from __future__ import annotations
+
+from engine import BearerAuth, BodyErrors, Call, ConnectionType, ErrorTable, RateLimit
+
+BASE_URL = "https://www.talkable.com/api/v2"
+
+#: Inferred: the vendor throttles adaptively and publishes no numbers.
+REQUESTS_PER_SECOND = 5
+
+#: Statuses after which nothing was written; inferred from what the vendor says that they mean.
+REFUSED = frozenset({400, 401, 404, 422})
+
+#: how the seven values of a loyalty program are stored with a person
+FORMS = ("flat", "nested")
+#: Inferred: the vendor stores them under ``custom_properties.yotpo``, and takes only flat values from others.
+FORM = "flat"
+
+ERRORS = ErrorTable(
+    refused=REFUSED,
+    said="error_message",
+    # the envelope says it, whatever the status
+    body=BodyErrors("ok == false && (error_message || 'no reason given')"),
+)
+
+
+async def check(call: Call) -> None:
+    """Read the campaigns: that takes a good key and a site that it may see."""
+    await call.http.request("GET", "/campaigns", query={"site_slug": call.connection.get("site_slug")})
+
+
+CONNECTION = ConnectionType(
+    name="talkable",
+    title="Talkable",
+    description="The API key is under Account Settings; the site's ID is shown in the dashboard.",
+    fields={
+        "type": "object",
+        "required": ["api_key", "site_slug"],
+        "additionalProperties": False,
+        "properties": {
+            "api_key": {
+                "type": "string",
+                "title": "API key",
+                "description": "Sent as a bearer token with every call.",
+                "minLength": 1,
+                "writeOnly": True,
+            },
+            "site_slug": {
+                "type": "string",
+                "title": "Site ID",
+                "description": "The site's ID, such as my-store; it goes with every call.",
+                "pattern": "^[A-Za-z0-9_-]+$",
+            },
+            "webhook_key": {
+                "type": "string",
+                "title": "Webhook security key",
+                "description": "Menu > Webhooks. Needed only to receive: it proves that a webhook is Talkable's.",
+                "minLength": 1,
+                "writeOnly": True,
+            },
+            "yotpo_properties": {
+                "type": "string",
+                "title": "Form of Yotpo's values",
+                "description": (
+                    "How sync_loyalty_data stores a customer's values: flat, as yotpo_point_balance, or nested, as "
+                    "yotpo.point_balance. The default is inferred."
+                ),
+                "enum": list(FORMS),
+                "default": FORM,
+            },
+            "base_url": {
+                "type": "string",
+                "title": "Base URL",
+                "description": "Another host, as a whole URL.",
+                "pattern": "^https?://[^\\s]+$",
+            },
+        },
+    },
+    base_url=BASE_URL,
+    auth=(BearerAuth("api_key"),),
+    errors=ERRORS,
+    test=check,
+    rate=RateLimit(REQUESTS_PER_SECOND),
+    kept=frozenset({"yotpo_properties"}),
+)
