@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from engine import (
     AuthError,
+    BodyErrors,
     Call,
     ConnectionType,
     DataError,
+    ErrorKind,
     ErrorTable,
     HeaderAuth,
-    ModuleError,
     RateLimit,
     Response,
     Schema,
@@ -36,42 +38,29 @@ REQUESTS_PER_SECOND = 10
 REFUSED = frozenset({400, 401, 403, 404, 413, 415, 422})
 
 
+#: A message of any other kind proves nothing of what became of the event.
+ERRORS = ErrorTable(
+    refused=REFUSED,
+    said="message",
+    body=BodyErrors(
+        found="status == 'error' && (message || 'an error without a message')",
+        kinds=(
+            ErrorKind(f"^{NOT_VALID}.* - (tenant|token)", AuthError, refused=True),
+            ErrorKind(f"^{NOT_VALID}", DataError, refused=True),
+        ),
+    ),
+)
+
+
 def event_id(response: Response) -> str:
     """The vendor's id of an event that it took.
 
-    :raises AuthError: it refused the tenant or the token.
-    :raises DataError: it refused the event.
-    :raises VendorError: the answer says neither that it was taken nor that it was refused.
+    :raises VendorError: the answer does not say that it was taken.
     """
     answer = response.json()
-    status = answer.get("status") if isinstance(answer, Mapping) else None
-    if status == "success":
+    if isinstance(answer, Mapping) and answer.get("status") == "success":
         return str(answer.get("message", ""))
-    if status == "error":
-        raise _error(str(answer.get("message", "")), response)
     raise VendorError("the answer says neither 'success' nor 'error'", status=response.status, detail=response.readable)
-
-
-def _error(message: str, response: Response) -> ModuleError:
-    lowered = message.lower()
-    if message.startswith(NOT_VALID) and ("tenant" in lowered or "token" in lowered):
-        return AuthError(
-            f"the vendor refused the tenant or the token: {message}",
-            refused=True,
-            status=response.status,
-            detail=response.readable,
-            hint="set them anew with `engine connections add NAME --type optimove`",
-        )
-    if message.startswith(NOT_VALID):
-        return DataError(
-            f"the vendor refused the event: {message}",
-            refused=True,
-            status=response.status,
-            detail=response.readable,
-            hint="events and their parameters are set up in Optimove before they are sent",
-        )
-    # a message of another kind proves nothing of what became of the event
-    return VendorError(f"the answer is an error: {message}", status=response.status, detail=response.readable)
 
 
 async def check(call: Call) -> None:
@@ -80,12 +69,8 @@ async def check(call: Call) -> None:
     The vendor has nothing that can be read. A request without an event's name cannot be recorded; that the tenant is
     looked at before the event is inferred.
     """
-    response = await call.http.request("POST", "", json={"tenant": call.connection["tenant"]})
-    try:
-        event_id(response)
-    except DataError:
-        # it knows the tenant, and misses the event
-        return
+    with suppress(DataError):  # it knows the tenant, and misses the event
+        event_id(await call.http.request("POST", "", json={"tenant": call.connection["tenant"]}))
 
 
 _EVENT_NAMES: Schema = {
@@ -138,7 +123,7 @@ CONNECTION = ConnectionType(
         },
     },
     auth=(HeaderAuth("{token_header}", "token"),),
-    errors=ErrorTable(refused=REFUSED),
+    errors=ERRORS,
     test=check,
     rate=RateLimit(REQUESTS_PER_SECOND),
 )
