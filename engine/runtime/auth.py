@@ -44,6 +44,8 @@ def put_on(
             digest = hmac.new(_field(fields, auth.field).encode(), body, hashlib.new(auth.algorithm).name).digest()
             text = base64.b64encode(digest).decode() if auth.encoding == "base64" else digest.hex()
             headers[auth.header.lower()] = auth.prefix + text
+        case TokenAuth(query=parameter) if parameter:
+            query[parameter] = token or ""
         case TokenAuth():
             headers[auth.header.lower()] = f"{auth.prefix}{token or ''}"
         case OAuth2(query=parameter) if parameter:
@@ -54,7 +56,7 @@ def put_on(
 
 def token_body(auth: TokenAuth, fields: Mapping[str, Any]) -> dict[str, str]:
     """The JSON body that asks for a token."""
-    return {key: _field(fields, name) for key, name in auth.body.items()}
+    return {**auth.extra, **{key: _field(fields, name) for key, name in auth.body.items()}}
 
 
 def _field(fields: Mapping[str, Any], name: str) -> str:

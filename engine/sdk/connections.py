@@ -71,20 +71,26 @@ class HmacAuth:
 
 @dataclass(frozen=True)
 class TokenAuth:
-    """Exchange the credentials for a token, send it in a header, and get a new one once on a 401 or 403.
+    """Exchange the credentials for a token, send it along, and get a new one once on a 401 or 403.
+
+    The token goes into the header, or into the query where ``query`` names a parameter.
 
     :param path: where to POST, relative to the base URL; ``{field}`` inserts a field.
     :param body: field names by key of the JSON body.
     :param answer: key of the answer that holds the token.
     :param lifetime: seconds after which a new one is fetched without being asked.
+    :param query: the query parameter in which the token goes in place of the header.
+    :param extra: what the JSON body has besides, as it stands.
     """
 
     path: str
     body: Mapping[str, str]
     answer: str
-    header: str
+    header: str = "Authorization"
     prefix: str = ""
     lifetime: float = 3600.0
+    query: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

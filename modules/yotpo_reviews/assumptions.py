@@ -1,0 +1,117 @@
+"""What this app takes for true of Yotpo Reviews, and the vendor was not seen to say."""
+
+from __future__ import annotations
+
+from engine import Assumption
+
+ASSUMPTIONS = (
+    Assumption(
+        about="which refusals prove that nothing was written",
+        assumed="400, 401, 403, 404 and 422 are answered before anything is written, also where the body says them.",
+        changed_by="modules.yotpo_reviews.connection:REFUSED",
+        settled_by="the vendor's page on errors",
+        mark="inferred",
+        source="what these statuses mean",
+        shown_by=(
+            "errors stand in the envelope too, with an empty response",
+            "a count above 100, or a parameter that is not documented, is answered 400",
+            "grant_type must be client_credentials; else, and for a wrong secret, the answer is 401",
+        ),
+    ),
+    Assumption(
+        about="what a review needs",
+        assumed="Besides what the vendor's example has, sku, email, review_content and review_score are required.",
+        changed_by="modules.yotpo_reviews.reviews:CREATE_CONFIG",
+        settled_by="a review sent to a real store without each of them",
+        mark="inferred",
+        source="an unofficial description of the API",
+        shown_by=("a review without appkey, sku, email, review_content or review_score from 1 to 5 is answered 400",),
+    ),
+    Assumption(
+        about="a token beside a review",
+        assumed="A utoken beside a review, which needs none, is passed over.",
+        changed_by="modules.yotpo_reviews.connection:CONNECTION",
+        settled_by="one review sent to a real store",
+        mark="inferred",
+        source="the call is described without one",
+        shown_by=("the utoken that the engine sends there too is passed over",),
+    ),
+    Assumption(
+        about="when a review shows",
+        assumed="A review that was sent is looked for after two minutes; one that is not there by then may still come.",
+        changed_by="modules.yotpo_reviews.reviews:SHOWN_AFTER",
+        settled_by="one review sent to a real store",
+        mark="unknown",
+        source="the vendor's pages",
+        shown_by=("a review that was sent is listed five seconds later",),
+    ),
+    Assumption(
+        about="order and pages of reviews",
+        assumed="A page that has fewer reviews than were asked for is the last; the newest come first.",
+        changed_by="modules.yotpo_reviews.reviews:page",
+        settled_by="two pages read from a real store",
+        mark="inferred",
+        source="public programs that read all reviews so",
+        shown_by=("the newest review is the first; deleted ones show with deleted=true",),
+    ),
+    Assumption(
+        about="identity of a review event",
+        assumed="Without the header eventid, an event is the same when name, review and time of its last change are.",
+        changed_by="modules.yotpo_reviews.watch:parse",
+        settled_by="one event of a real store that was delivered twice",
+        mark="inferred",
+        source="the fields of the payload",
+        shown_by=("a new review sends review_create, a changed one review_updated, once, whatever the answer",),
+    ),
+    Assumption(
+        about="requests in a second",
+        assumed="80 requests in a second keep within 5,000 in a minute.",
+        changed_by="requests_per_second",
+        settled_by="the vendor's support",
+        mark="inferred",
+        source="the vendor's figure for a minute",
+        shown_by=("which 5,000 requests of a minute are too many is decided second by second: 83",),
+    ),
+    Assumption(
+        about="paths and verbs of imports",
+        assumed="Images and videos are sent with POST to /v1/apps/{app_key}/images/import and …/videos/import.",
+        changed_by="import_paths",
+        settled_by="the vendor's page on visual content, or one image sent to a real store",
+        mark="unknown",
+        source="the vendor's page could be read without them",
+        shown_by=("paths, verbs and the other key names of the imports; utoken in the query",),
+    ),
+    Assumption(
+        about="key names of imports",
+        assumed="Items stand under images or videos, with url, title, creator and post_url beside the two known keys.",
+        changed_by="import_keys",
+        settled_by="the vendor's page on visual content, or one image sent to a real store",
+        mark="unknown",
+        source="the vendor's page names album_names and domain_keys of videos, and no others",
+    ),
+    Assumption(
+        about="what an import is answered",
+        assumed="What cannot be taken is told by its index under errors, and the others are imported.",
+        changed_by="import_keys",
+        settled_by="one image that leads to nothing, sent to a real store beside a good one",
+        mark="unknown",
+        source="the vendor's page speaks of upload errors of videos, and not of their form",
+        shown_by=(
+            "an image or video that cannot be taken is told by its index under errors, the others are imported",
+            "one whose url is no https URL, or leads to nothing, cannot be taken",
+            "one that was imported before is taken and changes nothing: its url is what it is known by",
+        ),
+    ),
+    Assumption(
+        about="how many images and videos at once",
+        assumed="Three images unless support allowed up to eight, and eight videos; more are refused as a whole.",
+        changed_by="images_at_once",
+        settled_by="the vendor's support",
+        mark="inferred",
+        source="the vendor's page has these numbers for images, and none for videos",
+        shown_by=(
+            "that is answered 400, and nothing is imported",
+            "a call has at most 8 videos",
+        ),
+    ),
+)
