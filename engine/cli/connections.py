@@ -11,17 +11,17 @@ from typing import Any
 import click
 import jsonschema
 
-from engine.cli import connection_text
+from engine.cli import authorizing, connection_text
 from engine.cli.aio import run_async
-from engine.cli.console import coloured, note, print_json, table
+from engine.cli.console import coloured, moment, note, print_json, table
 from engine.cli.options import data_option, json_option
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace, environment, refuse, wrong_usage
 from engine.plugins import Registry
 from engine.runtime.connection_file import ConnectionEntry
-from engine.runtime.connections import Connections
+from engine.runtime.connections import signs_in
 from engine.runtime.reader import SecretRef
-from engine.runtime.secrets import KeyRing, SecretBox, Secrets
+from engine.runtime.secrets import KeyRing, SecretBox
 from engine.scenario.diagnostics import did_you_mean
 from engine.sdk.connections import ConnectionType
 from engine.sdk.modules import Json
@@ -41,7 +41,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_\-]*")
 @data_option
 @click.pass_context
 def connections(ctx: click.Context) -> None:
-    """List connections; add, test or remove one.
+    """List connections; add, authorize, test or remove one.
 
     Secrets are never shown, only where each comes from and whether it is there.
     """
@@ -50,10 +50,16 @@ def connections(ctx: click.Context) -> None:
 
 
 async def _list(workspace: Workspace) -> None:
-    entries = workspace.project.connections(workspace.registry())
+    registry = workspace.registry()
+    entries = workspace.project.connections(registry)
     async with workspace.store() as store:
         stored = set(await store.secrets())
-    listed = [_describe(entry, stored) for entry in entries.values()]
+        listed = [_describe(entry, stored) for entry in entries.values()]
+        async with authorizing.opened(workspace, registry, entries, store) as opened:
+            signing_in = opened.places()
+            for about in listed:
+                if about["name"] in signing_in:
+                    about["authorization"] = await authorizing.standing(opened, about["name"])
     if workspace.session.as_json:
         print_json({"connections": listed})
         return
@@ -67,7 +73,20 @@ async def _list(workspace: Workspace) -> None:
             shown = source.get("value", source.get("from"))
             rows.append((*first, field, shown, coloured(source.get("state", ""))))
             first = ("", "")
+        if authorization := about.get("authorization"):
+            rows.append((*first, "authorization", _told(authorization), coloured(authorization["state"])))
     click.echo(table(rows, ("connection", "type", "field", "from", "")))
+
+
+def _told(authorization: Mapping[str, Any]) -> str:
+    """How an authorization is, in a few words."""
+    if authorization["state"] == "lost":
+        return f"since {moment(authorization['lost_at'])}: {authorization['why']}"
+    if "granted_at" not in authorization:
+        return "of nobody yet"
+    end = authorization["expires_at"]
+    until = "renewed by itself" if authorization["renews"] else f"until {moment(end)}" if end else "until it is refused"
+    return f"of {moment(authorization['granted_at'])}, {until}"
 
 
 def _describe(entry: ConnectionEntry, stored: set[str]) -> dict[str, Any]:
@@ -94,13 +113,25 @@ def _describe(entry: ConnectionEntry, stored: set[str]) -> dict[str, Any]:
     "--set", "given", multiple=True, metavar="FIELD[=VALUE]", help="A field's value; without =VALUE it is asked for."
 )
 @click.option("--env", "variables", multiple=True, metavar="FIELD=VAR", help="Take a field from the environment.")
+@click.option("--later", is_flag=True, help="Do not ask for the vendor's consent now (OAuth 2).")
+@click.option("--browser", is_flag=True, help="Open the link of the consent in this machine's browser.")
 @data_option
 @click.pass_obj
-def add(session: Session, name: str, kind_name: str | None, given: tuple[str, ...], variables: tuple[str, ...]) -> None:
+def add(
+    session: Session,
+    name: str,
+    kind_name: str | None,
+    given: tuple[str, ...],
+    variables: tuple[str, ...],
+    later: bool,
+    browser: bool,
+) -> None:
     """Add a connection, or renew the stored secrets of one that is there.
 
     Fields that are missing are asked for; when stdin is no terminal, they are read from it, one in each line. Secrets
     are encrypted and kept in the store, never in connections.yaml; no scenario changes when they are renewed.
+
+    A connection that a person has to agree to (OAuth 2) is authorized at once: see `engine connections authorize`.
     """
     workspace = Workspace.of(session)
     registry = workspace.registry()
@@ -111,6 +142,8 @@ def add(session: Session, name: str, kind_name: str | None, given: tuple[str, ..
         if kind_name not in (None, entry.type):
             raise wrong_usage(f"connection '{name}' is there, and of type '{entry.type}'")
         _renew(workspace, registry, entry, values, asked, references)
+        if not later:
+            _authorize(workspace, registry, name, browser)
         return
     if not _NAME.fullmatch(name):
         raise wrong_usage(f"'{name}' is no name for a connection: lower-case letters, digits, - and _")
@@ -131,6 +164,15 @@ def add(session: Session, name: str, kind_name: str | None, given: tuple[str, ..
     }
     _write(workspace, connection_text.entry_text(name, kind.name, shown | references), secrets)
     click.echo(f"connection '{name}' is added; prove it with `{workspace.command('connections', 'test', name)}`")
+    if not later:
+        _authorize(workspace, registry, name, browser)
+
+
+def _authorize(workspace: Workspace, registry: Registry, name: str, browser: bool) -> None:
+    """Have a person agree, where the connection needs it."""
+    entries = workspace.project.connections(registry)
+    if signs_in(entries[name], registry):
+        run_async(authorizing.authorize(workspace, registry, entries, name, browser=browser))
 
 
 def _renew(
@@ -147,6 +189,8 @@ def _renew(
     other = [field for field in (*values, *asked, *references) if field not in stored or field in references]
     if other:
         raise wrong_usage(f"connection '{entry.name}' is there; change '{other[0]}' in connections.yaml")
+    if not stored and signs_in(entry, registry):
+        return
     if not stored:
         raise refuse("nothing-stored", f"connection '{entry.name}' is there, and no secret of it is in the store")
     kind = registry.connection_types[entry.type]
@@ -241,6 +285,25 @@ def _box(workspace: Workspace, store: Store) -> SecretBox:
     return SecretBox(store, KeyRing(workspace.data, environment()), workspace.clock)
 
 
+@connections.command(epilog="\b\nExample:\n  engine connections authorize yotpo-app --browser")
+@click.argument("name")
+@click.option("--browser", is_flag=True, help="Open the link in this machine's browser.")
+@data_option
+@click.pass_obj
+def authorize(session: Session, name: str, browser: bool) -> None:
+    """Have a person agree in a browser that a connection may be used (OAuth 2), again too.
+
+    Prints a link, and waits until somebody has opened it and agreed. The process that serves the project receives the
+    vendor's answer; where none does, this command listens in its place. Runs that were held because the connection was
+    not authorized go on.
+    """
+    workspace = Workspace.of(session)
+    registry = workspace.registry()
+    entries = workspace.project.connections(registry)
+    _existing(entries, name)
+    run_async(authorizing.authorize(workspace, registry, entries, name, browser=browser))
+
+
 @connections.command(epilog="\b\nExample:\n  engine connections test yotpo")
 @click.argument("name")
 @data_option
@@ -258,16 +321,8 @@ def test(session: Session, name: str) -> None:
 
 
 async def _test(workspace: Workspace, registry: Registry, entries: Mapping[str, ConnectionEntry], name: str) -> bool:
-    async with workspace.store() as store:
-        secrets = Secrets(environment(), _box(workspace, store))
-        project = workspace.project
-        opened = Connections(
-            entries, registry, secrets, workspace.clock, http=project.settings.http, folder=project.root
-        )
-        try:
-            return await opened.test(name)
-        finally:
-            await opened.close()
+    async with workspace.store() as store, authorizing.opened(workspace, registry, entries, store) as opened:
+        return await opened.test(name)
 
 
 @connections.command(epilog="\b\nExample:\n  engine connections remove yotpo")
@@ -275,9 +330,16 @@ async def _test(workspace: Workspace, registry: Registry, entries: Mapping[str, 
 @data_option
 @click.pass_obj
 def remove(session: Session, name: str) -> None:
-    """Remove a connection from connections.yaml, and its secrets from the store."""
+    """Remove a connection from connections.yaml, and its secrets from the store.
+
+    What a person agreed to (OAuth 2) is given back to the vendor first.
+    """
     workspace = Workspace.of(session)
-    entry = _existing(workspace.project.connections(workspace.registry()), name)
+    registry = workspace.registry()
+    entries = workspace.project.connections(registry)
+    entry = _existing(entries, name)
+    if signs_in(entry, registry):
+        run_async(_give_back(workspace, registry, entries, name))
     path = workspace.project.connections_file
     # as bytes, so that line ends stay as they are
     text = path.read_bytes().decode("utf-8")
@@ -287,6 +349,13 @@ def remove(session: Session, name: str) -> None:
         run_async(_forget(workspace, names))
     click.echo(f"connection '{name}' is removed")
     note("scenarios that name it are found by `engine check`")
+
+
+async def _give_back(
+    workspace: Workspace, registry: Registry, entries: Mapping[str, ConnectionEntry], name: str
+) -> None:
+    async with workspace.store() as store, authorizing.opened(workspace, registry, entries, store) as opened:
+        await authorizing.give_back(opened, name)
 
 
 async def _forget(workspace: Workspace, names: Sequence[str]) -> None:

@@ -82,6 +82,14 @@ def hand_over(
     return _ask(address, token, path, body, who, wait)
 
 
+def simulating(workspace: Workspace) -> bool:
+    """Whether the process that takes webhooks for this project now answers from simulators."""
+    try:
+        return bool(json.loads((workspace.data / ADMIN_FILE).read_text("utf-8")).get("simulated"))
+    except (OSError, ValueError):
+        return False
+
+
 def webhooks_served_at(workspace: Workspace) -> str | None:
     """How senders reach the process that takes webhooks for this project now; None: none does."""
     if holder(workspace.data) is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from engine.cli import authorizing
 from engine.cli.aio import run_async
 from engine.cli.console import coloured, moment, print_json, table, took
 from engine.cli.failures import Finished
@@ -28,7 +29,7 @@ def status(session: Session) -> None:
     """Say how the engine is; exit code 1 when something is wrong.
 
     Wrong are: no process serves, or it does not answer, its store does not work, runs are held, a run waits too long
-    for its turn, a scenario is silent, an alert of the last day did not get through.
+    for its turn, a scenario is silent, a connection is not authorized, an alert of the last day did not get through.
     """
     found = run_async(_status(Workspace.of(session)))
     if session.as_json:
@@ -53,7 +54,14 @@ async def _status(workspace: Workspace) -> dict[str, Any]:
         wrong.append("the store does not work, nothing is accepted")
     simulated = bool(served and served.get("simulated"))
     async with workspace.store() as store:
-        found = await health(store, workspace.project.settings.limits, workspace.clock.time(), simulated=simulated)
+        unauthorized = {} if simulated else await authorizing.unauthorized(workspace, store)
+        found = await health(
+            store,
+            workspace.project.settings.limits,
+            workspace.clock.time(),
+            simulated=simulated,
+            unauthorized=unauthorized,
+        )
     process = None if owner is None else {"pid": owner.get("pid"), "command": owner.get("command")}
     files = (served or {}).get("files")
     wrong += [f"changed files are not taken: {line}" for line in (files or {}).get("wrong", ())]

@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     "queue_age": "a run waits for its turn for longer than `limits.queue_age`",
     "store": "the store does not work",
     "reload": "files of the project were changed, and have mistakes; what was served goes on",
+    "connection": "a connection is not authorized any more: the vendor has taken it back, or it has ended",
     "stuck": "a run made no progress: it had no owner, was held as `poison`, or was cut off as `stuck`",
 }
 #: seconds within which a channel is told once of the same kind and scenario

@@ -78,6 +78,7 @@ def _sentence(alert: Alert, detail: Mapping[str, Any]) -> str:
             "reload": "the changed files are taken",
             "silence": f"is heard again: {detail.get('count')} in the last {detail.get('within')}",
             "queue_age": "the queue moves again",
+            "connection": f"{_named(detail)} authorized again",
             "store": f"the store works again, after {detail.get('lasted')}",
         }.get(alert.kind, "is well again")
     if alert.kind == "silence":
@@ -88,6 +89,10 @@ def _sentence(alert: Alert, detail: Mapping[str, Any]) -> str:
         return f"run {detail['run']} waits for its turn for {detail['age']} already (more than {detail['limit']})"
     if alert.kind == "reload":
         return f"changed files are not taken, what was served goes on: {detail.get('message')}"
+    if alert.kind == "connection":
+        first = (detail.get("connections") or ["NAME"])[0]
+        said = f"{_named(detail)} not authorized any more, and runs that need it are held ({detail.get('message')})"
+        return f"{said}; `engine connections authorize {first}`"
     if alert.kind == "store":
         return f"the store does not work, nothing is accepted: {detail.get('message')}"
     why = ": ".join(str(part) for part in (detail.get("step"), detail.get("message")) if part)
@@ -97,6 +102,11 @@ def _sentence(alert: Alert, detail: Mapping[str, Any]) -> str:
     if alert.times == 1:
         return f"{last} {_WORDS[alert.kind]}{said}{command}"
     return f"{alert.times} runs {_MANY[alert.kind]}, the last was {last}{said}{command}"
+
+
+def _named(detail: Mapping[str, Any]) -> str:
+    names = [f"'{name}'" for name in detail.get("connections") or ()]
+    return f"connection {names[0]} is" if len(names) == 1 else f"connections {', '.join(names)} are"
 
 
 class Alerts:

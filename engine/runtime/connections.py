@@ -211,15 +211,7 @@ class Connections:
         return found
 
     def _signs_in(self, entry: ConnectionEntry) -> bool:
-        """Whether a person authorizes the connection, as far as its fields tell without their secrets."""
-        kind = self._registry.connection_types.get(entry.type)
-        oauth = kind.oauth if kind is not None else None
-        return (
-            self._overrides is None
-            and oauth is not None
-            and "client_id" in entry.fields
-            and bool(oauth.authorize_url or "authorize_url" in entry.fields)
-        )
+        return self._overrides is None and signs_in(entry, self._registry)
 
     async def _grant(self, name: str) -> Grant | None:
         try:
@@ -499,6 +491,15 @@ def _kept(entry: ConnectionEntry, kind: ConnectionType) -> dict[str, Json]:
 def _whole(kind: ConnectionType | None, fields: Mapping[str, Json | SecretRef]) -> Mapping[str, Json | SecretRef]:
     """The fields, with the type's defaults for those that are not given."""
     return {**(kind.defaults if kind is not None else {}), **fields}
+
+
+def signs_in(entry: ConnectionEntry, registry: Registry) -> bool:
+    """Whether a person authorizes the connection, as far as its fields tell without their secrets."""
+    kind = registry.connection_types.get(entry.type)
+    oauth = kind.oauth if kind is not None else None
+    if oauth is None or "client_id" not in entry.fields:
+        return False
+    return bool(oauth.authorize_url or "authorize_url" in entry.fields)
 
 
 def _redactor(kind: ConnectionType, fields: Mapping[str, Json]) -> Redactor:

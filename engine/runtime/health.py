@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from engine.runtime.settings import Limits
@@ -21,10 +23,18 @@ async def late(store: Store, simulated: bool, now: float) -> list[Waiting]:
     return [run for run in (await store.oldest_queued(simulated), *found) if run is not None]
 
 
-async def health(store: Store, limits: Limits, now: float, *, simulated: bool = False) -> dict[str, Any]:
+async def health(
+    store: Store,
+    limits: Limits,
+    now: float,
+    *,
+    simulated: bool = False,
+    unauthorized: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
     """What the store tells of the engine's health; ``wrong`` lists what needs somebody.
 
     :param simulated: which kind of runs it is about.
+    :param unauthorized: connections that a person has to authorize, and why.
     """
     oldest = min(await late(store, simulated, now), key=lambda run: run.since, default=None)
     age = None if oldest is None else max(0.0, now - oldest.since)
@@ -39,6 +49,10 @@ async def health(store: Store, limits: Limits, now: float, *, simulated: bool = 
     if held := counts.get(State.HELD, 0):
         wrong.append(f"{held} held: `engine runs --state held`")
     wrong += [f"'{scenario}' is silent" for scenario in silent]
+    wrong += [
+        f"connection '{name}' is not authorized ({why}): `engine connections authorize {name}`"
+        for name, why in sorted(unauthorized.items())
+    ]
     if failed is not None and now - failed.last_at < FRESH:
         wrong.append(f"an alert did not reach '{failed.channel}': {failed.error}")
     return {
@@ -51,6 +65,7 @@ async def health(store: Store, limits: Limits, now: float, *, simulated: bool = 
         if running
         else None,
         "silent": sorted(silent),
+        "unauthorized": sorted(unauthorized),
         "alert_failure": None
         if failed is None
         else {"id": show(failed.id), "channel": failed.channel, "at": failed.last_at, "error": failed.error},

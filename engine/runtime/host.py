@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from engine import plugins
 from engine.runtime.alerts import Alerts
+from engine.runtime.authorizing import Authorizations
 from engine.runtime.callees import Callees
 from engine.runtime.callers import Caller, ModuleCaller
 from engine.runtime.catalog import Catalog
@@ -23,6 +24,7 @@ from engine.runtime.data import DeclaredData
 from engine.runtime.dryrun import Audience, DryRunEffects, Rehearsal
 from engine.runtime.durable import DurableEffects
 from engine.runtime.gone import forget_gone
+from engine.runtime.grants import Grants
 from engine.runtime.intake import Intake
 from engine.runtime.interpreter import Interpreter
 from engine.runtime.observers import Observer
@@ -210,6 +212,8 @@ class Host:
             http=self.project.settings.http,
             overrides=overrides,
             folder=self.project.root,
+            grants=await self._grants(),
+            faults=options.faults,
         )
         self._stack.push_async_callback(self.connections.close)
         caller: Caller = ModuleCaller(self.connections, self.project.settings.limits.output)
@@ -273,6 +277,9 @@ class Host:
             clock,
             self.project.settings.limits,
             redactor=self.connections.redactor,
+            authorizations=None
+            if options.simulate
+            else Authorizations(self.connections, self.store, self.alerts, clock, self.runner.wake),
             faults=options.faults,
         )
         if options.dry_run is None:
@@ -353,6 +360,16 @@ class Host:
         if self.options.dry_run is not None:
             await self._lend(store)
         return store
+
+    async def _grants(self) -> Grants | None:
+        """What a dry run uses of authorizations: its own are not kept, and renewed tokens must be."""
+        path = self.data / STORE_FILE
+        if self.options.dry_run is None or self.options.simulate or not path.is_file():
+            return None
+        kept = SqliteStore(path, clock=self.clock, environment=self.project.environment or "")
+        await kept.open()
+        self._stack.push_async_callback(kept.close)
+        return Grants(SecretBox(kept, KeyRing(self.data, self._environment), self.clock), self.clock)
 
     async def _lend(self, store: Store) -> None:
         """A dry run keeps nothing, but its reads need the stored secrets, and polling begins where it stands."""

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from engine.runtime.alerts import RECOVERED, Alerts, excerpt
+from engine.runtime.authorizing import Authorizations
 from engine.runtime.health import late
 from engine.runtime.outage import Outage
 from engine.runtime.owners import Owners
@@ -50,6 +51,7 @@ class Watch:
 
     :param scenarios: those that are served.
     :param redactor: hides secrets in what errors say.
+    :param authorizations: looks after those of connections.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class Watch:
         limits: Limits,
         *,
         redactor: Callable[[], Awaitable[Redactor]],
+        authorizations: Authorizations | None = None,
         faults: Faults = NO_FAULTS,
     ) -> None:
+        self._authorizations = authorizations
         self._store = store
         self._runner = runner
         self._alerts = alerts
@@ -132,6 +136,8 @@ class Watch:
         changes += await self._troubles(told)
         changes += await self._silence.look()
         changes += await self._queue()
+        if self._authorizations is not None:
+            changes += await self._authorizations.look()
         now = self._clock.time()
         if not 0 <= now - self._pruned_at < PRUNE_EVERY:
             self._pruned_at = now

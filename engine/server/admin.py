@@ -112,7 +112,13 @@ class AdminServer:
         host, simulated = self._host, self._host.runner.simulated
         known: dict[str, Any] = {"epoch": host.runner.epoch, "broken": host.store.broken, "simulated": simulated}
         try:
-            found = await health(host.store, host.project.settings.limits, host.clock.time(), simulated=simulated)
+            found = await health(
+                host.store,
+                host.project.settings.limits,
+                host.clock.time(),
+                simulated=simulated,
+                unauthorized=await host.connections.unauthorized(),
+            )
         except StoreError as error:
             return {**known, "wrong": [error.message]}
         wrong = ["the store does not work"] if known["broken"] else []

@@ -19,6 +19,7 @@ from functools import partial
 
 from aiohttp import ClientError, web
 
+from engine.runtime.consents import CALLBACK
 from engine.runtime.intake import Accepted, Intake
 from engine.runtime.responding import Response, Responses
 from engine.runtime.webhooks import Hook, Webhooks
@@ -112,6 +113,7 @@ class HookServer:
     :param idle_after: seconds after which a connection that sends no whole request head is closed.
     :param accepted: told of everything that was taken, after the answer is decided.
     :param responses: what runs answer.
+    :param consents: takes what comes back through browsers when connections are authorized.
     :param approvals: shows the pages behind the links of approvals, and takes their answers.
     """
 
@@ -129,7 +131,9 @@ class HookServer:
         accepted: Callable[[Accepted], None] = lambda _accepted: None,
         approvals: Callable[[web.BaseRequest], Awaitable[web.Response]] | None = None,
         responses: Responses | None = None,
+        consents: Callable[[web.BaseRequest], Awaitable[web.Response]] | None = None,
     ) -> None:
+        self._consents = consents
         self._responses = responses
         self._webhooks = webhooks
         self._intake = intake
@@ -151,6 +155,8 @@ class HookServer:
         if not request.path.startswith(PREFIX):
             if self._approvals is not None and request.path.startswith(APPROVALS):
                 return await self._approvals(request)
+            if self._consents is not None and request.path == CALLBACK:
+                return await self._consents(request)
             # not even an attempt to deliver: whoever scans the port is not counted
             return web.Response(status=404, text="there is nothing here but webhooks\n")
         found = self._webhooks.find(request.path.removeprefix(PREFIX))

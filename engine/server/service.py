@@ -17,6 +17,7 @@ from engine.sdk.modules import Delivery, WebhookTrigger
 from engine.server import senders
 from engine.server.admin import ADMIN_FILE, AdminServer
 from engine.server.approvals import ApprovalPages
+from engine.server.consents import ConsentPages
 from engine.server.hooks import CheckBroken, Checked, HookServer, SenderRefused
 from engine.server.refusals import Refusals
 
@@ -104,6 +105,7 @@ class Service:
             accepted=self._accepted,
             approvals=ApprovalPages(host).handle,
             responses=host.runner.responses,
+            consents=ConsentPages(host.connections, host.store, host.runner.wake).handle,
         )
         receiver = web.ServerRunner(hooks.server(), shutdown_timeout=CLOSE_AFTER, handle_signals=False)
         port = await self._listen(receiver, self._address, self._port, "webhooks", "server.port")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import BasicAuth, BearerAuth, Call, ConnectionType, HeaderAuth, QueryAuth, Schema
+from engine import BasicAuth, BearerAuth, Call, ConnectionType, HeaderAuth, OAuth2, QueryAuth, Schema
 
 _NAME: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}
 _SECRET: Schema = {"type": "string", "minLength": 1, "writeOnly": True}
@@ -18,8 +18,8 @@ CONNECTION = ConnectionType(
     title="HTTP",
     description=(
         "Requests go to URLs below base_url, and to no other host, so that the credentials stay where they belong. "
-        "Give token, or header_name and header_value, or query_name and query_value, or username and password; none "
-        "for an API that is open."
+        "Give token, or header_name and header_value, or query_name and query_value, or username and password, or "
+        "client_id and token_url (OAuth 2; authorize_url where a person has to agree); none for an open API."
     ),
     fields={
         "type": "object",
@@ -31,9 +31,18 @@ CONNECTION = ConnectionType(
             "query_name": ["query_value"],
             "query_value": ["query_name"],
             "password": ["username"],
+            "client_id": ["token_url"],
+            "token_url": ["client_id"],
+            "authorize_url": ["client_id"],
         },
-        # both are sent as Authorization
-        "not": {"required": ["token", "username"]},
+        # each is sent as Authorization
+        "not": {
+            "anyOf": [
+                {"required": ["token", "username"]},
+                {"required": ["token", "client_id"]},
+                {"required": ["username", "client_id"]},
+            ]
+        },
         "properties": {
             "base_url": {
                 "type": "string",
@@ -66,6 +75,7 @@ CONNECTION = ConnectionType(
         HeaderAuth("{header_name}", "header_value"),
         QueryAuth("{query_name}", "query_value"),
         BasicAuth("username", "password"),
+        OAuth2(),
     ),
     test=check,
 )

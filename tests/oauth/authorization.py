@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import unescape
 from typing import Any, Self
@@ -76,9 +79,18 @@ class Server:
         """Let the server's own time go on."""
         self._ask(f"clock?seconds={seconds}")
 
-    def down(self, *, down: bool = True) -> None:
-        """Let its token endpoint answer 503, or answer again."""
-        self._ask(f"down?down={str(down).lower()}")
+    @contextmanager
+    def down(self, how: str = "fails") -> Iterator[None]:
+        """In here its token endpoint answers 503, or nothing (``hangs``)."""
+        self._ask(f"down?how={how}")
+        try:
+            yield
+        finally:
+            self._ask("down?how=no")
+
+    def asked(self) -> None:
+        """Return when somebody waits for its token endpoint, which hangs."""
+        self._ask("asked")
 
     def counts(self) -> dict[str, int]:
         """How often tokens were given, by kind of grant; under ``refused``: how often they were not."""
@@ -91,8 +103,6 @@ class Server:
 
     def revoke(self, token: str) -> None:
         """Take a grant back, as its owner does at the vendor."""
-        import base64
-
         pair = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         request = urllib.request.Request(
             f"{self.issuer}/token/revocation", f"token={token}".encode(), {"Authorization": f"Basic {pair}"}

@@ -143,8 +143,7 @@ async def test_a_grant_that_was_taken_back_is_lost_and_nobody_asks_again(world: 
 async def test_while_tokens_cannot_be_had_the_old_one_serves_until_it_ends(world: World, counted: Counted) -> None:
     connections = await world.process()
     await authorize(connections)
-    world.server.down()
-    try:
+    with world.server.down():
         await world.clock.advance(3600 - 30)
         assert await me(connections) == 200
         await world.clock.advance(31)
@@ -152,8 +151,6 @@ async def test_while_tokens_cannot_be_had_the_old_one_serves_until_it_ends(world
             await me(connections)
         # provably not sent, so that `retry` may repeat even a write
         assert caught.value.refused
-    finally:
-        world.server.down(down=False)
     assert await me(connections) == 200
     assert counted() == {"authorization_code": 1, "refresh_token": 1}
 

@@ -11,7 +11,9 @@ const { Provider } = await import(pathToFileURL(createRequire(`${folder}/`).reso
 const realNow = Date.now
 let shift = 0
 Date.now = () => realNow() + shift * 1000
-let down = false
+let down = 'no'
+let waiting = false
+const onAsked = []
 const counts = {}
 
 const server = createServer()
@@ -34,9 +36,14 @@ server.listen(0, '127.0.0.1', () => {
     const url = new URL(request.url, issuer)
     const say = (status, body) => { response.writeHead(status, { 'content-type': 'application/json' }); response.end(JSON.stringify(body)) }
     if (url.pathname === '/test/clock') { shift += Number(url.searchParams.get('seconds')); return say(200, { shift }) }
-    if (url.pathname === '/test/down') { down = url.searchParams.get('down') === 'true'; return say(200, { down }) }
+    if (url.pathname === '/test/down') { down = url.searchParams.get('how'); return say(200, { down }) }
     if (url.pathname === '/test/counts') return say(200, counts)
-    if (down && url.pathname === '/token') return say(503, { error: 'temporarily_unavailable' })
+    if (url.pathname === '/test/asked') return waiting ? say(200, {}) : onAsked.push(() => say(200, {}))
+    if (down === 'hangs' && url.pathname === '/token') {
+      waiting = true
+      return onAsked.splice(0).forEach((tell) => tell())
+    }
+    if (down === 'fails' && url.pathname === '/token') return say(503, { error: 'temporarily_unavailable' })
     if (url.pathname === '/points') {
       const token = await provider.AccessToken.find((request.headers.authorization ?? '').replace('Bearer ', ''))
       if (!token?.isValid) return say(401, { error: 'invalid_token' })
