@@ -10,6 +10,7 @@ from engine.sdk.apps import (
     WebhookSender,
     hookimpl,
 )
+from engine.sdk.batches import Batch, Done, Refused, Unknown
 from engine.sdk.clock import Clock
 from engine.sdk.connections import (
     BasicAuth,
@@ -69,6 +70,7 @@ __all__ = [
     "Assumption",
     "AuthError",
     "BasicAuth",
+    "Batch",
     "BearerAuth",
     "Behaviour",
     "BodyErrors",
@@ -86,6 +88,7 @@ __all__ = [
     "DataRecord",
     "DataWrite",
     "Delivery",
+    "Done",
     "Effect",
     "ErrorKind",
     "ErrorTable",
@@ -115,6 +118,7 @@ __all__ = [
     "QueryAuth",
     "RateLimit",
     "RateLimitError",
+    "Refused",
     "Request",
     "Response",
     "RunInfo",
@@ -125,6 +129,7 @@ __all__ = [
     "TimeoutError",
     "TokenAuth",
     "Transform",
+    "Unknown",
     "VendorError",
     "WebhookSample",
     "WebhookSender",

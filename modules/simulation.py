@@ -49,6 +49,8 @@ class SimulatedVendor(ABC):
     """
 
     behaviours: Sequence[Behaviour] = ()
+    #: bytes of the largest body that it reads, so that it can say itself what is too large
+    largest_body = 1024**2
 
     def __init__(self, clock: Clock, *, per_second: int | None) -> None:
         self.clock = clock
@@ -113,7 +115,7 @@ class SimulatedVendor(ABC):
 
     def application(self) -> web.Application:
         """The HTTP server. Called once."""
-        application = web.Application(middlewares=[self._middleware])
+        application = web.Application(middlewares=[self._middleware], client_max_size=self.largest_body)
         application.add_routes(self.routes())
         application.on_shutdown.append(self._release)
         return application

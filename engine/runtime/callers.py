@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from engine.runtime.connections import Connections, no_client
 from engine.runtime.declared import Declared
+from engine.runtime.items import answered
 from engine.runtime.pacing import Pace
 from engine.scenario.plan import ModuleStep, ModuleTrigger
 from engine.sdk import jsontext
+from engine.sdk.batches import Batch
 from engine.sdk.data import DataWrite
 from engine.sdk.errors import DataError, EngineError, ModuleError, PluginError
 from engine.sdk.http import Http, Response
@@ -158,6 +160,9 @@ class ModuleCaller:
         assert module.run is not None
         if not writes:
             return await self._guard(step, module.run(call))
+        if module.batch is not None:
+            # what it raises behind an answer leaves unknown what became of its items
+            return await self._guard(step, _outcomes(module.batch, config, module.run(call)))
         watched = WatchedHttp(call.http)
         try:
             return await self._guard(step, module.run(call._replace(http=watched)))
@@ -188,6 +193,10 @@ class ModuleCaller:
             raise
         except Exception as error:
             raise plugin_fault(step, error) from error
+
+
+async def _outcomes(batch: Batch, config: Config, work: Awaitable[Any]) -> Json:
+    return answered(batch, config, await work)
 
 
 class WatchedHttp:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from engine.runtime.batches import items_of, said
 from engine.runtime.elsewhere import settle_others
 from engine.runtime.journal import DIFFERS, attempt_key, from_key, verdict_key
 from engine.runtime.outcomes import Hold
@@ -243,10 +244,16 @@ async def _verdicts(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], 
         key = next(key for n in itertools.count() if (key := verdict_key(path, attempt, n)) not in keys)
         keys.add(key)
         position += 1
-        changes.append(AddRecord(Record(run.id, key, position, "settled", now, output=text)))
+        record = Record(run.id, key, position, "settled", now, output=text)
         settled = {Choice.AGAIN: EffectState.REFUSED, Choice.HAPPENED: EffectState.DONE}.get(word.choice)
-        if settled and word.apart and effect is not None and effect.state in ("unknown", "intended"):
+        if not (settled and word.apart and effect is not None and effect.state in ("unknown", "intended")):
+            changes.append(AddRecord(record))
+        else:
             output = jsontext.dumps(word.output) if settled is EffectState.DONE else None
+            if items_of(effect):
+                settled, output = said(effect, word.choice, word.output, word.by)
+                record = record._replace(output=jsontext.dumps({**word.to_json(), "noted": True}))
+            changes.append(AddRecord(record))
             who = f"person:{word.by}"
             changes.append(SettleEffect(run.id, effect.key, settled, now, who, output, reason=word.reason or None))
             if effect.notes and from_key(effect.key) in jsontext.loads(effect.notes):

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from engine.runtime import folding, own
-from engine.runtime.callers import KEY_SPACE, Attempt, Caller, plugin_fault
+from engine.runtime import batches, folding, own
+from engine.runtime.callers import Attempt, Caller, plugin_fault
 from engine.runtime.calls import OpenCalls
 from engine.runtime.data import ANY_DATA, DeclaredData
 from engine.runtime.differences import differing
@@ -32,9 +31,10 @@ from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdi
 from engine.runtime.payload import DEFAULT_LIMITS, SMALL, About, Sizes, ValueTooLarge
 from engine.runtime.responding import FIRST, Response, Responses
 from engine.runtime.settings import Limits
+from engine.runtime.step_context import StepContext
 from engine.scenario.plan import CallStep, ModuleStep, RespondStep, Step
 from engine.sdk import errors, jsontext
-from engine.sdk.clock import Clock, iso, utc
+from engine.sdk.clock import Clock, utc
 from engine.sdk.data import DataRead, DataWrite
 from engine.sdk.errors import DataError, EngineError, ModuleError, StoreError
 from engine.sdk.faults import NO_FAULTS, Faults
@@ -358,12 +358,15 @@ class DurableEffects:
             if not effect.writes:
                 return await self._read(step, path, key, attempt, config, fingerprint)
             before: EffectRecord | bytes | None = None
+            opened: bytes | None = None
             if self._journal.shared and not self.remembers(f"{path}@sought"):
                 before = await self._sought(step, path, key, fingerprint, config)
             if isinstance(step.module, DataWrite) and not isinstance(before, EffectRecord):
                 before = await self.change(step, step.module, path, key, config, fingerprint)
             if not isinstance(before, EffectRecord):
                 request = self._request(step, path, attempt, config) if before is None else before
+                if isinstance(step.module, Action) and step.module.batch is not None:
+                    request, opened = batches.begin(step, step.module.batch, self._journal, path, attempt, request)
         except ModuleError as error:
             raise self._fail(step, key, fingerprint, error) from error
         if isinstance(before, EffectRecord):
@@ -371,7 +374,7 @@ class DurableEffects:
         self.sizes.room(path, step.place, len(request))
         # before the intent: a process that dies while a write waits for its turn leaves nothing unknown behind
         await self._turn(step, config)
-        return await self._write(step, path, attempt, request, effect, fingerprint)
+        return await self._write(step, path, attempt, request, effect, fingerprint, opened)
 
     async def change(
         self, step: ModuleStep, module: DataWrite, path: str, key: str, config: Config, fingerprint: str
@@ -499,7 +502,9 @@ class DurableEffects:
 
     def _request(self, step: ModuleStep, path: str, attempt: int, config: Config) -> bytes:
         """What is sent. A repeat sends what the attempt before it stored, not what would be computed now."""
-        before = self._journal.effects.get(attempt_key(path, attempt - 1))
+        # a batch begins with all of its items
+        number = 1 if isinstance(step.module, Action) and step.module.batch is not None else attempt - 1
+        before = self._journal.effects.get(attempt_key(path, number))
         # under another version what was provably not applied may be asked otherwise
         if before and not (before.state is EffectState.REFUSED and self._asked_anew(before)):
             return before.request
@@ -516,8 +521,19 @@ class DurableEffects:
         return before.position < self._journal.switched or self.remembers(from_key(before.key))
 
     async def _write(
-        self, step: ModuleStep, path: str, attempt: int, request: bytes, effect: Effect, fingerprint: str
+        self,
+        step: ModuleStep,
+        path: str,
+        attempt: int,
+        request: bytes,
+        effect: Effect,
+        fingerprint: str,
+        opened: bytes | None,
     ) -> Any:
+        """Make an attempt.
+
+        :param opened: of a batch, the outcomes with which it begins.
+        """
         if self._journal.shared:
             self.decide(f"{path}@sought", lambda: True)
         self._journal.position += 1
@@ -535,6 +551,7 @@ class DurableEffects:
             EffectState.INTENDED,
             self._clock.time(),
             self.run.subject,
+            output=opened,
             notes=self.take_notes(),
         )
         try:
@@ -542,10 +559,11 @@ class DurableEffects:
         except (asyncio.CancelledError, StoreError):
             # a commit that failed at its sync may stand in the file all the same, and is read from there as an intent
             unsent = Interrupted("cut off before it was sent", refused=True)
-            self._settle(intent, EffectState.REFUSED, "engine", error=unsent, owner=self._owner)
+            left = None if opened is None else batches.unsent(opened)
+            self._settle(intent, EffectState.REFUSED, "engine", output=left, error=unsent, owner=self._owner)
             raise
         self._journal.effects[intent.key] = intent
-        self.sizes.wrote(request, intent.notes)
+        self.sizes.wrote(request, intent.notes, opened)
         self._faults.hit("effect.intended")
         info = self._attempt(path, attempt)
         made = self._caller.call if step.try_timeout is None else self._try
@@ -553,14 +571,20 @@ class DurableEffects:
             output = await made(step, jsontext.loads(request), info)
         except asyncio.CancelledError:
             cut = ModuleError("cut off before the answer came", place=str(step.place))
-            self._settle(intent, EffectState.UNKNOWN, "cut-off", error=cut)
+            self._settle(intent, EffectState.UNKNOWN, "cut-off", output=opened, error=cut)
             raise
         except ModuleError as error:
             self._faults.hit("effect.sent")
             state = EffectState.REFUSED if error.refused else EffectState.UNKNOWN
-            settled = self._settle(intent, state, "vendor", error=error)
+            left = None
+            if opened is not None:
+                state, left = batches.failed(intent, error)
+            settled = self._settle(intent, state, "vendor", output=left, error=error)
             return await self._known(step, path, settled)
         self._faults.hit("effect.sent")
+        if opened is not None:
+            state, left = batches.settled(intent, output, self._limits.output)
+            return await self._known(step, path, self._settle(intent, state, "vendor", output=left))
         text = self.sizes.accepted(output, info)
         self._settle(intent, EffectState.DONE, "vendor", output=text)
         return _value(text)
@@ -611,7 +635,7 @@ class DurableEffects:
 
     def _died(self, step_place: str | None, effect: EffectRecord) -> EffectRecord:
         died = ModuleError("the process ended before the answer came", place=step_place)
-        return self._settle(effect, EffectState.UNKNOWN, "recovery", error=died)
+        return self._settle(effect, EffectState.UNKNOWN, "recovery", output=effect.output, error=died)
 
     # ------------------------------------------------------------------ what other runs of the event did
 
@@ -623,8 +647,9 @@ class DurableEffects:
         :raises Differs: it was made with another request.
         """
         self._faults.hit("effect.seeking")
-        rows = await self._store.effects_by_key(self.effect_key(path))
-        known = found([row for row in rows if row.run_id != self.run.id], step.module_name, fingerprint)
+        batch = isinstance(step.module, Action) and step.module.batch is not None
+        rows = [row for row in await self._store.effects_by_key(self.effect_key(path)) if row.run_id != self.run.id]
+        known = (batches.elsewhere if batch else found)(rows, step.module_name, fingerprint)
         if known is None:
             return None
         if known.repeatable:
@@ -669,12 +694,14 @@ class DurableEffects:
     async def _known(self, step: ModuleStep, path: str, effect: EffectRecord) -> Any:
         if effect.state is EffectState.DONE:
             return _value(effect.output)
+        if effect.state is EffectState.INTENDED:
+            effect = self._died(str(step.place), effect)
+        if effect.output is not None and isinstance(step.module, Action) and step.module.batch is not None:
+            raise batches.rest(step.module.batch, effect, step.retry.covers, str(step.place))
         if effect.state is EffectState.REFUSED:
             if (effect.settled_by or "").startswith("person:"):
                 raise Interrupted("a person says that it did not happen", refused=True)
             raise restored(effect.error)
-        if effect.state is EffectState.INTENDED:
-            effect = self._died(str(step.place), effect)
         if effect.settled_by in _CUT_OFF and Effect(effect.effect).repeatable:
             raise Interrupted("it was cut off before the answer came; the same request is sent again")
         return await self._unknown(step, path, effect, restored(effect.error))
@@ -736,28 +763,6 @@ class DurableEffects:
     def finished(self, step: Step, path: str, status: str, value: Any) -> None:
         if self._observer is not None:
             self._observer.step_finished(self.run, step, path, status, value)
-
-
-class StepContext:
-    """What impure functions see in the expressions of one step."""
-
-    __slots__ = ("_effects", "_path", "_uuids")
-
-    def __init__(self, effects: DurableEffects, path: str) -> None:
-        self._effects = effects
-        self._path = path
-        self._uuids = 0
-
-    def now(self) -> str:
-        return str(self._effects.decide(f"{self._path}@now", lambda: iso(self._effects.now())))
-
-    def uuid(self) -> str:
-        self._uuids += 1
-        seed = self._effects.journal.seed or self._effects.run.id
-        return str(uuid.uuid5(KEY_SPACE, f"{seed}/{self._path}/{self._uuids}"))
-
-    def approval_link(self, step: str) -> str | None:
-        return self._effects.waits.link(self._path, step)
 
 
 def _number(key: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from engine.runtime.callers import PluginFault
 from engine.runtime.elsewhere import Differs
@@ -40,7 +41,11 @@ def differed(text: bytes | None) -> Differs:
 
 def restored(text: bytes | None) -> ModuleError:
     """The error that a row holds. What a step sees is always this, so that it sees the same when it is walked again."""
-    data = jsontext.loads(text or b"{}") or {}
+    return restored_from(jsontext.loads(text or b"{}") or {})
+
+
+def restored_from(data: Mapping[str, Any]) -> ModuleError:
+    """The error that its JSON stands for."""
     kind = _ERRORS.get(data.get("type", ""), ModuleError)
     error = kind(
         data.get("message", "failed"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from engine.runtime.back import ROLLBACK
+from engine.runtime.back import ROLLBACK, Done
 from engine.runtime.outcomes import CutOff, Failed, Hold, MustHold, RollBack, StepFailed, Stopped, Succeeded
 from engine.runtime.payload import About
 from engine.runtime.scope import Scope
@@ -25,7 +25,11 @@ async def handle(walk: Interpreter, step: Step, path: str, scope: Scope, failure
         # a default is about what fails in the step itself; a step in it has had its own say
         how = OnError.FAIL
     # how the step itself ended can be seen by those that handle it
-    scope.finish(step.id, "failed", None, failure.error)
+    output = failure.output if failure.step == path else None
+    scope.finish(step.id, "failed", output, failure.error)
+    if step.undo and output is not None and output["done"] and walk.back is not None:
+        # some items of a batch are done, and to be undone
+        walk.back.done.append(Done(step, path, scope.copy()))
     if how is OnError.IGNORE:
         walk.effects.finished(step, path, "ignored", failure.error)
     elif how is OnError.RESUME:

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from engine.runtime.back import ROLLBACK, Back, Done, roll_back
+from engine.runtime.batches import PartOfBatch
 from engine.runtime.branching import group, parallel, route
 from engine.runtime.calls import call_scenario
 from engine.runtime.effects import Effects
@@ -38,6 +39,7 @@ from engine.runtime.outcomes import (
     Stopped,
     Succeeded,
     UnknownOutcome,
+    Verdict,
 )
 from engine.runtime.payload import About, largest
 from engine.runtime.racing import within
@@ -247,6 +249,8 @@ class Interpreter:
             attempt += 1
             tries += 1
             self.effects.started(step, path, attempt, config)
+            part: PartOfBatch | None = None
+            hold, again = None, False
             try:
                 return await self.effects.call(step, path, attempt, config)
             except Interrupted:
@@ -255,44 +259,51 @@ class Interpreter:
             except Diverged as other:
                 raise MustHold(Hold("diverged", str(other), path, attempt, place=str(step.place))) from None
             except Differs as asked:
-                verdict = self.effects.verdict(path, attempt)
-                if verdict is None:
-                    hold = Hold("differs", asked.message, path, attempt, asked.to_json(), place=str(step.place))
-                    raise MustHold(hold) from None
                 cause: EngineError = asked
+                hold = "differs"
             except UnknownOutcome as unknown:
-                verdict = self.effects.verdict(path, attempt)
-                if verdict is None and not step.on_error.goes_on:
-                    error = unknown.cause.to_json()
-                    hold = Hold("unknown", unknown.cause.message, path, attempt, error, place=str(step.place))
-                    raise MustHold(hold) from None
                 cause = unknown.cause
+                hold = None if step.on_error.goes_on else "unknown"
+            except PartOfBatch as failed:
+                part, cause, again = failed, failed.error, failed.again
+                hold = "unknown" if failed.unknown and not step.on_error.goes_on else None
             except ModuleError as failure:
-                cause = failure
-                if tries < step.retry.attempts and step.retry.covers(failure):
-                    if self.closing:
-                        raise CutOff from None
-                    wait = step.retry.wait(tries, self.effects.chance(f"{path}#{attempt}"), failure.retry_after)
-                    due = self.effects.failed_at(path, attempt) + wait
-                    self.effects.retrying(step, path, attempt, self._placed(failure, step), due)
-                    await self.effects.pause(attempt_key(path, attempt), due)
-                    continue
-                verdict = self.effects.verdict(path, attempt)
-            if verdict is None:
-                raise self._failed_of(cause, step, path, attempt)
-            if verdict.choice == "again":
-                if self.closing:
-                    raise CutOff
-                tries = 0
+                cause, again = failure, step.retry.covers(failure)
+            if again and tries < step.retry.attempts:
+                await self._until_next(step, path, attempt, tries, cause)
                 continue
-            return LEFT_OUT if verdict.choice == "skip" else verdict.output
+            if part is not None and part.goes_on:
+                return part.output
+            verdict = self.effects.verdict(path, attempt)
+            # one that is noted was about items that are settled by it
+            if verdict is None or (part is not None and verdict.noted):
+                if hold is not None:
+                    raise MustHold(Hold(hold, cause.message, path, attempt, cause.to_json(), place=str(step.place)))
+                raise self._failed_of(cause, step, path, attempt, part and part.output)
+            if verdict.choice != "again":
+                return _said(verdict, part)
+            if self.closing:
+                raise CutOff
+            tries = 0
 
-    def _failed_of(self, cause: EngineError, step: ModuleStep, path: str, attempt: int) -> StepFailed | MustHold:
+    async def _until_next(self, step: ModuleStep, path: str, attempt: int, tries: int, failure: EngineError) -> None:
+        """Wait for the next try."""
+        if self.closing:
+            raise CutOff
+        asked = getattr(failure, "retry_after", None)
+        wait = step.retry.wait(tries, self.effects.chance(f"{path}#{attempt}"), asked)
+        due = self.effects.failed_at(path, attempt) + wait
+        self.effects.retrying(step, path, attempt, self._placed(failure, step), due)
+        await self.effects.pause(attempt_key(path, attempt), due)
+
+    def _failed_of(
+        self, cause: EngineError, step: ModuleStep, path: str, attempt: int, output: Any
+    ) -> StepFailed | MustHold:
         """How a step fails for good; one whose connection waits for a person waits with it."""
         error = self._placed(cause, step)
         if cause.code == AuthorizationNeeded.code and not step.on_error.goes_on:
             return MustHold(Hold("authorization", cause.message, path, attempt, error, place=str(step.place)))
-        return StepFailed(path, error, attempt)
+        return StepFailed(path, error, attempt, output)
 
     @staticmethod
     def _placed(error: EngineError, step: Step) -> dict[str, Any]:
@@ -330,6 +341,13 @@ class Interpreter:
             outcome = Failed(error, output)
         self.effects.finished(step, path, "done", message)
         raise Stopped(outcome)
+
+
+def _said(verdict: Verdict, part: PartOfBatch | None) -> Any:
+    """A step's output after a word that ends it."""
+    if part is not None:
+        return part.after(verdict)
+    return LEFT_OUT if verdict.choice == "skip" else verdict.output
 
 
 def _present(value: Any) -> Any:

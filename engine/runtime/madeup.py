@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.runtime.items import all_done
 from engine.sdk.modules import Config, Json, Module
 
 #: how deep a schema is followed: one that refers to itself has no end
@@ -17,6 +18,10 @@ def output_of(module: Module, config: Config) -> Json:
         schema = module.output_schema(config)
     except Exception:  # noqa: BLE001 - a plugin's mistake: nothing can be made up, and that is no reason to end
         return None
+    batch = getattr(module, "batch", None)
+    if batch is not None:
+        item = schema["properties"]["items"]["items"]["properties"]["output"]
+        return all_done(batch, config, value_for(item) if "type" in item else None)
     return value_for(schema) if schema else None
 
 

@@ -126,8 +126,10 @@ _BLANK = {"type": None, "status": None, "detail": None}
 class StepFailed(Exception):
     """A step failed for good. ``step`` is its path, ``error`` what the reader of the run is shown."""
 
-    def __init__(self, step: str, error: dict[str, Any], attempt: int = 0) -> None:
+    def __init__(self, step: str, error: dict[str, Any], attempt: int = 0, output: Any = None) -> None:
         super().__init__(error.get("message"))
+        #: what it has come to all the same: of a batch, what became of each item
+        self.output = output
         self.step = step
         # those that tell of no vendor have the same keys as those that do: `error` in a handler is always alike
         self.error = {**_BLANK, **error, "step": step, "attempt": attempt}
@@ -182,6 +184,8 @@ class Verdict:
     """A word on a step: ``again``, ``happened`` (with output) or ``skip``; a person's, or that of a schedule.
 
     :param version: the scenario version under which the run goes on from here.
+    :param noted: it was about items of a batch whose outcome was not known, and is noted with them; it says nothing of
+        the others.
     """
 
     choice: str
@@ -190,3 +194,4 @@ class Verdict:
     by: str | None = None
     version: str | None = None
     automatic: bool = False
+    noted: bool = False

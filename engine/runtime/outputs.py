@@ -39,6 +39,10 @@ async def check_output(store: Store, catalog: Catalog, run: Run, path: str, outp
     effects = [e for e in await store.effects(EffectFilter(run_id=run.id)) if e.key.rpartition("#")[0] == path]
     try:
         schema = step.module.output_schema(jsontext.loads(effects[-1].request) if effects else {})
+        if getattr(step.module, "batch", None) is not None:
+            # a person speaks of the items that are not settled: of all alike, or of each
+            item = schema["properties"]["items"]["items"]["properties"]["output"]
+            schema = {"anyOf": [item, {"type": "array", "items": item}]}
         error = next(jsonschema.Draft202012Validator(schema).iter_errors(output), None)
     except Exception:  # noqa: BLE001 - a plugin's mistake must not keep a run from going on
         return

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from engine.sdk.batches import Batch, Outcomes, batch_output, with_on_refused
 from engine.sdk.errors import ModuleError, NotFound
 from engine.sdk.http import ErrorTable, Http
 from engine.sdk.paging import Paging
@@ -195,6 +196,10 @@ class Action(Module):
 
     Exactly one of ``request`` and ``run`` is given.
 
+    :param batch: the write has many items, each with an outcome of its own: ``run`` gives a list of ``Done``,
+        ``Refused`` and ``Unknown``, and ``output`` is the schema of one item's output. Scenarios see ``{items, done,
+        refused, unknown}``. It goes with ``run``, and with neither ``prepare`` nor ``probe``.
+
     :param effect: what it does outside, or a function of the resolved config that says so.
     :param prepare: completes the config before it is stored and sent: defaults that depend on the key or on now.
         It must be pure: the same arguments give the same result.
@@ -207,7 +212,8 @@ class Action(Module):
 
     effect: Effect | Callable[[Config], Effect]
     request: Request | None = None
-    run: Callable[[Call], Awaitable[Json]] | None = None
+    run: Callable[[Call], Awaitable[Json | Outcomes]] | None = None
+    batch: Batch | None = None
     prepare: Callable[[Call], Config] | None = None
     probe: Callable[[Call, datetime], Awaitable[Happened | ProbeResult]] | Probe | None = None
     settle_after: float | Callable[[Config], float | None] = 0.0
@@ -217,6 +223,14 @@ class Action(Module):
             raise ValueError(f"action {self.name}: give either request or run")
         if self.request is not None or isinstance(self.probe, Probe):
             _free_for_connection(self)
+        if self.batch is not None:
+            if self.run is None or self.prepare is not None or self.probe is not None:
+                raise ValueError(f"action {self.name}: a batch goes with run, and with neither prepare nor probe")
+            object.__setattr__(self, "config", with_on_refused(self.name, self.batch, self.config))
+
+    def output_schema(self, config: Config) -> Schema:
+        schema = super().output_schema(config)
+        return schema if self.batch is None else batch_output(schema)
 
     def effect_of(self, config: Config) -> Effect:
         """The effect under a resolved config."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import jsonschema
 
 from engine.runtime.callers import Attempt, effect_of
+from engine.runtime.items import answered
 from engine.runtime.pacing import Pace
 from engine.scenario.plan import ModuleStep
 from engine.sdk.modules import Action, Config, Effect, Happened, Json, Page, ProbeResult
@@ -52,7 +53,8 @@ class DoubleCaller:
     """Answers from doubles, and keeps what was called.
 
     A double is as strict as the module: a config that the module's schema refuses fails the test, and so does an
-    output that its output schema refuses.
+    output that its output schema refuses. A double of a batch gives what the module's ``run`` gives: a list of
+    ``Done``, ``Refused`` and ``Unknown``, one for each item.
 
     :param doubles: by module name, ``app.verb_object``.
     :param probes: likewise, for writes of unknown outcome.
@@ -88,6 +90,9 @@ class DoubleCaller:
         output = double(config)
         if inspect.isawaitable(output):
             output = await output
+        batch = getattr(step.module, "batch", None)
+        if batch is not None:
+            output = answered(batch, config, output)
         jsonschema.validate(output, dict(step.module.output_schema(config)), jsonschema.Draft202012Validator)
         return output
 

@@ -8,6 +8,7 @@ from typing import Any
 from engine import (
     Action,
     App,
+    Batch,
     Call,
     ConnectionType,
     DataError,
@@ -66,6 +67,19 @@ def _action(name: str, effect: Effect | Callable[[Mapping[str, Any]], Effect], *
     )
 
 
+def _batch(name: str, effect: Effect) -> Action:
+    return Action(
+        name=name,
+        title=name,
+        description=name,
+        config={"type": "object", "properties": {"items": {"type": "array"}}, "required": ["items"]},
+        connection_required=False,
+        effect=effect,
+        run=_unused,
+        batch=Batch(items="items", key=lambda item: item["email"], most=5, max_bytes=500),
+    )
+
+
 def _settle_after(config: Mapping[str, Any]) -> float | None:
     if config.get("mistaken"):
         raise KeyError("mistaken")
@@ -95,6 +109,8 @@ SHOP = App(
         _action("pay", Effect.KEYED),
         _action("call", _method_effect),
         _action("probed", Effect.WRITE, probe=_probe, settle_after=_settle_after),
+        _batch("put_many", Effect.IDEMPOTENT),
+        _batch("charge_many", Effect.WRITE),
         Search(name="find", title="find", description="find", config=ANY, page=_no_page),
         Transform(
             name="double",

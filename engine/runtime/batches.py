@@ -1,0 +1,311 @@
+"""Writes of many items: what is known of each, what is sent again, and how the step ends.
+
+The row of such a write has the outcomes of all items as its output from its intent on, those of earlier attempts
+included: an item that is under way counts as unknown, and has no error yet. So whoever finds the row knows all that is
+known, whatever died. Only a row whose items are all done is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from engine.runtime.elsewhere import Found, found
+from engine.runtime.error_texts import restored_from
+from engine.runtime.items import Item, counted, error_json, key_of
+from engine.runtime.journal import Journal, attempt_key
+from engine.runtime.outcomes import Diverged, Interrupted, Verdict
+from engine.scenario.plan import ModuleStep
+from engine.sdk import jsontext
+from engine.sdk.batches import CONTINUE, ON_REFUSED, Batch
+from engine.sdk.errors import DataError, ModuleError
+from engine.sdk.modules import Config, Effect
+from engine.store.records import EffectRecord, EffectState
+
+#: items that a message names, and that an error's detail lists
+NAMED = 3
+LISTED = 20
+#: key of a row's output that says that the last call failed as a whole
+_WHOLE = "whole"
+
+
+class PartOfBatch(Exception):
+    """Items of a batch are not done.
+
+    :param error: the step's, should it fail.
+    :param output: the outcomes of all items.
+    :param again: whether another try may help.
+    :param unknown: whether the outcome of an item is not known, and may not be found out by sending it again.
+    :param goes_on: whether the author wants to go on all the same.
+    """
+
+    def __init__(self, error: ModuleError, output: Any, *, again: bool, unknown: bool, goes_on: bool) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.output = output
+        self.again = again
+        self.unknown = unknown
+        self.goes_on = goes_on
+
+    def after(self, verdict: Verdict) -> Any:
+        """The step's output after a person's word on what is not done: it happened, or is left out."""
+        if verdict.choice != "happened":
+            return self.output
+        items = [dict(item) for item in self.output["items"]]
+        _happened([item for item in items if item["state"] != EffectState.DONE], verdict.output)
+        return counted(items)
+
+
+# ---------------------------------------------------------------------- what is sent
+
+
+def check(batch: Batch, config: Config) -> None:
+    """Raise ``DataError`` for a list that is too long or too large."""
+    items = config[batch.items]
+    size = jsontext.size(items) if batch.max_bytes is not None else 0
+    if len(items) > batch.most:
+        fault = f"'{batch.items}' has {len(items):,} items, and one call takes {batch.most:,}"
+    elif batch.max_bytes is not None and size > batch.max_bytes:
+        fault = f"'{batch.items}' has {size:,} bytes, and one call takes {batch.max_bytes:,}"
+    else:
+        return
+    hint = f"go over parts of the list: `foreach: ${{{{ chunk(…, {min(batch.most, 500)}) }}}}`"
+    raise DataError(f"{fault}; nothing was sent", refused=True, hint=hint)
+
+
+def begin(
+    step: ModuleStep, batch: Batch, journal: Journal, path: str, attempt: int, request: bytes
+) -> tuple[bytes, bytes]:
+    """The request of an attempt, with what is not done yet, and the outcomes with which it begins.
+
+    :param request: with all items.
+    :raises DataError: there are too many; nothing was sent.
+    :raises Diverged: the items are others than they were.
+    """
+    before, full = journal.effects.get(attempt_key(path, attempt - 1)), jsontext.loads(request)
+    if before is None or not items_of(before):
+        check(batch, full)
+        return request, first(batch, full)
+    word = journal.word(path, attempt - 1)
+    asked = word is not None and word.verdict.choice == "again"
+    return again(batch, before, full, attempt, step.retry.covers, asked=asked)
+
+
+def first(batch: Batch, config: Config) -> bytes:
+    """The outcomes with which a first attempt begins: all items are under way."""
+    items = [{"index": n, "key": key_of(batch, item)} for n, item in enumerate(config[batch.items])]
+    return _begun(items, range(len(items)), 1)
+
+
+def again(
+    batch: Batch,
+    before: EffectRecord,
+    full: Config,
+    attempt: int,
+    covers: Callable[[ModuleError], bool],
+    *,
+    asked: bool,
+) -> tuple[bytes, bytes]:
+    """The request and the outcomes with which another attempt begins.
+
+    :param before: the attempt before.
+    :param full: the request with all items.
+    :param asked: a person, or a schedule, says that the step be tried again.
+    :raises Diverged: the items are others than they were.
+    """
+    items = items_of(before)
+    whole = full[batch.items]
+    if [key_of(batch, item) for item in whole] != [item["key"] for item in items]:
+        raise Diverged(f"'{batch.items}' has other items now than when {before.module} was called")
+    repeatable = Effect(before.effect).repeatable
+    sent = _interrupted(items, repeatable) or _to_send(items, repeatable, (lambda _error: True) if asked else covers)
+    request = {**full, batch.items: [whole[place] for place in sent]}
+    return jsontext.dumps(request), _begun(items, sent, attempt)
+
+
+def _begun(items: Sequence[Item], sent: Sequence[int], attempt: int) -> bytes:
+    under_way = set(sent)
+    kept = [
+        {"index": n, "key": item["key"], "state": "unknown", "attempt": attempt} if n in under_way else item
+        for n, item in enumerate(items)
+    ]
+    return jsontext.dumps(counted(kept))
+
+
+def _interrupted(items: Sequence[Item], repeatable: bool) -> list[int]:
+    """Items that are sent once more, which is no try: they were cut off, or somebody says that they are not there."""
+    found = []
+    for place, item in enumerate(items):
+        error = item.get("error")
+        cut = item["state"] == "unknown" and error is None and repeatable
+        if cut or (item["state"] == "refused" and error is not None and error["type"] == Interrupted.__name__):
+            found.append(place)
+    return found
+
+
+def _to_send(items: Sequence[Item], repeatable: bool, covers: Callable[[ModuleError], bool]) -> list[int]:
+    return [
+        place
+        for place, item in enumerate(items)
+        if (item["state"] == "refused" or (item["state"] == "unknown" and repeatable)) and covers(_error_of(item))
+    ]
+
+
+# ---------------------------------------------------------------------- what came of it
+
+
+def items_of(row: EffectRecord) -> list[Item]:
+    """The outcomes that a row holds; none where it is no batch's, or was erased."""
+    stored = jsontext.loads(row.output) if row.output is not None else None
+    items = stored.get("items") if isinstance(stored, dict) and row.state is not EffectState.DONE else None
+    return items if isinstance(items, list) else []
+
+
+def settled(intent: EffectRecord, answer: Mapping[str, Any], most: int) -> tuple[EffectState, bytes]:
+    """State and outcomes after an answer about each of the items that were sent.
+
+    :param most: bytes above which what the vendor said of items that it took is left out.
+    """
+    attempt, items = int(intent.key.rpartition("#")[2]), items_of(intent)
+    sent = [item for item in items if item["state"] == "unknown" and item.get("attempt") == attempt]
+    for item, news in zip(sent, answer["items"], strict=True):
+        item |= {name: news[name] for name in ("state", "output", "error") if name in news}
+    text = jsontext.dumps(counted(items))
+    if len(text) > most:
+        text = jsontext.dumps(counted([{name: item[name] for name in item if name != "output"} for item in items]))
+    return _state(items), text
+
+
+def failed(intent: EffectRecord, error: ModuleError) -> tuple[EffectState, bytes]:
+    """State and outcomes after a call that failed as a whole."""
+    attempt, items = int(intent.key.rpartition("#")[2]), items_of(intent)
+    about, state = error_json(error), "refused" if error.refused else "unknown"
+    for item in items:
+        if item["state"] == "unknown" and item.get("attempt") == attempt:
+            item |= {"state": state, "error": about}
+    return _state(items), jsontext.dumps({**counted(items), _WHOLE: True})
+
+
+def _state(items: Sequence[Item]) -> EffectState:
+    states = {item["state"] for item in items}
+    return next((s for s in (EffectState.UNKNOWN, EffectState.REFUSED) if s in states), EffectState.DONE)
+
+
+def rest(batch: Batch, row: EffectRecord, covers: Callable[[ModuleError], bool], place: str | None) -> Exception:
+    """What is raised of a batch of which items are not done."""
+    items, config = items_of(row), jsontext.loads(row.request)
+    repeatable = Effect(row.effect).repeatable
+    if sent := _interrupted(items, repeatable):
+        return Interrupted(
+            f"{_of(sent, items)} are sent again", refused=all(items[n]["state"] == "refused" for n in sent)
+        )
+    whole = bool(jsontext.loads(row.output or b"{}").get(_WHOLE))
+    tried = _to_send(items, repeatable, covers)
+    unknown = [n for n, item in enumerate(items) if item["state"] == "unknown"]
+    refused = [n for n, item in enumerate(items) if item["state"] == "refused"]
+    told = counted(items)
+    cause = _error_of(items[(tried or unknown or refused)[0]])
+    error = type(cause)(
+        cause.message + _before(told) if whole else "; ".join(_told(batch.items, items, unknown, refused)),
+        refused=not unknown,
+        status=cause.status,
+        retry_after=max((_error_of(items[n]).retry_after or 0.0 for n in tried), default=0.0) or None,
+        detail=cause.detail if whole else _detail(told, [*unknown, *refused]),
+        place=place,
+    )
+    error.code = cause.code  # type: ignore[misc]  # a plugin's own type has a code of its own
+    goes_on = config.get(ON_REFUSED) == CONTINUE and not unknown and not whole
+    return PartOfBatch(error, told, again=bool(tried), unknown=bool(unknown) and not repeatable, goes_on=goes_on)
+
+
+def _error_of(item: Item) -> ModuleError:
+    return restored_from(item.get("error") or {"message": "cut off before the answer came"})
+
+
+def _before(outcome: Mapping[str, Any]) -> str:
+    return f"; {outcome['done']} of {len(outcome['items'])} items are done" if outcome["done"] else ""
+
+
+def _of(places: Sequence[int], items: Sequence[Item]) -> str:
+    return f"{len(places)} of {len(items)} items"
+
+
+def _told(name: str, items: Sequence[Item], unknown: Sequence[int], refused: Sequence[int]) -> Iterator[str]:
+    if unknown:
+        yield f"whether {_of(unknown, items)} were applied is not known: {_named(name, items, unknown)}"
+    if refused:
+        yield f"{_of(refused, items)} were refused: {_named(name, items, refused)}"
+
+
+def _named(name: str, items: Sequence[Item], places: Sequence[int]) -> str:
+    told = [
+        " ".join(filter(None, (f"{name}[{n}]", items[n]["key"], f"({_error_of(items[n]).message})")))
+        for n in places[:NAMED]
+    ]
+    return ", ".join(told) + (f", and {len(places) - NAMED} more" if len(places) > NAMED else "")
+
+
+def _detail(outcome: Mapping[str, Any], places: Sequence[int]) -> dict[str, Any]:
+    items = outcome["items"]
+    listed = [
+        {"index": n, "key": items[n]["key"], "state": items[n]["state"], "message": _error_of(items[n]).message}
+        for n in sorted(places)[:LISTED]
+    ]
+    return {name: outcome[name] for name in ("done", "refused", "unknown")} | {"items": listed}
+
+
+# ---------------------------------------------------------------------- what others said
+
+
+def said(row: EffectRecord, choice: str, output: Any, by: str) -> tuple[EffectState, bytes]:
+    """State and outcomes after a person's word on the items whose outcome is not known."""
+    items = items_of(row)
+    unknown = [item for item in items if item["state"] == "unknown"]
+    if choice == "happened":
+        _happened(unknown, output)
+    else:
+        about = error_json(Interrupted(f"{by or 'a person'} says that it did not happen", refused=True))
+        for item in unknown:
+            item |= {"state": "refused", "error": about}
+    return _state(items), jsontext.dumps(counted(items))
+
+
+def _happened(items: Sequence[Item], output: Any) -> None:
+    each = output if isinstance(output, list) and len(output) == len(items) else [output] * len(items)
+    for item, one in zip(items, each, strict=True):
+        item["state"] = "done"
+        item.pop("error", None)
+        if one is not None:
+            item["output"] = one
+
+
+def unsent(opened: bytes) -> bytes:
+    """The outcomes of an attempt of which nothing was sent."""
+    items = jsontext.loads(opened)["items"]
+    about = error_json(Interrupted("cut off before it was sent", refused=True))
+    for item in items:
+        if item["state"] == "unknown" and "error" not in item:
+            item |= {"state": "refused", "error": about}
+    return jsontext.dumps(counted(items))
+
+
+def elsewhere(rows: Sequence[EffectRecord], module: str, fingerprint: str) -> Found | None:
+    """As ``found``, of a batch: what is done of it is not done again, and what was refused is sent again.
+
+    :param rows: of the other runs, oldest first; one of a later attempt has the outcomes of those before it.
+    """
+    last = rows[-1] if rows else None
+    items = items_of(last) if last is not None else []
+    if last is None or not items:
+        return found(rows, module, fingerprint)
+    if all(item["state"] == "refused" for item in items):
+        return None
+    if (last.module, last.request_hash) != (module, fingerprint):
+        return Found(last)
+    about = error_json(Interrupted("another run of the event was refused it; it is sent again", refused=True))
+    for item in items:
+        if item["state"] == "refused":
+            item["error"] = about
+    # a later attempt has only the items that it sent, and this row stands for all
+    whole = max((row.request for row in rows if row.run_id == last.run_id), key=len)
+    return Found(last._replace(output=jsontext.dumps(counted(items)), request=whole), same=True)

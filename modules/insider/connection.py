@@ -1,0 +1,78 @@
+"""How an Insider account is reached, and the limits of its API. Source: the vendor's pages on its user data APIs."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from engine import Call, ConnectionType, ErrorTable, HeaderAuth, NotFound, RateLimit
+
+BASE_URL = "https://unification.useinsider.com"
+UPSERT_PATH = "/api/user/v1/upsert"
+PROFILE_PATH = "/api/user/v1/profile"
+DELETE_ATTRIBUTES_PATH = "/api/user/v1/attribute/delete"
+DELETE_USER_PATH = "/api/user/v1/delete"
+ANONYMIZE_PATH = "/api/user/v1/anonymize"
+
+#: users in one request
+MOST_USERS = 1000
+#: bytes of one request
+LARGEST_REQUEST = 5_000_000
+#: What a request has besides its users at most: ``skip_hook``, the callback's URL, brackets.
+ENVELOPE = 4096
+#: of upserts and deletions of attributes together, of reads, of deletions, of anonymizations
+UPSERTS_PER_MINUTE = 25_000
+PROFILES_PER_MINUTE = 1000
+DELETIONS_PER_MINUTE = 10_000
+ANONYMIZATIONS_PER_MINUTE = 500
+
+#: Statuses after which nothing was written. By the vendor's pages nothing is executed with a wrong token, and a request
+#: without users or one that is too large is refused as a whole.
+REFUSED = frozenset({400, 401, 403, 404})
+
+#: whom the test call asks for; nobody has it
+NOBODY = {"uuid": "connection-test"}
+
+
+async def check(call: Call) -> None:
+    """Ask for a user whom nobody has: that there is none proves that partner name and token are good."""
+    with suppress(NotFound):
+        await call.http.request("POST", PROFILE_PATH, json={"identifiers": NOBODY, "attributes": ["email"]})
+
+
+CONNECTION = ConnectionType(
+    name="insider",
+    title="Insider",
+    description="Partner name: InOne > Inone Settings > Account Preferences. Token: InOne > API Authentication Tokens.",
+    fields={
+        "type": "object",
+        "required": ["partner_name", "request_token"],
+        "additionalProperties": False,
+        "properties": {
+            "partner_name": {
+                "type": "string",
+                "title": "Partner Name",
+                "description": "Your partner name, in lowercase: the vendor refuses any other.",
+                "pattern": "^[^A-Z\\s]+$",
+            },
+            "request_token": {
+                "type": "string",
+                "title": "Request Token",
+                "description": "The key that authorizes requests.",
+                "minLength": 1,
+                "writeOnly": True,
+            },
+            "base_url": {
+                "type": "string",
+                "title": "Base URL",
+                "description": "Another host.",
+                "default": BASE_URL,
+                "pattern": "^https?://[^\\s]+$",
+            },
+        },
+    },
+    base_url=BASE_URL,
+    auth=(HeaderAuth("X-PARTNER-NAME", "partner_name"), HeaderAuth("X-REQUEST-TOKEN", "request_token")),
+    errors=ErrorTable(refused=REFUSED),
+    test=check,
+    rate=RateLimit(UPSERTS_PER_MINUTE // 60),
+)
