@@ -12,12 +12,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from engine.runtime.connections import Connections, no_client
 from engine.runtime.declared import Declared
 from engine.runtime.items import answered
+from engine.runtime.outcomes import PluginFault
 from engine.runtime.pacing import Pace
 from engine.scenario.plan import ModuleStep, ModuleTrigger
 from engine.sdk import jsontext
 from engine.sdk.batches import Batch
 from engine.sdk.data import DataWrite
-from engine.sdk.errors import DataError, EngineError, ModuleError, PluginError
+from engine.sdk.errors import DataError, EngineError, ModuleError
 from engine.sdk.http import Http, Response
 from engine.sdk.modules import (
     Action,
@@ -267,12 +268,6 @@ async def search(
             raise DataError(
                 f"the search found more than {SEARCH_LIMIT} items", hint="narrow it, or say how many you want: `limit`"
             )
-
-
-class PluginFault(ModuleError, PluginError):
-    """A module's code raised something that is none of the standard types: a mistake in the plugin."""
-
-    code = "plugin-error"
 
 
 def plugin_fault(step: ModuleStep | ModuleTrigger, error: Exception) -> PluginFault:

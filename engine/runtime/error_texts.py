@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.runtime.callers import PluginFault
 from engine.runtime.elsewhere import Differs
-from engine.runtime.outcomes import Interrupted
+from engine.runtime.outcomes import Interrupted, PluginFault
 from engine.runtime.payload import LARGEST_ERROR
 from engine.sdk import jsontext
 from engine.sdk.errors import STANDARD_TYPES, ModuleError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.runtime.outcomes import Interrupted
+from engine.runtime.outcomes import Interrupted, PluginFault
 from engine.sdk import jsontext
 from engine.sdk.batches import Batch, Done, ItemOutcome, Refused
 from engine.sdk.errors import STANDARD_TYPES, ModuleError
@@ -19,7 +19,7 @@ LARGEST_DETAIL = 2000
 #: what an item may have become, in the order in which it is counted
 STATES = ("done", "refused", "unknown")
 #: types of errors that a row can hold
-_TYPES = {*STANDARD_TYPES, Interrupted.__name__, "PluginFault"}
+_TYPES = {*STANDARD_TYPES, Interrupted.__name__, PluginFault.__name__}
 _KEPT = ("code", "message", "status", "retry_after", "detail")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from engine.sdk.errors import EngineError, ModuleError
+from engine.sdk.errors import EngineError, ModuleError, PluginError
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +165,12 @@ class Interrupted(ModuleError):
 
     code = "interrupted"
     transient = True
+
+
+class PluginFault(ModuleError, PluginError):
+    """A module's code raised something that is none of the standard types: a mistake in the plugin."""
+
+    code = "plugin-error"
 
 
 class UnknownOutcome(Exception):

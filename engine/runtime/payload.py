@@ -9,15 +9,17 @@ a run, so that another limit changes nothing of what was.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.runtime.callers import Attempt
 from engine.runtime.journal import Journal
 from engine.runtime.outcomes import Hold, MustHold
 from engine.runtime.settings import LEAST_OUTPUT, Limits
 from engine.scenario.expressions import ExpressionError
 from engine.sdk import jsontext
 from engine.sdk.errors import DataError, EngineError
+
+if TYPE_CHECKING:
+    from engine.runtime.callers import Attempt
 
 DEFAULT_LIMITS = Limits()
 #: bytes up to which what a loop collects is never too large, so that nothing need be remembered of it

@@ -229,6 +229,7 @@ class Action(Module):
             object.__setattr__(self, "config", with_on_refused(self.name, self.batch, self.config))
 
     def output_schema(self, config: Config) -> Schema:
+        """As of any module; of a batch, what becomes of each item."""
         schema = super().output_schema(config)
         return schema if self.batch is None else batch_output(schema)
 

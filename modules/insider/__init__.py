@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine import App, hookimpl
+from modules.insider.assumptions import ASSUMPTIONS
 from modules.insider.connection import CONNECTION
 from modules.insider.profile import RETRIEVE_PROFILE
 from modules.insider.removal import ANONYMIZE_USER, DELETE_ATTRIBUTES, DELETE_USER
@@ -19,4 +20,5 @@ def engine_apps() -> App:
         modules=(UPSERT_USERS, UPSERT_USER, RETRIEVE_PROFILE, DELETE_ATTRIBUTES, DELETE_USER, ANONYMIZE_USER),
         connections=(CONNECTION,),
         simulator=InsiderSimulator,
+        assumptions=ASSUMPTIONS,
     )

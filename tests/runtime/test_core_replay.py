@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from engine.runtime.callers import ModuleCaller, PluginFault, plugin_fault
+from engine.runtime.callers import ModuleCaller, plugin_fault
 from engine.runtime.commands import Choice
 from engine.runtime.connections import Connections
+from engine.runtime.outcomes import PluginFault
 from engine.runtime.secrets import Secrets
 from engine.scenario.plan import ModuleStep
 from engine.sdk.errors import DataError, ModuleError, RateLimitError, VendorError

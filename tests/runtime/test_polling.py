@@ -13,9 +13,9 @@ import pytest
 from engine import App, Page
 from engine.plugins import Registry
 from engine.runtime import polling
-from engine.runtime.callers import PluginFault
 from engine.runtime.connections import Connections
 from engine.runtime.intake import Intake
+from engine.runtime.outcomes import PluginFault
 from engine.runtime.polling import ROOM_EVERY, ModulePages, pause
 from engine.runtime.secrets import KeyRing, SecretBox, Secrets
 from engine.runtime.sweep import FORGET_AFTER
