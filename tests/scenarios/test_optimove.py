@@ -231,3 +231,10 @@ async def test_a_crash_tells_neither_of_them_twice(point: str, nth: int) -> None
 def test_the_guides_twelve_are_what_can_be_watched() -> None:
     items = WATCH_EVENTS.config["properties"]["events"]["items"]
     assert items["enum"] == [event.name for event in TWELVE]
+
+
+def test_the_events_beside_it_are_one_that_is_sent_and_one_that_is_not() -> None:
+    beside = [json.loads(path.read_text()) for path in sorted((SCENARIOS / FORWARD).glob("*event.json"))]
+    assert all(one in BODIES.values() for one in beside)
+    made = [named(one).event for one in beside]
+    assert [event.name if event else None for event in made] == ["vip_tier_earned", None]
