@@ -206,16 +206,34 @@ class Registry:
         found = (p for p in self.problems if isinstance(p, LoadError) and app in p.names)
         return None if app in self.apps else next(found, None)
 
-    def doubts(self) -> list[LoadError]:
-        """What is wrong with modules that are loaded all the same: examples that do not fit their own schema."""
+    def doubts(self, look: Callable[[Module | ConnectionType], str | None] = lambda _part: None) -> list[LoadError]:
+        """What is wrong with modules that are loaded all the same: examples that do not fit their own schema.
+
+        :param look: says what else is wrong with a module or connection type, which it takes more to see.
+        """
         found = []
+        hint = "calls of it will fail; tell the author of the app"
+        for name, kind in self.connection_types.items():
+            if fault := look(kind):
+                app = self._owners[name]
+                found.append(
+                    LoadError(
+                        f"connection type '{name}': {fault}", self._origins[app], names=[app], hint=hint, loaded=True
+                    )
+                )
+        for name, module in self.modules.items():
+            if fault := look(module):
+                app = self.app_of(name).name
+                found.append(
+                    LoadError(f"module '{name}': {fault}", self._origins[app], names=[app], hint=hint, loaded=True)
+                )
         for name, module in self.modules.items():
             fault = None if module.example is None else _example_fault(module)
             if fault:
                 message = f"the example of '{name}' does not fit its own schema: {fault}"
-                hint = "the module works; tell the author of the app"
+                fine = "the module works; tell the author of the app"
                 app = self.app_of(name).name
-                found.append(LoadError(message, self._origins[app], names=[app], hint=hint, loaded=True))
+                found.append(LoadError(message, self._origins[app], names=[app], hint=fine, loaded=True))
         return found
 
     def _fault_of(self, app: App) -> str | None:

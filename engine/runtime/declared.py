@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 from engine.runtime.pages import Pager, pager_of
 from engine.runtime.told import found_something
 from engine.runtime.urls import fill
-from engine.scenario.expressions import OMIT, Expression, ExpressionError, compile_expression
+from engine.scenario.expressions import OMIT, Expression, ExpressionError, ExpressionSyntaxError, compile_expression
+from engine.sdk.connections import ConnectionType
 from engine.sdk.errors import DataError, VendorError
-from engine.sdk.http import Response
+from engine.sdk.http import ErrorTable, Response
 from engine.sdk.modules import (
+    Action,
     Call,
     Happened,
     Json,
+    Module,
     Page,
     PollingTrigger,
     Probe,
@@ -193,6 +197,31 @@ class Declared:
         if made is None:
             made = self._probes[name] = DeclaredProbe(probe)
         return made.ask
+
+
+def declared_fault(part: Module | ConnectionType) -> str | None:
+    """What cannot be read in what a module or a connection type declares; None: nothing."""
+    tables = [part.errors] if isinstance(part, ConnectionType) else []
+    try:
+        if isinstance(part, Action | Search | PollingTrigger) and part.request is not None:
+            DeclaredRequest(part.request)
+            tables.append(part.request.errors or ErrorTable())
+        if isinstance(part, Search | PollingTrigger):
+            pager_of(part.paging)
+        if isinstance(part, Action) and isinstance(part.probe, Probe):
+            DeclaredProbe(part.probe)
+            tables.append(part.probe.request.errors or ErrorTable())
+        for table in tables:
+            _compiled(table.said)
+            if table.body is not None:
+                _compiled(table.body.found)
+                for kind in table.body.kinds:
+                    re.compile(kind.text)
+    except ExpressionSyntaxError as error:
+        return f"a declared expression cannot be read: {error.message}: {error.text}"
+    except re.error as error:
+        return f"a regular expression of its errors cannot be read: {error}: {error.pattern!r}"
+    return None
 
 
 def read(expression: Expression, answer: Json, response: Response) -> Json:

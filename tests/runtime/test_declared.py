@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
+from engine import plugins
 from engine.runtime.callers import KEY_SPACE, Attempt, ModuleCall
-from engine.runtime.declared import DeclaredProbe, DeclaredRequest
+from engine.runtime.declared import DeclaredProbe, DeclaredRequest, declared_fault
 from engine.runtime.http import ConnectionHttp, Pools, Target
 from engine.scenario.expressions import ExpressionSyntaxError
 from engine.sdk import errors
-from engine.sdk.http import ErrorTable
-from engine.sdk.modules import Action, Effect, Happened, Probe, ProbeResult, Request, RunInfo
+from engine.sdk.apps import App
+from engine.sdk.connections import ConnectionType
+from engine.sdk.http import BodyErrors, ErrorKind, ErrorTable
+from engine.sdk.modules import Action, Effect, Happened, Probe, ProbeResult, Request, RunInfo, Search
+from engine.sdk.paging import CursorPaging, NumberPaging, OffsetPaging
 from tests.runtime.doubles import HandClock
 from tests.runtime.wire import Wire, answer, wire
 
@@ -175,3 +179,45 @@ async def test_a_table_of_the_request(pools: Pools) -> None:
 def test_an_expression_that_cannot_be_read_is_said_at_once() -> None:
     with pytest.raises(ExpressionSyntaxError):
         DeclaredRequest(Request("GET", "/x", output="a["))
+
+
+def test_what_cannot_be_read_is_said_before_anybody_calls_it() -> None:
+    """`engine check` and `engine modules` tell it, beside examples that do not fit."""
+
+    def action(**how: Any) -> Action:
+        parts = {"request": Request("GET", "/x"), "config": {}, "effect": Effect.READ, **how}
+        return Action(name="a", title="A", description="A.", **parts)
+
+    def search(paging: Any) -> Search:
+        return Search(name="a", title="A", description="A.", config={}, request=Request("GET", "/x"), paging=paging)
+
+    def table(**how: Any) -> ConnectionType:
+        return ConnectionType("a", "A", {}, errors=ErrorTable(**how))
+
+    wrong = [
+        action(request=Request("GET", "/x", output="a[")),
+        action(request=Request("GET", "/x", query="nonsense(@)")),
+        action(probe=Probe(Request("GET", "/x"), "a[")),
+        action(request=Request("GET", "/x", errors=ErrorTable(said="a["))),
+        search(CursorPaging("after", "a[")),
+        search(NumberPaging(pages="a[")),
+        search(OffsetPaging(total="a[")),
+        table(said="a["),
+        table(body=BodyErrors("a[")),
+        table(body=BodyErrors("a", kinds=(ErrorKind("(", errors.DataError),))),
+    ]
+    said = [declared_fault(part) for part in wrong]
+    assert all(text and "cannot be read" in text for text in said), said
+    assert [declared_fault(part) for part in (action(), search(None), table())] == [None, None, None]
+
+
+def test_of_the_built_in_apps_all_can_be_read() -> None:
+    registry = plugins.load()
+    assert registry.doubts(declared_fault) == []
+    mistaken = Action(
+        name="a", title="A", description="A.", config={}, effect=Effect.READ, request=Request("GET", "/x", output="a[")
+    )
+    registry.add(App(name="mistaken", title="Mistaken", modules=(mistaken,)), "tests")
+    [doubt] = registry.doubts(declared_fault)
+    assert doubt.loaded
+    assert "module 'mistaken.a': a declared expression cannot be read" in str(doubt)
