@@ -12,6 +12,7 @@ from engine.cli.history import row_json
 from engine.cli.options import Id, data_option, json_option, page_options
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace
+from engine.runtime.items import in_words, is_outcome
 from engine.store.ids import show
 from engine.store.records import EffectFilter, EffectRecord, EffectState, Page
 
@@ -65,7 +66,11 @@ _HEADERS = ("run", "intended", "scenario", "step", "module", "effect", "state", 
 
 
 def _row(effect: EffectRecord, workspace: Workspace) -> tuple[Any, ...]:
-    request = excerpt(row_json(effect, workspace)["request"], 50)
+    row = row_json(effect, workspace)
+    request = excerpt(row["request"], 50)
+    state = coloured(str(effect.state))
+    if is_outcome(row["output"]):
+        state += f" ({in_words(row['output'])})"
     return (
         show(effect.run_id),
         moment(effect.intended_at),
@@ -73,7 +78,7 @@ def _row(effect: EffectRecord, workspace: Workspace) -> tuple[Any, ...]:
         effect.key.removesuffix("#1"),
         effect.module,
         effect.effect,
-        coloured(str(effect.state)),
+        state,
         effect.settled_by,
         effect.subject,
         request,

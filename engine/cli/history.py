@@ -16,6 +16,7 @@ from engine.cli.waiting import describe, wait_json
 from engine.cli.workspace import Workspace
 from engine.runtime.branching import ROUTES
 from engine.runtime.folding import PART, progress_of
+from engine.runtime.items import in_words, is_outcome
 from engine.runtime.shown import shown
 from engine.sdk import jsontext
 from engine.store.folds import FOLD
@@ -25,6 +26,8 @@ from engine.store.waits import WaitState
 
 #: routers whose ways are told at the head of a run; a router in a long loop takes many
 MOST_ROUTERS = 20
+#: items of a batch that are named
+MOST_ITEMS = 10
 _WORDS = {"call": "done"}
 
 
@@ -198,13 +201,28 @@ def _row(row: dict[str, Any]) -> list[str]:
     what = f"{row['module'] or 'wait_for'}  {kind}{coloured(row['state'])}{by}{why}{took_}"
     room = width() - 18
     lines = [f"  {moment(row['at'])}  {bold(row['path'])}{attempt}  {what}"]
-    given = [name for name in ("request", "output") if row.get(name) is not None]
+    batch = row["kind"] == "effect" and is_outcome(row["output"])
+    given = [name for name in ("request", "output") if row.get(name) is not None and not (batch and name == "output")]
     lines += [f"      {name:<8} {dim(excerpt(row[name], room))}" for name in given]
+    if batch:
+        lines += _items(row["output"], room)
     if row["error"]:
         lines.append(f"      error    {excerpt(str(row['error'].get('message')), room)}")
         if row["error"].get("detail"):
             lines.append(f"      answer   {dim(excerpt(row['error']['detail'], room))}")
     return lines
+
+
+def _items(outcome: Mapping[str, Any], room: int) -> Iterator[str]:
+    """What became of the items of a batch, by number and, of those that are not done, by name."""
+    yield f"      items    {in_words(outcome)}"
+    failing = [item for item in outcome["items"] if item["state"] != "done"]
+    for item in failing[:MOST_ITEMS]:
+        why = (item.get("error") or {}).get("message") or "no answer"
+        name = f"[{item['index']}] {item['key'] or ''}".rstrip()
+        yield f"        {item['state']:<8} {excerpt(f'{name}: {why}', room)}"
+    if failing[MOST_ITEMS:]:
+        yield dim(f"        and {len(failing) - MOST_ITEMS} more: see --json")
 
 
 def _read(text: bytes | None, workspace: Workspace) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from engine.cli.console import bold, dim, moment
 from engine.cli.workspace import Workspace
 from engine.runtime.commands import Choice, about_a_call, choices
+from engine.runtime.items import is_outcome
 from engine.runtime.redact import Redactor
 
 _MEANING = {
@@ -18,6 +19,15 @@ _MEANING = {
     ),
     Choice.AGAIN: ("--send-again", "it did not happen: send it again"),
     Choice.SKIP: ("--skip", "leave the step out; its output is null"),
+}
+#: of a batch, where only the items that are not settled are meant
+_OF_ITEMS = {
+    Choice.HAPPENED: (
+        "--happened --output null",
+        "these items happened: go on; in place of null, the output of each, or a list with one for each",
+    ),
+    Choice.AGAIN: ("--send-again", "they did not happen: send them again, and nothing else"),
+    Choice.SKIP: ("--skip", "leave them as they are, and go on"),
 }
 _ANYWAY = ("--send-again", "send this request too")
 _AGAIN = ("--send-again", "let the run go on from there")
@@ -32,7 +42,8 @@ def commands(workspace: Workspace, run: str, holds: Sequence[Mapping[str, Any]])
         for choice in choices(hold):
             if choice is Choice.GIVE_UP:
                 continue
-            option, meaning = _MEANING[choice] if about_a_call(hold) else _AGAIN
+            meanings = _OF_ITEMS if is_outcome((hold.get("error") or {}).get("detail")) else _MEANING
+            option, meaning = meanings[choice] if about_a_call(hold) else _AGAIN
             if hold["code"] == "differs" and choice is Choice.AGAIN:
                 option, meaning = _ANYWAY
             found.append((workspace.command("runs", "resume", run, *which, *option.split()), meaning))

@@ -366,8 +366,9 @@ class Applier:
         self._progress(change.record.run_id)
 
     def _add_effect(self, change: AddEffect) -> None:
-        row, notes = _EFFECT(change.effect), change.effect.notes
-        if len(change.effect.request) > LARGE or (notes is not None and len(notes) > LARGE):
+        row, output, notes = _EFFECT(change.effect), change.effect.output, change.effect.notes
+        large = len(change.effect.request) > LARGE or (notes is not None and len(notes) > LARGE)
+        if large or (output is not None and len(output) > LARGE):
             row = self._spill(row, row[0], 7, 14, 17)
         self._run(self._sql_add_effect, row)
 
