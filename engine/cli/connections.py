@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import click
@@ -153,7 +153,7 @@ def add(
         if field not in known:
             hint = did_you_mean(field, known) or f"its fields: {', '.join(sorted(known))}"
             raise wrong_usage(f"type '{kind.name}' has no field '{field}'; {hint}")
-    wanted = [f for f in kind.fields.get("required", ()) if f not in values and f not in references]
+    wanted = [f for f in _required(kind, {*values, *asked, *references}) if f not in values and f not in references]
     values |= _ask(kind, list(dict.fromkeys([*wanted, *asked])))
     fields = {field: _typed(kind, field, text) for field, text in values.items()}
     _validate(kind, fields)
@@ -209,6 +209,13 @@ def _kind(registry: Registry, name: str, kind_name: str | None) -> ConnectionTyp
         what = f"no connection type '{wanted}' is installed" if kind_name else f"say of which --type '{name}' is"
         raise wrong_usage(f"{what}; {hint}")
     return kind
+
+
+def _required(kind: ConnectionType, named: Collection[str]) -> list[str]:
+    """The fields that a connection cannot do without; of several ways to sign in those of the one that is named."""
+    ways = [way.get("required", []) for way in kind.fields.get("anyOf", ())]
+    chosen = next((way for way in ways if set(way) & set(named)), ways[0] if ways else [])
+    return list(dict.fromkeys([*kind.fields.get("required", ()), *chosen]))
 
 
 def _given(options: Sequence[str]) -> tuple[dict[str, str], list[str]]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import jsonschema
+from yarl import URL
 
 from engine.plugins import Registry
 from engine.runtime import consents, urls
@@ -223,7 +224,7 @@ class Connections:
     def _server(self, source: _Source, oauth: OAuth2, fields: Mapping[str, Json]) -> TokenServer:
         client = OAuthClient.of(source.name or source.type_name or "", oauth, fields)
         # the simulator's own pages stand in for those of the vendor, on whatever host they are
-        base = str(fields.get("base_url") or "") if source.simulated else ""
+        base = str(URL(str(fields.get("base_url") or "")).origin()) if source.simulated else ""
         target = Target(base_url=base, timeout=self._http.timeout or 30.0, stand_in=source.simulated)
         redactor = Redactor([client.client_secret] if client.client_secret else [])
         self._redactors.add(redactor)

@@ -222,7 +222,10 @@ async def agree(server: TokenServer, grants: Grants) -> None:
         raise AuthError(
             f"the simulated vendor answered {response.status} to the link, and sent nobody back", refused=True
         )
-    await take(server, grants, query, f"simulated connection '{server.client.connection}'")
+    try:
+        await take(server, grants, query, f"simulated connection '{server.client.connection}'")
+    except (ConsentUnknown, ConsentDenied, ConsentExpired, CodeRefused) as error:
+        raise AuthError(f"the simulated vendor did not agree: {error.message}", refused=True) from None
 
 
 def answer_of(url: str) -> dict[str, str]:

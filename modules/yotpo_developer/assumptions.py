@@ -6,7 +6,31 @@ from engine import Assumption
 
 _ONE_READ = "one customer read from a real account"
 
+_ONE_INSTALLATION = "one installation of an app in a real shop, up to its first request"
+
 ASSUMPTIONS = (
+    Assumption(
+        about="life of a token",
+        assumed="A token that an installation gave has no end of its own, and none to renew it comes with it.",
+        changed_by="modules.yotpo_developer.connection:TOKEN_LIFETIME",
+        settled_by=_ONE_INSTALLATION,
+        mark="unknown",
+        source="a public integration that exchanges a code, and was not seen to renew anything",
+        shown_by=("an exchange answers an access token without end and without a refresh token",),
+    ),
+    Assumption(
+        about="way back from an installation",
+        assumed="The browser comes back with code and state, or error; exchanges are refused as RFC 6749 says.",
+        changed_by="modules.yotpo_developer.connection:CONNECTION",
+        settled_by=_ONE_INSTALLATION,
+        mark="inferred",
+        source="the exchange names a code and a redirect address, as the standard has them",
+        shown_by=(
+            "who opens the page agrees, and is sent to the registered address with code and state",
+            "a code is good once and for 60 seconds; a bad one is answered 400 invalid_grant",
+            "a wrong client or secret is answered 401 invalid_client, another body 400 invalid_request",
+        ),
+    ),
     Assumption(
         about="place of the attributes",
         assumed="A customer's attributes stand at the top of the answer.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import Call, ConnectionType, ErrorTable, NotFound, QueryAuth, RateLimit
+from engine import Call, ConnectionType, ErrorTable, NotFound, OAuth2, QueryAuth, RateLimit
 
 #: where the API is; the account id is the shop's app key
 BASE_URL = "https://developers.yotpo.com/v2/{account_id}"
@@ -16,6 +16,14 @@ CUSTOMER_AT = ""
 
 #: for one account; the vendor's advice on this host is that of its Core API, with a second's rest after a 429
 REQUESTS_PER_SECOND = 5
+
+#: where somebody installs an app for a shop; it takes a state, and the vendor knows the rest from the app
+INSTALL_URL = "https://integrations-center.yotpo.com/app/#/install/applications/{client_id}"
+#: where what comes back is exchanged for a token, with a JSON body
+TOKEN_URL = "https://developers.yotpo.com/v2/oauth2/token"  # noqa: S105 - an address
+#: Seconds for which a token is good when the vendor does not say it; None: until it is refused. The vendor was not seen
+#: to say how long, nor to give a token to renew it with.
+TOKEN_LIFETIME: float | None = None
 
 #: asked for by the test of a connection; nobody has this address
 NOBODY = "connection-test@example.com"
@@ -32,10 +40,16 @@ async def check(call: Call) -> None:
 CONNECTION = ConnectionType(
     name="yotpo_developer",
     title="Yotpo App Developer",
-    description="The account id is the shop's app key. The token is what the shop gave the app when it installed it.",
+    description=(
+        "The account id is the shop's app key. Give client_id and client_secret of your app, and somebody of the shop "
+        "installs it in the browser (OAuth 2); or access_token, when you have what the shop gave it."
+    ),
     fields={
         "type": "object",
-        "required": ["account_id", "access_token"],
+        "required": ["account_id"],
+        "anyOf": [{"required": ["access_token"]}, {"required": ["client_id", "client_secret"]}],
+        # both are sent as access_token
+        "not": {"required": ["access_token", "client_id"]},
         "additionalProperties": False,
         "properties": {
             "account_id": {
@@ -70,7 +84,19 @@ CONNECTION = ConnectionType(
         },
     },
     base_url=BASE_URL,
-    auth=(QueryAuth("access_token", "access_token"),),
+    auth=(
+        QueryAuth("access_token", "access_token"),
+        OAuth2(
+            token_url=TOKEN_URL,
+            authorize_url=INSTALL_URL,
+            link=("state",),
+            pkce=False,
+            client_auth="body",
+            body="json",
+            query="access_token",
+            lifetime=TOKEN_LIFETIME,
+        ),
+    ),
     errors=ErrorTable(),
     test=check,
     rate=RateLimit(REQUESTS_PER_SECOND),

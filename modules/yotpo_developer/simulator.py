@@ -11,6 +11,7 @@ from aiohttp import web
 from engine import Behaviour, Clock
 from modules.simulation import Refused, SimulatedVendor
 from modules.yotpo_developer.connection import CUSTOMERS_PATH
+from modules.yotpo_developer.consent import BEHAVIOURS, Installations
 
 PREFIX = "/v2"
 #: for one account
@@ -28,6 +29,7 @@ _BEHAVIOURS = (
     Behaviour("a missing or wrong token, or an account that is not known, is answered 401", "assumed"),
     Behaviour("a missing customer_email, or a parameter that is not documented, is answered 400", "assumed"),
     Behaviour("more than 5 requests in a second are answered 429, with the rate headers", "verified"),
+    *BEHAVIOURS,
 )
 
 
@@ -80,6 +82,7 @@ class DeveloperSimulator(SimulatedVendor):
     """A shop's account.
 
     :ivar customers: attributes by e-mail in lower case; may be changed at any time.
+    :ivar installations: the app's, and the tokens that came of them.
     """
 
     behaviours: Sequence[Behaviour] = _BEHAVIOURS
@@ -90,12 +93,15 @@ class DeveloperSimulator(SimulatedVendor):
         *,
         account_id: str = "simulated-account",
         access_token: str = "simulated-access-token",  # noqa: S107 - what the simulator accepts; opens nothing
+        client_id: str = "simulated-client",
+        client_secret: str = "simulated-secret",  # noqa: S107 - likewise
         per_second: int | None = PER_SECOND,
     ) -> None:
         super().__init__(clock, per_second=per_second)
         self.account_id = account_id
         self.access_token = access_token
         self.customers = customers()
+        self.installations = Installations(clock, client_id, client_secret)
 
     def connection(self, base_url: str) -> Mapping[str, Any]:
         return {
@@ -105,13 +111,23 @@ class DeveloperSimulator(SimulatedVendor):
         }
 
     def routes(self) -> Sequence[web.RouteDef]:
-        return [web.get(f"{PREFIX}/{{account_id}}{CUSTOMERS_PATH}", self._customer)]
+        return [
+            web.get(f"{PREFIX}/{{account_id}}{CUSTOMERS_PATH}", self._customer),
+            *self.installations.routes(),
+        ]
 
     def admit(self, request: web.Request) -> None:
+        if "account_id" not in request.match_info:
+            # an app is installed without a token
+            return
         given = request.query.get("access_token", "")
-        known = request.match_info.get("account_id") == self.account_id
-        if not known or not hmac.compare_digest(given.encode(), self.access_token.encode()):
+        known = request.match_info["account_id"] == self.account_id
+        good = [hmac.compare_digest(given.encode(), one.encode()) for one in self._tokens()]
+        if not known or not any(good):
             raise Refused(401, self.error_body("the access token is not valid"))
+
+    def _tokens(self) -> set[str]:
+        return {self.access_token, *self.installations.tokens}
 
     async def _customer(self, request: web.Request) -> web.Response:
         unknown = sorted(set(request.query) - {"access_token", "customer_email"})

@@ -41,7 +41,7 @@ _VARYING = (
 
 CURL = """\
 import sys, urllib.error, urllib.request
-args, url, data, headers = sys.argv[1:], "", b"", {}
+args, url, data, headers = sys.argv[1:], "", None, {}
 while args:
     word = args.pop(0)
     if word == "-H":
@@ -50,7 +50,9 @@ while args:
     elif word == "--data":
         text = args.pop(0)
         data = open(text[1:], "rb").read() if text[0] == "@" else text.encode()
-    elif word[0] != "-" and word != "POST":
+    elif word == "POST":
+        data = data or b""
+    elif word[0] != "-":
         url = word
 try:
     with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as answer:

@@ -39,7 +39,7 @@ async def test_a_customer_has_every_attribute_of_the_vendors_list(yotpo: Bench) 
 
 def test_the_connection_is_the_documented_one() -> None:
     assert BASE_URL == "https://developers.yotpo.com/v2/{account_id}"
-    assert CONNECTION.secrets == {"access_token"}
+    assert CONNECTION.secrets == {"access_token", "client_secret"}
     assert RETRIEVE_CUSTOMER.effect is Effect.READ
     assert CONNECTION.rate is not None
     assert CONNECTION.rate.per_second == 5
