@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.runtime.project import Project
-from engine.testing import RunResult, SimulatedHarness
+from engine.testing import CrashAt, RunResult, SimulatedHarness
 
 _SCENARIO = """
 scenario: test
@@ -44,7 +44,23 @@ async def runs(
     :param trigger: the trigger's keys in YAML's flow style; by default a generic webhook.
     :param project: the folder of a project, whose connections keep what simulators leave to them.
     """
-    source = _SCENARIO % trigger + "\n".join("  " + line for line in steps.strip().splitlines())
-    found = Project.find(project) if project is not None else None
-    async with SimulatedHarness([source], project=found) as harness:
+    async with _harness(steps, trigger, project) as harness:
         yield Runs(harness, harness.simulator(app))
+
+
+@asynccontextmanager
+async def crash(
+    app: str, steps: str, point: str, *, project: Path | None = None
+) -> AsyncIterator[tuple[RunResult, Any]]:
+    """One run whose process dies at a fault point, and which another goes on with; gives its end and the simulator."""
+    harness = _harness(steps, "module: http.watch_webhook", project)
+    try:
+        [result] = await harness.crash(CrashAt(point), {})
+        yield result, harness.simulator(app)
+    finally:
+        await harness.stop()
+
+
+def _harness(steps: str, trigger: str, project: Path | None) -> SimulatedHarness:
+    source = _SCENARIO % trigger + "\n".join("  " + line for line in steps.strip().splitlines())
+    return SimulatedHarness([source], project=Project.find(project) if project is not None else None)

@@ -15,14 +15,14 @@ import yaml
 
 from engine import AuthError, ConnectionError, DataError, ModuleError, Opening, TimeoutError, VendorError  # noqa: A004
 from engine.runtime.clock import SystemClock
-from engine.testing import CrashAt, RunResult
+from engine.testing import RunResult
 from modules.email import simulator
 from modules.email.addresses import Mailbox
 from modules.email.mailer import Mailer
 from modules.email.send import SEND_EMAIL
 from modules.email.simulator import PASSWORD, USER, MailSimulator
 from tests.modules.bench import problems
-from tests.modules.runs import runs
+from tests.modules.runs import crash, runs
 from tests.runtime.doubles import HandClock
 from tests.runtime.test_channels import Box, MailServer, certificate
 
@@ -228,10 +228,9 @@ async def test_no_answer_after_the_mail_is_unknown_and_nothing_sends_it_again(ap
 
 
 async def test_a_crash_between_sending_and_noting_sends_nothing_twice() -> None:
-    async with runs("email", step(ANA)) as engine:
-        [result] = await engine.harness.crash(CrashAt("effect.sent"), {})
+    async with crash("email", step(ANA), "effect.sent") as (result, server):
         assert result.state == "held"
-        assert len(engine.simulator.mails) == 1
+        assert len(server.mails) == 1
 
 
 # ------------------------------------------------------------------ other servers

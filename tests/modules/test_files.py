@@ -16,7 +16,6 @@ import pytest
 import yaml
 
 from engine import DataError
-from engine.testing import CrashAt
 from modules.files import appending
 from modules.files.appending import append, replace
 from modules.files.connection import Folder
@@ -25,7 +24,7 @@ from modules.files.rows import Format, Row, rows, start
 from modules.files.writes import APPEND_ROWS
 from modules.paths import below
 from tests.modules.bench import problems
-from tests.modules.runs import runs
+from tests.modules.runs import crash, runs
 
 
 def read(content: bytes, form: Format | None = None) -> list[Row]:
@@ -263,10 +262,9 @@ def test_rows_are_flat(rows_: Any) -> None:
 @pytest.mark.parametrize("point", ["effect.intended", "effect.sent", "effect.settled", "run.ending", "run.moved"])
 async def test_a_crash_at_any_step_boundary_appends_once(tmp_path: Path, point: str) -> None:
     """Promise 2: the effect's key goes with the bytes, so that who comes again finds them."""
-    async with runs("files", step("append_rows", MEMBER), project=project(tmp_path)) as engine:
-        [result] = await engine.harness.crash(CrashAt(point), {})
+    async with crash("files", step("append_rows", MEMBER), point, project=project(tmp_path)) as (result, simulator):
         assert result.state == "succeeded", result.error
-        assert written(engine).count("ana@example.com") == 1
+        assert (simulator.folder / "out" / "members.csv").read_text().count("ana@example.com") == 1
 
 
 def test_the_same_key_appends_once_and_another_key_again(tmp_path: Path) -> None:

@@ -13,12 +13,11 @@ from engine.runtime.connection_file import read_connections
 from engine.runtime.connections import Connections
 from engine.runtime.secrets import Secrets
 from engine.sdk import errors
-from engine.testing import CrashAt
 from modules.slack import CONNECTION
 from modules.slack.send import SEND_MESSAGE
 from modules.slack.simulator import SlackSimulator
 from tests.modules.bench import bench, problems
-from tests.modules.runs import runs
+from tests.modules.runs import crash, runs
 from tests.runtime.doubles import HandClock
 
 
@@ -68,10 +67,9 @@ async def test_a_server_error_is_unknown_and_is_not_sent_again() -> None:
 
 
 async def test_a_crash_after_the_message_writes_no_second_one() -> None:
-    async with runs("slack", step({"text": "hello"})) as engine:
-        [result] = await engine.harness.crash(CrashAt("effect.sent"), {})
+    async with crash("slack", step({"text": "hello"}), "effect.sent") as (result, simulator):
         assert result.state == "held"
-        assert len(engine.simulator.messages) == 1
+        assert len(simulator.messages) == 1
 
 
 @pytest.mark.parametrize(
