@@ -42,7 +42,7 @@ ON_A_VIRTUAL_CLOCK = [
     name
     for name in SHIPPED
     if name not in BY_HAND
-    and re.search(r"^ *- (sleep|sleep_until|respond):", (SCENARIOS / name / "scenario.yaml").read_text(), re.M)
+    and re.search(r"^ *- (sleep|sleep_until|respond):", (SCENARIOS / name / "scenario.yaml").read_text(), re.MULTILINE)
 ]
 
 
