@@ -19,7 +19,7 @@ from engine.scenario.plan import ModuleStep
 from engine.sdk import jsontext
 from engine.sdk.batches import CONTINUE, ON_REFUSED, Batch
 from engine.sdk.errors import DataError, ModuleError
-from engine.sdk.modules import Config, Effect
+from engine.sdk.modules import Action, Config, Effect
 from engine.store.records import EffectRecord, EffectState
 
 #: items that a message names, and that an error's detail lists
@@ -82,19 +82,44 @@ def begin(
     :raises DataError: there are too many; nothing was sent.
     :raises Diverged: the items are others than they were.
     """
-    before, full = journal.effects.get(attempt_key(path, attempt - 1)), jsontext.loads(request)
+    full = jsontext.loads(request)
+    # an attempt that came to nothing before it was sent has no such row
+    rows = (journal.effects.get(attempt_key(path, number)) for number in range(attempt - 1, 0, -1))
+    before = next((row for row in rows if row is not None), None)
+    wrong = faults(step, full) if not step.fixed and step.validate(full) else {}
     if before is None or not items_of(before):
         check(batch, full)
-        return request, first(batch, full)
+        return first(batch, full, wrong, attempt)
     word = journal.word(path, attempt - 1)
     asked = word is not None and word.verdict.choice == "again"
-    return again(batch, before, full, attempt, step.retry.covers, asked=asked)
+    return again(batch, before, full, attempt, step.retry.covers, asked=asked, wrong=wrong)
 
 
-def first(batch: Batch, config: Config) -> bytes:
-    """The outcomes with which a first attempt begins: all items are under way."""
-    items = [{"index": n, "key": key_of(batch, item)} for n, item in enumerate(config[batch.items])]
-    return _begun(items, range(len(items)), 1)
+def faults(step: ModuleStep, config: Any) -> dict[int, str]:
+    """What the module's schema has against single items; nothing where it has something against all, or the rest."""
+    batch = step.module.batch if isinstance(step.module, Action) else None
+    items = config.get(batch.items) if batch is not None and isinstance(config, dict) else None
+    if batch is None or not isinstance(items, list):
+        return {}
+    found = {}
+    for place, item in enumerate(items):
+        if fault := step.validate({**config, batch.items: [item]}):
+            found[place] = fault.replace(f"{batch.items}[0]", f"{batch.items}[{place}]", 1)
+    rest = [item for place, item in enumerate(items) if place not in found]
+    return found if rest and not step.validate({**config, batch.items: rest}) else {}
+
+
+def first(batch: Batch, config: Config, wrong: Mapping[int, str], attempt: int) -> tuple[bytes, bytes]:
+    """The request and the outcomes with which a first attempt begins.
+
+    :param wrong: what the schema has against items, by their place: they are refused, and not sent.
+    """
+    whole = config[batch.items]
+    items: list[Item] = [{"index": n, "key": key_of(batch, item)} for n, item in enumerate(whole)]
+    for place, fault in wrong.items():
+        items[place] |= {"state": "refused", "error": error_json(DataError(fault, refused=True))}
+    sent = [place for place in range(len(items)) if place not in wrong]
+    return jsontext.dumps({**config, batch.items: [whole[place] for place in sent]}), _begun(items, sent, attempt)
 
 
 def again(
@@ -105,12 +130,15 @@ def again(
     covers: Callable[[ModuleError], bool],
     *,
     asked: bool,
+    wrong: Mapping[int, str],
 ) -> tuple[bytes, bytes]:
     """The request and the outcomes with which another attempt begins.
 
     :param before: the attempt before.
     :param full: the request with all items.
     :param asked: a person, or a schedule, says that the step be tried again.
+    :param wrong: what the schema has against items, by their place.
+    :raises DataError: what would be sent is wrong.
     :raises Diverged: the items are others than they were.
     """
     items = items_of(before)
@@ -118,7 +146,10 @@ def again(
     if [key_of(batch, item) for item in whole] != [item["key"] for item in items]:
         raise Diverged(f"'{batch.items}' has other items now than when {before.module} was called")
     repeatable = Effect(before.effect).repeatable
-    sent = _interrupted(items, repeatable) or _to_send(items, repeatable, (lambda _error: True) if asked else covers)
+    sent = _interrupted(items, repeatable) or _to_send(items, repeatable, None if asked else covers)
+    sent = [place for place in sent if place not in wrong]
+    if not sent:
+        raise DataError("; ".join(list(wrong.values())[:NAMED]) or "nothing is left to send", refused=True)
     request = {**full, batch.items: [whole[place] for place in sent]}
     return jsontext.dumps(request), _begun(items, sent, attempt)
 
@@ -143,12 +174,15 @@ def _interrupted(items: Sequence[Item], repeatable: bool) -> list[int]:
     return found
 
 
-def _to_send(items: Sequence[Item], repeatable: bool, covers: Callable[[ModuleError], bool]) -> list[int]:
-    return [
+def _to_send(items: Sequence[Item], repeatable: bool, covers: Callable[[ModuleError], bool] | None) -> list[int]:
+    """Items that another try is about; without ``covers`` all that are not done and may be sent."""
+    open_ = [
         place
         for place, item in enumerate(items)
-        if (item["state"] == "refused" or (item["state"] == "unknown" and repeatable)) and covers(_error_of(item))
+        if item["state"] == "refused" or (item["state"] == "unknown" and repeatable)
     ]
+    # one that was never sent, because it is wrong, is as wrong at the next try
+    return open_ if covers is None else [n for n in open_ if "attempt" in items[n] and covers(_error_of(items[n]))]
 
 
 # ---------------------------------------------------------------------- what came of it
@@ -306,6 +340,4 @@ def elsewhere(rows: Sequence[EffectRecord], module: str, fingerprint: str) -> Fo
     for item in items:
         if item["state"] == "refused":
             item["error"] = about
-    # a later attempt has only the items that it sent, and this row stands for all
-    whole = max((row.request for row in rows if row.run_id == last.run_id), key=len)
-    return Found(last._replace(output=jsontext.dumps(counted(items)), request=whole), same=True)
+    return Found(last._replace(output=jsontext.dumps(counted(items))), same=True)

@@ -398,7 +398,8 @@ class DurableEffects:
         return jsontext.loads(text)
 
     def _validate(self, step: ModuleStep, config: Config) -> None:
-        if not step.fixed and (fault := step.validate(config)):
+        # a batch is sent without the items that are wrong
+        if not step.fixed and (fault := step.validate(config)) and not batches.faults(step, config):
             raise DataError(fault, refused=True, place=str(step.place))
 
     def _attempt(self, path: str, attempt: int) -> Attempt:
@@ -502,9 +503,9 @@ class DurableEffects:
 
     def _request(self, step: ModuleStep, path: str, attempt: int, config: Config) -> bytes:
         """What is sent. A repeat sends what the attempt before it stored, not what would be computed now."""
-        # a batch begins with all of its items
-        number = 1 if isinstance(step.module, Action) and step.module.batch is not None else attempt - 1
-        before = self._journal.effects.get(attempt_key(path, number))
+        # of a batch the row before has only what it sent; all its items are as they were, or the run has diverged
+        batch = isinstance(step.module, Action) and step.module.batch is not None
+        before = None if batch else self._journal.effects.get(attempt_key(path, attempt - 1))
         # under another version what was provably not applied may be asked otherwise
         if before and not (before.state is EffectState.REFUSED and self._asked_anew(before)):
             return before.request

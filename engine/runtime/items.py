@@ -49,7 +49,10 @@ def _item(place: int, key: str | None, outcome: ItemOutcome) -> Item:
 
 def key_of(batch: Batch, item: Any) -> str | None:
     """What people know an item by."""
-    return None if batch.key is None else batch.key(item)
+    try:
+        return None if batch.key is None else batch.key(item)
+    except Exception:  # noqa: BLE001 - an item that is not as the schema says has no name
+        return None
 
 
 def error_json(error: ModuleError) -> dict[str, Any]:

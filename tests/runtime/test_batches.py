@@ -426,3 +426,43 @@ async def test_a_list_that_is_too_long_or_too_large_is_refused_before_it_is_sent
         assert (result.error["message"], result.error["refused"]) == (message, True)
         assert "chunk" in result.error["hint"]
         assert vendor.sent == []
+
+
+async def test_an_item_that_is_wrong_is_refused_alone_and_not_sent() -> None:
+    vendor = Vendor(dan=[BUSY])
+    text = steps(more=", on_refused: continue")
+    async with shop(text, {"shop.put_many": vendor}) as harness:
+        body = event(["ana", "dan"])
+        body["items"].insert(1, {"name": "ben"})
+        [run_id] = (await harness.send(body)).runs
+        result = await harness.result(run_id, advance=2000)
+        assert result.state == "succeeded", result.error
+        assert vendor.sent == [["ana", "dan"], ["dan"]]
+        assert [item["state"] for item in result.output["items"]] == ["done", "refused", "done"]
+        wrong = result.output["items"][1]
+        assert wrong["key"] is None
+        assert wrong["error"]["message"].startswith("items[1]")
+        assert "attempt" not in wrong
+
+
+async def test_an_item_that_is_wrong_is_not_tried_again_and_a_person_is_told_why() -> None:
+    vendor = Vendor()
+    async with shop(
+        steps(more="  retry: {attempts: 3, on: [DataError]}\n  on_error: hold"), {"shop.put_many": vendor}
+    ) as harness:
+        body = event(["ana"])
+        body["items"].append({"name": "ben"})
+        [run_id] = (await harness.send(body)).runs
+        result = await harness.result(run_id, advance=2000)
+        assert (result.state, vendor.sent) == ("held", [["ana"]])
+        result = await resumed(harness, run_id, Choice.AGAIN, advance=2000)
+        assert (result.state, vendor.sent) == ("held", [["ana"]])
+        assert result.holds[0]["message"].startswith("items[1]")
+
+
+async def test_a_list_of_which_everything_is_wrong_fails_as_any_config_does() -> None:
+    vendor = Vendor()
+    async with shop(steps(more=", on_refused: continue"), {"shop.put_many": vendor}) as harness:
+        [run_id] = (await harness.send({"items": [{"name": "ben"}]})).runs
+        result = await harness.result(run_id, advance=2000)
+        assert (result.state, vendor.sent) == ("failed", [])

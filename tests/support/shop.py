@@ -67,12 +67,15 @@ def _action(name: str, effect: Effect | Callable[[Mapping[str, Any]], Effect], *
     )
 
 
+ITEMS = {"type": "array", "items": {"type": "object", "required": ["email"]}}
+
+
 def _batch(name: str, effect: Effect) -> Action:
     return Action(
         name=name,
         title=name,
         description=name,
-        config={"type": "object", "properties": {"items": {"type": "array"}}, "required": ["items"]},
+        config={"type": "object", "properties": {"items": ITEMS}, "required": ["items"]},
         connection_required=False,
         effect=effect,
         run=_unused,
