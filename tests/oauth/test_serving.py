@@ -179,8 +179,7 @@ async def test_a_grant_that_was_taken_back_is_told_and_a_new_one_releases_what_w
 
 
 async def test_only_what_was_held_for_it_is_released(site: Site, server: Server) -> None:
-    other = site.root / "scenarios" / "other.yaml"
-    other.write_text("""
+    (site.root / "scenarios" / "other.yaml").write_text("""
 scenario: other
 trigger: {module: http.watch_webhook}
 steps:
@@ -194,9 +193,11 @@ steps:
         await site.send(1)
         await site.authorize()
         await site.send_to("scenario:other")
-        assert sorted(await site.states()) == ["held", "succeeded"]
+        assert await site.states() == ["succeeded", "held"]
+        other = (await site.runs())[1]
         await site.authorize()
-        assert sorted(await site.states()) == ["held", "succeeded"]
+        assert await site.states() == ["succeeded", "held"]
+        assert [row.kind for row in await site.host.store.records(other.id)].count("settled") == 0
 
 
 async def test_runs_that_were_held_while_it_was_authorized_go_on_too(site: Site) -> None:
