@@ -95,6 +95,7 @@ async def test_health(api: Api) -> None:
         "queue_age": None,
         "oldest_running": None,
         "silent": [],
+        "unauthorized": [],
         "alert_failure": None,
         "wrong": [],
     }
