@@ -64,6 +64,6 @@ class Table:
     """
 
     good: Ask | None
-    refusals: Mapping[Kind, Refused | Elsewhere | Nothing | tuple[Refused, ...]]
+    refusals: Mapping[Kind, Refused | Elsewhere | Nothing | tuple[Refused | Elsewhere, ...]]
     takes: str = ""
     before: Callable[[Any], None] = lambda _simulator: None
