@@ -12,6 +12,8 @@ from engine import Behaviour, Clock
 from modules.simulation import Refused, SimulatedVendor
 from modules.yotpo_developer.connection import CUSTOMERS_PATH
 from modules.yotpo_developer.consent import BEHAVIOURS, Installations
+from modules.yotpo_developer.review_room import BEHAVIOURS as REVIEWS
+from modules.yotpo_developer.review_room import ReviewRoom
 
 PREFIX = "/v2"
 #: for one account
@@ -85,7 +87,7 @@ class DeveloperSimulator(SimulatedVendor):
     :ivar installations: the app's, and the tokens that came of them.
     """
 
-    behaviours: Sequence[Behaviour] = _BEHAVIOURS
+    behaviours: Sequence[Behaviour] = (*_BEHAVIOURS, *REVIEWS)
 
     def __init__(
         self,
@@ -101,6 +103,7 @@ class DeveloperSimulator(SimulatedVendor):
         self.account_id = account_id
         self.access_token = access_token
         self.customers = customers()
+        self.room = ReviewRoom(self.body_of)
         self.installations = Installations(clock, client_id, client_secret)
 
     def connection(self, base_url: str) -> Mapping[str, Any]:
@@ -113,6 +116,7 @@ class DeveloperSimulator(SimulatedVendor):
     def routes(self) -> Sequence[web.RouteDef]:
         return [
             web.get(f"{PREFIX}/{{account_id}}{CUSTOMERS_PATH}", self._customer),
+            *self.room.routes(PREFIX + "/{account_id}"),
             *self.installations.routes(),
         ]
 

@@ -1,0 +1,168 @@
+"""The modules about webhooks: the vendor is told a URL for each event of reviews."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from engine import (
+    Action,
+    Call,
+    Effect,
+    Happened,
+    Json,
+    ModuleError,
+    NotFound,
+    Page,
+    ProbeResult,
+    Schema,
+    Search,
+    VendorError,
+)
+from modules.yotpo_developer.reviews import WRITES
+
+WEBHOOKS_PATH = "/webhooks"
+EVENTS = ("review_create", "review_updated")
+
+WEBHOOK: Schema = {
+    "type": "object",
+    "properties": {
+        "id": {"type": ["integer", "string"], "description": "By which it is deleted"},
+        "webhook_event_name": {"type": "string", "description": "On which event the URL is called"},
+        "url": {"type": "string"},
+    },
+    "additionalProperties": True,
+}
+
+
+async def _all(call: Call) -> list[Mapping[str, Any]]:
+    answer = await call.http.request("GET", WEBHOOKS_PATH)
+    found = answer.json()
+    # the vendor puts the list under its name twice
+    for _ in range(2):
+        found = found.get("webhooks") if isinstance(found, Mapping) else found
+    if not isinstance(found, list):
+        raise VendorError("the answer has no list under 'webhooks'", status=answer.status, detail=answer.readable)
+    return [one for one in found if isinstance(one, Mapping)]
+
+
+def _output(webhook: Mapping[str, Any] | None, call: Call) -> Json:
+    return {"id": webhook.get("id") if webhook else None, **{name: call.config[name] for name in ("event_name", "url")}}
+
+
+async def create(call: Call) -> Json:
+    await call.http.request("POST", WEBHOOKS_PATH, json=dict(call.config), errors=WRITES)
+    # what this is answered is not described: the list tells the identifier
+    try:
+        found = _mine(await _all(call), call)
+    except ModuleError as error:
+        call.warn(f"the webhook is made, and its identifier could not be read: {error.message}")
+        found = None
+    return _output(found, call)
+
+
+def _mine(webhooks: list[Mapping[str, Any]], call: Call) -> Mapping[str, Any] | None:
+    wanted = (call.config["event_name"], call.config["url"])
+    return next((one for one in webhooks if (one.get("webhook_event_name"), one.get("url")) == wanted), None)
+
+
+async def probe(call: Call, _sent_at: datetime) -> Happened | ProbeResult:
+    """Whether there is such a webhook. One that was there before is as good."""
+    found = _mine(await _all(call), call)
+    return ProbeResult.ABSENT if found is None else Happened(_output(found, call))
+
+
+CREATE_WEBHOOK = Action(
+    name="create_webhook",
+    title="Create a Webhook",
+    description="Tells the vendor a URL, which it calls from then on for one event of reviews.",
+    connection="yotpo_developer",
+    config={
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["event_name", "url"],
+        "properties": {
+            "event_name": {
+                "type": "string",
+                "title": "Event Name",
+                "description": "On which event the URL is called; one webhook for each.",
+                "enum": list(EVENTS),
+            },
+            "url": {
+                "type": "string",
+                "title": "URL",
+                "description": "Of the webhook, as `engine webhooks` shows it; https.",
+                "pattern": "^https://[^\\s]+$",
+            },
+        },
+    },
+    output={
+        "type": "object",
+        "required": ["id", "event_name", "url"],
+        "properties": {
+            "id": {"type": ["integer", "string", "null"], "description": "Null when the list did not show it yet"},
+            "event_name": {"type": "string"},
+            "url": {"type": "string"},
+        },
+    },
+    effect=Effect.WRITE,
+    run=create,
+    probe=probe,
+    example={"event_name": "review_create", "url": "https://hooks.example.com/hooks/TOKEN"},
+)
+
+
+async def find(call: Call, _cursor: Json) -> Page:
+    return Page(await _all(call))
+
+
+FIND_WEBHOOKS = Search(
+    name="find_webhooks",
+    title="Find Webhooks",
+    description="Lists the webhooks that the vendor was told.",
+    connection="yotpo_developer",
+    config={"type": "object", "additionalProperties": False, "properties": {}},
+    output={"type": "array", "items": WEBHOOK},
+    page=find,
+    example={},
+)
+
+
+async def delete(call: Call) -> Json:
+    webhook_id = quote(str(call.config["webhook_id"]), safe="")
+    try:
+        await call.http.request("DELETE", f"{WEBHOOKS_PATH}/{webhook_id}", errors=WRITES)
+    except NotFound:
+        return {"deleted": False}
+    return {"deleted": True}
+
+
+DELETE_WEBHOOK = Action(
+    name="delete_webhook",
+    title="Delete a Webhook",
+    description="Lets the vendor call a URL no longer. One that is not there is left at that.",
+    connection="yotpo_developer",
+    config={
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["webhook_id"],
+        "properties": {
+            "webhook_id": {
+                "type": ["integer", "string"],
+                "title": "Webhook ID",
+                "description": "As find_webhooks gives it.",
+                "minLength": 1,
+            }
+        },
+    },
+    output={
+        "type": "object",
+        "required": ["deleted"],
+        "properties": {"deleted": {"type": "boolean", "description": "False: there was none of this id"}},
+    },
+    effect=Effect.IDEMPOTENT,
+    run=delete,
+    example={"webhook_id": 11},
+)
