@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import hmac
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol
 
@@ -23,6 +23,8 @@ def put_on(
     query: MutableMapping[str, Any],
     body: bytes,
     token: str | None = None,
+    *,
+    now: float = 0.0,
 ) -> None:
     """Put one kind of auth on a request: changes ``headers`` (lower-case names) and ``query``.
 
@@ -41,9 +43,7 @@ def put_on(
         case QueryAuth():
             query[auth.parameter] = _field(fields, auth.field)
         case HmacAuth():
-            digest = hmac.new(_field(fields, auth.field).encode(), body, hashlib.new(auth.algorithm).name).digest()
-            text = base64.b64encode(digest).decode() if auth.encoding == "base64" else digest.hex()
-            headers[auth.header.lower()] = auth.prefix + text
+            _sign(auth, _field(fields, auth.field), headers, body, str(int(now)))
         case TokenAuth(query=parameter) if parameter:
             query[parameter] = token or ""
         case TokenAuth():
@@ -52,6 +52,35 @@ def put_on(
             query[parameter] = token or ""
         case OAuth2():
             headers[auth.header.lower()] = f"{auth.prefix}{token or ''}"
+
+
+def _sign(auth: HmacAuth, secret: str, headers: MutableMapping[str, str], body: bytes, timestamp: str) -> None:
+    """Put a signature into its header, and what it rests on into theirs."""
+    name = ""
+    if auth.id_header is not None:
+        name = headers.setdefault(auth.id_header.lower(), str(uuid.uuid4()))
+    if auth.timestamp_header is not None:
+        headers[auth.timestamp_header.lower()] = timestamp
+    # inserted piece by piece: a body that holds `{timestamp}` is only a body
+    pieces = (part.replace("{timestamp}", timestamp).replace("{id}", name) for part in auth.signed.split("{body}"))
+    digest = hmac.new(_key(auth, secret), body.join(piece.encode() for piece in pieces), auth.algorithm).digest()
+    raw = digest.hex().encode() if auth.encoding == "base64-hex" else digest
+    text = digest.hex() if auth.encoding == "hex" else base64.b64encode(raw).decode()
+    headers[auth.header.lower()] = auth.value.replace("{timestamp}", timestamp).replace(
+        "{signature}", auth.prefix + text
+    )
+
+
+def _key(auth: HmacAuth, secret: str) -> bytes:
+    if auth.key_prefix is None or not secret.startswith(auth.key_prefix):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(auth.key_prefix), validate=True)
+    except ValueError:
+        raise AuthError(
+            f"the connection's field '{auth.field}' is no base64 behind {auth.key_prefix}; nothing was sent",
+            refused=True,
+        ) from None
 
 
 def token_body(auth: TokenAuth, fields: Mapping[str, Any]) -> dict[str, str]:

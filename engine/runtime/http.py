@@ -257,7 +257,7 @@ class ConnectionHttp:
         rest = iter(tokens or ())
         for auth in target.auth if tokens is not None else ():
             token = next(rest) if isinstance(auth, TokenAuth | OAuth2) else None
-            put_on(auth, target.fields, headers, query, prepared.body or b"", token)
+            put_on(auth, target.fields, headers, query, prepared.body or b"", token, now=self._clock.time())
         for name, value in headers.items():
             # printable is what nearly all are, and asked ten times as fast
             if not _HEADER_NAME.fullmatch(name) or not (value.isprintable() or _HEADER_VALUE.fullmatch(value)):

@@ -59,7 +59,12 @@ class HmacAuth:
     """Send a keyed hash of the body in a header.
 
     :param algorithm: a name that ``hashlib`` knows.
-    :param encoding: ``hex`` or ``base64``.
+    :param encoding: ``hex``, ``base64``, or ``base64-hex``: base64 of the hexadecimal digits.
+    :param signed: what is signed; ``{body}``, ``{timestamp}`` (Unix seconds of sending) and ``{id}`` are inserted.
+    :param value: what the header holds; ``{signature}`` and ``{timestamp}`` are inserted.
+    :param timestamp_header: a header that gets the timestamp too.
+    :param id_header: the header that has the message's id; a random one where the request does not set it.
+    :param key_prefix: a secret that begins so is base64 of the key behind it; others are the key as they stand.
     """
 
     header: str
@@ -67,6 +72,11 @@ class HmacAuth:
     algorithm: str = "sha256"
     encoding: str = "hex"
     prefix: str = ""
+    signed: str = "{body}"
+    value: str = "{signature}"
+    timestamp_header: str | None = None
+    id_header: str | None = None
+    key_prefix: str | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +171,7 @@ class ConnectionType:
     :param test: a cheap read that proves that the credentials work; raises ``AuthError`` when they do not.
     :param timeout: seconds for one request.
     :param rate: how many requests the vendor takes; None: the engine does not hold back.
+    :param signature: a function of the connection's fields that gives how its requests are signed, after ``auth``.
     :param client: for a vendor that does not speak HTTP: makes what modules use in place of ``call.http``. It is
         entered once, before the first call over a connection, shared by all calls, and left when the connection's
         fields change or the engine stops, maybe by another task. Modules get what it yields from ``call.client()``.
@@ -178,6 +189,7 @@ class ConnectionType:
     description: str = ""
     timeout: float = 30.0
     rate: RateLimit | None = None
+    signature: Callable[[Mapping[str, Any]], tuple[HmacAuth, ...]] | None = None
     client: Callable[[Opening], AbstractAsyncContextManager[Any]] | None = None
     kept: frozenset[str] = frozenset()
 
@@ -243,6 +255,8 @@ class ConnectionType:
                     chosen.append(auth)
                 case _:
                     pass
+        if self.signature is not None:
+            chosen += self.signature(fields)
         return tuple(chosen)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine import BasicAuth, BearerAuth, Call, ConnectionType, HeaderAuth, OAuth2, QueryAuth, Schema
+from modules.http.signing import FIELDS, RULES, signing
 
 _NAME: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}
 _SECRET: Schema = {"type": "string", "minLength": 1, "writeOnly": True}
@@ -19,7 +20,8 @@ CONNECTION = ConnectionType(
     description=(
         "Requests go to URLs below base_url, and to no other host, so that the credentials stay where they belong. "
         "Give token, or header_name and header_value, or query_name and query_value, or username and password, or "
-        "client_id and token_url (OAuth 2; authorize_url where a person has to agree); none for an open API."
+        "client_id and token_url (OAuth 2; authorize_url where a person has to agree); none for an open API. "
+        "sign_secret signs requests besides."
     ),
     fields={
         "type": "object",
@@ -31,10 +33,13 @@ CONNECTION = ConnectionType(
             "query_name": ["query_value"],
             "query_value": ["query_name"],
             "password": ["username"],
+            "sign_as": ["sign_secret"],
+            "sign_secret": ["sign_as"],
             "client_id": ["token_url"],
             "token_url": ["client_id"],
             "authorize_url": ["client_id"],
         },
+        "allOf": [RULES],
         # each is sent as Authorization
         "not": {
             "anyOf": [
@@ -68,6 +73,7 @@ CONNECTION = ConnectionType(
                 "description": "A cheap read that proves the credentials, such as /me; the base URL when left out.",
                 "pattern": "^/[^\\s]*$",
             },
+            **FIELDS,
         },
     },
     auth=(
@@ -77,5 +83,6 @@ CONNECTION = ConnectionType(
         BasicAuth("username", "password"),
         OAuth2(),
     ),
+    signature=signing,
     test=check,
 )

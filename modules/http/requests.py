@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine import CLIENT_ERRORS, Action, Call, Config, DataError, Effect, ErrorTable, Json, Response, Schema
+from modules.http.signing import message_id
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 #: RFC 9110, 9.2.1: safe methods look only
@@ -136,7 +137,7 @@ def effect(config: Config) -> Effect:
 
 async def run(call: Call) -> Json:
     config = call.config
-    headers: dict[str, Any] = dict(config.get("headers", {}))
+    headers: dict[str, Any] = {**message_id(call.connection, call.key), **config.get("headers", {})}
     if "idempotency_key_header" in config:
         headers[config["idempotency_key_header"]] = call.key
     given: dict[str, Any] = {}
