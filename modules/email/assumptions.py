@@ -16,7 +16,7 @@ ASSUMPTIONS = (
     Assumption(
         about="which addresses the simulator refuses",
         assumed="Addresses below the top domain invalid, which nobody can have (RFC 2606), are refused with 550.",
-        changed_by="modules.email.simulator:MailSimulator.refuse",
+        changed_by="modules.email.simulator:NOBODY",
         settled_by="the real server, which knows its own users",
         mark="inferred",
         source="a server refuses with 550 whom it does not know (RFC 5321, 4.2.3); whom, is its own business",

@@ -22,6 +22,8 @@ USER, PASSWORD = "simulated", "simulated-password"
 LARGEST = 10_000_000
 #: recipients of a mail: as many must be taken (RFC 5321, 4.5.3.1.8)
 MOST_RECIPIENTS = 1000
+#: addresses that nobody has (RFC 2606)
+NOBODY = re.compile(r"[@.]invalid$", re.IGNORECASE)
 _LINE = 8_192
 _PATH = re.compile(r"<([^<>\s]+@[^<>\s]+)>(.*)")
 
@@ -233,7 +235,7 @@ class _Session:
             return "553 5.6.7 that needs SMTPUTF8, which is not offered"
         if answer := self._server.refused.get(address.lower()):
             return answer
-        if re.search(r"[@.]invalid$", address, re.IGNORECASE):
+        if NOBODY.search(address):
             return "550 5.1.1 no such user"
         if len(self._envelope.recipients) >= MOST_RECIPIENTS:
             return "452 4.5.3 too many recipients"
