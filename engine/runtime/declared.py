@@ -215,6 +215,7 @@ def declared_fault(part: Module | ConnectionType) -> str | None:
             _compiled(table.said)
             if table.body is not None:
                 _compiled(table.body.found)
+                _compiled(table.body.taken)
                 for kind in table.body.kinds:
                     re.compile(kind.text)
     except ExpressionSyntaxError as error:

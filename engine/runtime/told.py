@@ -9,6 +9,8 @@ from engine.sdk.modules import Json
 
 #: characters of a vendor's words that a message shows; all of them are in the error's detail
 MOST = 300
+#: said of an answer that is neither the vendor's success nor its error
+NO_SUCCESS = "the body does not say that it was taken"
 
 
 def said_in(table: ErrorTable, response: Response) -> str | None:
@@ -22,7 +24,11 @@ def error_in(table: ErrorTable, response: Response) -> str | None:
     if table.body is None:
         return None
     found = _found(table.body.found, response)
-    return (_text(found) or "an error") if found_something(found) else None
+    if found_something(found):
+        return _text(found) or "an error"
+    if table.body.taken is not None and not found_something(_found(table.body.taken, response)):
+        return NO_SUCCESS
+    return None
 
 
 def found_something(value: Json) -> bool:

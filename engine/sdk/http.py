@@ -100,11 +100,15 @@ class BodyErrors:
         answer is an error, and what it gives is the vendor's word on it. A body that is no JSON is none.
     :param kinds: the first whose ``text`` is found says what the error is.
     :param otherwise: what it is when none does. The default claims nothing: the write may have been applied.
+    :param taken: JMESPath over the answer's JSON by which a success is told, for a vendor whose statuses tell nothing.
+        Where it gives nothing, and in a body that is no JSON, the answer is an error: ``otherwise``. None: what is no
+        error is a success.
     """
 
     found: str
     kinds: Sequence[ErrorKind] = ()
     otherwise: ErrorKind = ErrorKind("", errors.VendorError)
+    taken: str | None = None
 
     def kind(self, text: str) -> ErrorKind:
         """What an error of this text is."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yaml
 
 import engine
 from engine import AuthError, DataError, Effect, ModuleError, RateLimitError, VendorError
@@ -15,6 +16,7 @@ from modules.optimove.connection import CONNECTION
 from modules.optimove.send_event import SEND_EVENT
 from modules.optimove.simulator import DEBUG_EVENTS, ENDPOINT, OptimoveSimulator
 from tests.modules.bench import Bench, bench, fixture, problems
+from tests.modules.runs import runs
 from tests.runtime.doubles import HandClock
 
 MODULE = SEND_EVENT
@@ -243,6 +245,17 @@ async def test_an_answer_that_proves_nothing_leaves_the_outcome_unknown(
         await optimove.run(MODULE, EVENT)
     assert not caught.value.refused
     assert len(simulator.events) == 1
+
+
+@pytest.mark.parametrize("body", [{"status": "failure"}, {"status": "Error", "message": "x"}, {}, "busy"], ids=str)
+async def test_a_run_is_held_by_an_answer_that_does_not_say_success(body: Any) -> None:
+    """The status of an answer is 200 whatever became of the event, so that it proves nothing."""
+    config = {"event": "points_changed", "customer": "ana@example.com"}
+    steps = [{"id": "send", "module": "optimove.send_event", "connection": "site", "with": config}]
+    async with runs("optimove", yaml.safe_dump(steps)) as engine:
+        engine.simulator.fail_next(200, body=body)
+        result = await engine.run({})
+        assert (result.state, [effect.state for effect in result.effects]) == ("held", ["unknown"])
 
 
 @pytest.mark.parametrize("trouble", ["hang", "close_mid_answer", "fail_next"])

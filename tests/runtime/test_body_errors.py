@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,3 +94,13 @@ async def test_secrets_are_not_repeated(pools: Pools) -> None:
 
 async def test_a_module_may_look_itself(pools: Pools) -> None:
     assert (await ask(pools, b'{"ok": false}', raise_for_status=False)).json() == {"ok": False}
+
+
+@pytest.mark.parametrize("reply", [b'{"ok": "no"}', b'{"result": 1}', b"[]", b"", b"<html>", b'"text"', b"null"])
+async def test_where_only_the_body_tells_a_success_anything_else_is_none(pools: Pools, reply: bytes) -> None:
+    assert TABLE.body
+    strict = replace(TABLE, body=replace(TABLE.body, taken="ok == true"))
+    with pytest.raises(errors.VendorError, match="does not say that it was taken") as caught:
+        await ask(pools, reply, table=strict)
+    assert not caught.value.refused
+    assert (await ask(pools, b'{"ok": true}', table=strict)).status == 200
