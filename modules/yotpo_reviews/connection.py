@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from engine import Call, ConnectionType, ErrorTable, RateLimit, TokenAuth
+from engine import (
+    AuthError,
+    BodyErrors,
+    Call,
+    ConnectionType,
+    DataError,
+    ErrorKind,
+    ErrorTable,
+    NotFound,
+    RateLimit,
+    RateLimitError,
+    TokenAuth,
+)
 
 BASE_URL = "https://api.yotpo.com"
 #: where a secret is exchanged for a utoken
@@ -43,6 +55,24 @@ REQUESTS_PER_SECOND = 80
 
 #: Statuses after which nothing was written; inferred from their meaning.
 REFUSED = frozenset({400, 401, 403, 404, 422})
+
+#: An answer of status 200 may say another code in its envelope, or at its top, and is that then: ``500: no``.
+_CODE = (
+    "{code: to_number(status.code || code), said: status.message || message}"
+    " | (code < `200` || code >= `300`) && join(': ', [to_string(code), to_string(said || 'no reason given')])"
+)
+ERRORS = ErrorTable(
+    refused=REFUSED,
+    body=BodyErrors(
+        _CODE,
+        kinds=(
+            ErrorKind("^(400|422):", DataError, refused=True),
+            ErrorKind("^(401|403):", AuthError, refused=True),
+            ErrorKind("^404:", NotFound, refused=True),
+            ErrorKind("^429:", RateLimitError, refused=True),
+        ),
+    ),
+)
 
 
 def path(call: Call, template: str) -> str:
@@ -136,7 +166,7 @@ CONNECTION = ConnectionType(
             lifetime=TOKEN_LIFETIME,
         ),
     ),
-    errors=ErrorTable(refused=REFUSED),
+    errors=ERRORS,
     test=check,
     rate=RateLimit(REQUESTS_PER_SECOND),
 )

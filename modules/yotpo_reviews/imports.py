@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine import Action, Batch, Call, DataError, Done, Effect, Refused, Schema
+from engine import Action, Batch, Call, DataError, Done, Effect, Refused, Schema, Unknown, VendorError
 from modules.yotpo_reviews.connection import (
     IMAGES_AT_ONCE,
     IMPORT_KEYS,
@@ -17,7 +17,8 @@ from modules.yotpo_reviews.connection import (
 )
 from modules.yotpo_reviews.envelope import opened
 
-_TEXTS: Schema = {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}
+_TEXT: Schema = {"type": ["string", "null"], "minLength": 1}
+_TEXTS: Schema = {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}}
 
 _ITEM: Mapping[str, Schema] = {
     "url": {
@@ -33,9 +34,9 @@ _ITEM: Mapping[str, Schema] = {
         "title": "Domain Keys",
         "description": f"The products on it, by the store's identifiers; at most {MOST_PRODUCTS}.",
     },
-    "title": {"type": "string", "minLength": 1, "title": "Title", "description": "A caption."},
-    "creator": {"type": "string", "minLength": 1, "title": "Creator", "description": "Whose it is."},
-    "post_url": {"type": "string", "minLength": 1, "title": "Post URL", "description": "Where it was posted."},
+    "title": {**_TEXT, "title": "Title", "description": "A caption."},
+    "creator": {**_TEXT, "title": "Creator", "description": "Whose it is."},
+    "post_url": {**_TEXT, "title": "Post URL", "description": "Where it was posted."},
 }
 
 
@@ -69,7 +70,7 @@ _OUTPUT: Schema = {
 }
 
 
-async def images(call: Call) -> list[Done | Refused]:
+async def images(call: Call) -> list[Done | Refused | Unknown]:
     """Send images; each is imported or refused for itself."""
     allowed = call.connection.get("images_at_once", IMAGES_AT_ONCE)
     if len(call.config["images"]) > allowed:
@@ -81,33 +82,56 @@ async def images(call: Call) -> list[Done | Refused]:
     return await _send(call, "images")
 
 
-async def videos(call: Call) -> list[Done | Refused]:
+async def videos(call: Call) -> list[Done | Refused | Unknown]:
     """Send videos; each is imported or refused for itself."""
     return await _send(call, "videos")
 
 
-async def _send(call: Call, what: str) -> list[Done | Refused]:
+async def _send(call: Call, what: str) -> list[Done | Refused | Unknown]:
     names: dict[str, str] = {**IMPORT_KEYS, **call.connection.get("import_keys", {})}
     where = call.connection.get("import_paths", {}).get(what, IMPORT_PATHS[what])
     items = call.config[what]
-    body = {names[what]: [{names[key]: value for key, value in item.items()} for item in items]}
-    answered = opened(await call.http.request("POST", path(call, where), json=body))
-    wrong = _errors(answered, names)
-    return [
-        Refused(DataError(str(wrong[index]), refused=True)) if index in wrong else Done({"url": item["url"]})
-        for index, item in enumerate(items)
-    ]
+    # platforms hand over what they have; null and an empty list say nothing
+    body = {
+        names[what]: [{names[key]: value for key, value in one.items() if value not in (None, [])} for one in items]
+    }
+    answer = await call.http.request("POST", path(call, where), json=body)
+    wrong, clear = _errors(opened(answer), names, len(items))
+    outcomes: list[Done | Refused | Unknown] = []
+    for index, item in enumerate(items):
+        if index in wrong:
+            outcomes.append(Refused(DataError(wrong[index], refused=True)))
+        elif clear:
+            outcomes.append(Done({"url": item["url"]}))
+        else:
+            outcomes.append(
+                Unknown(
+                    VendorError(
+                        f"the answer has errors under '{names['errors']}' that name none of the {what}",
+                        status=answer.status,
+                        detail=answer.readable,
+                        hint="if they are told otherwise there, set errors and index in import_keys of the connection",
+                    )
+                )
+            )
+    return outcomes
 
 
-def _errors(answered: Any, names: Mapping[str, str]) -> dict[int, str]:
-    """By the index of an item, why it was refused. What no error names was taken."""
+def _errors(answered: Any, names: Mapping[str, str], count: int) -> tuple[dict[int, str], bool]:
+    """By the index of an item, why it was refused; and whether every error named its item, so that the rest was taken.
+
+    The form of the errors is inferred. One of another form may be about any item.
+    """
     errors = answered.get(names["errors"]) if isinstance(answered, Mapping) else None
-    found = {}
-    for error in errors if isinstance(errors, list) else ():
+    found: dict[int, str] = {}
+    if not errors:
+        return found, True
+    for error in errors if isinstance(errors, list) else [errors]:
         index = error.get(names["index"]) if isinstance(error, Mapping) else None
-        if isinstance(index, int):
-            found[index] = str(error.get("message") or "the vendor does not say why")
-    return found
+        if type(index) is not int or not 0 <= index < count:
+            return found, False
+        found[index] = str(error.get("message") or "the vendor does not say why")
+    return found, True
 
 
 _SAMPLE = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine import Action, Call, Config, Effect, Happened, Json, Page, ProbeResult, Schema, Search
 from modules.yotpo_reviews.connection import REVIEWS_PATH, WIDGET_REVIEWS_PATH, path
-from modules.yotpo_reviews.envelope import items, opened
+from modules.yotpo_reviews.envelope import items
 from modules.yotpo_reviews.schemas import REVIEW, typed
 
 #: the vendor's most
@@ -16,6 +16,8 @@ LARGEST_PAGE = 100
 #: Seconds after which a review that was sent is looked for. Inferred: the vendor takes it at once and works on it
 #: later, and says nowhere how much later.
 SHOWN_AFTER = 120.0
+#: how far the vendor's clock and ours may be apart
+CLOCKS = timedelta(minutes=5)
 #: pages of the newest reviews in which a probe looks
 PROBED_PAGES = 3
 
@@ -99,29 +101,44 @@ CREATE_CONFIG: Schema = {
 
 async def create(call: Call) -> Json:
     body = {"appkey": call.connection["app_key"], **call.config}
-    opened(await call.http.request("POST", WIDGET_REVIEWS_PATH, json=body))
+    await call.http.request("POST", WIDGET_REVIEWS_PATH, json=body)
     # the review is made later, so that there is no identifier yet
     return {"accepted": True}
 
 
 async def probe(call: Call, sent_at: datetime) -> Happened | ProbeResult:
     """Whether such a review is among those that were updated since. One that is not there may be one to come."""
-    query: dict[str, Any] = {"count": LARGEST_PAGE, "since_updated_at": sent_at.date().isoformat()}
+    query: dict[str, Any] = {"count": LARGEST_PAGE, "since_updated_at": (sent_at - CLOCKS).date().isoformat()}
     for number in range(1, PROBED_PAGES + 1):
         answer = await call.http.request("GET", path(call, REVIEWS_PATH), query={**query, "page": number})
         found = items(answer, "reviews")
-        if any(_is(call.config, one) for one in found):
+        if any(_is(call.config, one, sent_at) for one in found):
             return Happened({"accepted": True})
         if len(found) < LARGEST_PAGE:
             break
     return ProbeResult.UNKNOWN
 
 
-def _is(config: Config, review: Mapping[str, Any]) -> bool:
+def _is(config: Config, review: Mapping[str, Any], sent_at: datetime) -> bool:
+    """Whether it is the one that was sent: creators say the same of several products, and of one product again."""
     same = typed(review)
     wanted = {"content": config["review_content"], "title": config["review_title"], "score": config["review_score"]}
     known_as = {same.get("email"), same.get("customer_email")} - {None}
-    return wanted.items() <= same.items() and (not known_as or config["email"] in known_as)
+    return (
+        wanted.items() <= same.items()
+        and (not known_as or config["email"] in known_as)
+        and same.get("sku") in (None, config["sku"])
+        and not _older(same.get("created_at"), sent_at - CLOCKS)
+    )
+
+
+def _older(made: Json, moment: datetime) -> bool:
+    """Whether a time is before a moment; one that cannot be read proves nothing."""
+    try:
+        read = datetime.fromisoformat(made) if isinstance(made, str) else None
+    except ValueError:
+        return False
+    return read is not None and (read if read.tzinfo else read.replace(tzinfo=UTC)) < moment
 
 
 CREATE_REVIEW = Action(

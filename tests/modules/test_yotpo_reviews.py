@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import yaml
 
-from engine import AuthError, DataError, Delivery, Effect, Happened, ProbeResult, RateLimitError, VendorError
+from engine import AuthError, DataError, Delivery, Effect, Happened, NotFound, ProbeResult, RateLimitError, VendorError
 from modules.yotpo_reviews.connection import CONNECTION
 from modules.yotpo_reviews.reviews import CREATE_REVIEW, LIST_REVIEWS
 from modules.yotpo_reviews.simulator import MADE_AFTER, TOKEN_LIFETIME, ReviewsSimulator
 from modules.yotpo_reviews.watch import WATCH_REVIEWS
 from tests.modules.bench import Bench, bench, problems
+from tests.modules.runs import runs
 from tests.runtime.doubles import HandClock
 
 REVIEW: dict[str, Any] = {
@@ -139,17 +141,33 @@ async def test_the_simulator_refuses_wrong_queries(yotpo: Bench, query: dict[str
 
 async def test_a_refusal_in_the_body_of_a_200_is_no_success(yotpo: Bench, simulator: ReviewsSimulator) -> None:
     await listed(yotpo, {})  # fetches the token
-    for code, kind in ((422, DataError), (500, VendorError)):
-        body = {"status": {"code": code, "message": "no"}, "response": {}}
-        simulator.fail_next(200, body=body)
-        with pytest.raises(kind) as caught:
-            await yotpo.run(CREATE_REVIEW, REVIEW)
-        assert (caught.value.status, caught.value.refused) == (code, kind is DataError)
+    for code, kind in (
+        (422, DataError),
+        (429, RateLimitError),
+        (404, NotFound),
+        (500, VendorError),
+        (408, VendorError),
+    ):
+        for body in ({"status": {"code": code, "message": "no"}, "response": {}}, {"code": str(code)}):
+            simulator.fail_next(200, body=body)
+            with pytest.raises(kind, match=f"{code}: no") as caught:
+                await yotpo.run(CREATE_REVIEW, REVIEW)
+            assert (type(caught.value), caught.value.refused) == (kind, kind is not VendorError)
     simulator.fail_next(200, body={"status": {"code": 200}, "response": {"reviews": [{"id": "7"}]}})
     assert (await listed(yotpo, {}))[0] == {"id": 7}, "within the envelope too"
     simulator.fail_next(200, body={"status": {"code": 200}, "response": {}})
     with pytest.raises(VendorError):
         await listed(yotpo, {})
+
+
+async def test_a_review_whose_envelope_says_500_is_unknown_and_not_given_up_as_done() -> None:
+    steps = yaml.safe_dump([{"id": "sent", "module": "yotpo_reviews.create_review", "connection": "r", "with": REVIEW}])
+    async with runs("yotpo_reviews", steps) as engine:
+        await engine.run({})  # fetches the token
+        await engine.harness.clock.advance(3600)
+        engine.simulator.fail_next(200, body={"status": {"code": 500, "message": "no"}, "response": {}})
+        result = await engine.run({}, advance=3600)
+        assert (result.state, [effect.state for effect in result.effects]) == ("held", ["unknown"])
 
 
 async def test_too_many_requests_are_refused(yotpo: Bench, simulator: ReviewsSimulator) -> None:
@@ -210,6 +228,11 @@ async def test_the_probe_finds_a_review_and_never_swears_that_there_is_none(yotp
     assert await CREATE_REVIEW.probe(yotpo.call(REVIEW), sent_at) == Happened({"accepted": True})
     other = {**REVIEW, "email": "dora@example.com"}
     assert await CREATE_REVIEW.probe(yotpo.call(other), sent_at) is ProbeResult.UNKNOWN
+    # creators say the same of several products, and of one again
+    assert await CREATE_REVIEW.probe(yotpo.call({**REVIEW, "sku": "cup-3"}), sent_at) is ProbeResult.UNKNOWN
+    clock.advance(3600)
+    later = datetime.fromtimestamp(clock.time(), UTC)
+    assert await CREATE_REVIEW.probe(yotpo.call(REVIEW), later) is ProbeResult.UNKNOWN
 
 
 # ------------------------------------------------------------------ webhooks

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine import DataError, Done, Effect, Refused
+from engine import DataError, Done, Effect, Refused, Unknown
 from modules.yotpo_reviews.connection import CONNECTION, IMAGES_AT_ONCE, MOST_IMAGES
 from modules.yotpo_reviews.imports import IMPORT_IMAGES, IMPORT_VIDEOS
 from modules.yotpo_reviews.simulator import ReviewsSimulator
@@ -56,6 +56,40 @@ async def test_what_can_be_taken_is_and_the_others_are_named(yotpo: Bench, simul
     assert (outcomes[1].error.refused, str(outcomes[1].error.message)) == (True, "its url leads to nothing")
     assert list(simulator.imports.taken_images) == [first["url"], "https://media.example.com/2.jpg"]
     assert simulator.imports.taken_images[first["url"]] == first
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        ["the second is bad"],
+        [{"index": 2, "message": "bad"}],
+        [{"message": "bad"}],
+        [{"index": True}],
+        {"1": "bad"},
+        "bad",
+    ],
+    ids=str,
+)
+async def test_errors_of_another_form_leave_unknown_what_they_do_not_name(
+    yotpo: Bench, simulator: ReviewsSimulator, errors: Any
+) -> None:
+    await send(yotpo, images=[item("0.jpg")])  # fetches the token
+    simulator.fail_next(200, applied=True, body={"status": {"code": 200}, "response": {"errors": errors}})
+    outcomes = await send(yotpo, images=[item("1.jpg"), item("2.jpg")])
+    assert [type(one) for one in outcomes] == [Unknown, Unknown]
+    assert "import_keys" in str(outcomes[0].error)
+    first = [{"index": 0, "message": "bad"}, "and another"]
+    simulator.fail_next(200, applied=True, body={"status": {"code": 200}, "response": {"errors": first}})
+    outcomes = await send(yotpo, images=[item("3.jpg"), item("4.jpg")])
+    assert [type(one) for one in outcomes] == [Refused, Unknown]
+
+
+async def test_what_a_platform_does_not_know_is_left_out(yotpo: Bench, simulator: ReviewsSimulator) -> None:
+    nothing = {"album_names": ["Creators"], "domain_keys": [], "title": None, "creator": None, "post_url": None}
+    assert [type(one) for one in await send(yotpo, images=[item("1.jpg", **nothing)])] == [Done]
+    assert list(simulator.imports.taken_images.values()) == [item("1.jpg", album_names=["Creators"])]
+    await send(yotpo, videos=[item("1.mp4", album_names=None, domain_keys=None)])
+    assert list(simulator.imports.taken_videos.values()) == [item("1.mp4")]
 
 
 async def test_videos_have_albums_and_up_to_eight_products(yotpo: Bench, simulator: ReviewsSimulator) -> None:

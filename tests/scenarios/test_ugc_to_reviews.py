@@ -64,6 +64,20 @@ async def test_a_vendor_that_is_away_before_anything_was_taken_is_tried_again() 
         assert len(reviews.imports.taken_images) == 4
 
 
+async def test_what_the_platform_does_not_know_of_a_picture_keeps_none_out() -> None:
+    event = copy.deepcopy(EVENT)
+    del event["assets"][0]["skus"], event["assets"][1]["creator"]
+    event["assets"][2] |= {"skus": [], "creator": None}
+    async with SimulatedHarness.of(FILE) as harness:
+        result = await run(harness, event)
+        assert (result.state, result.output) == ("succeeded", {"refused": []}), result.holds
+        taken = harness.simulator("yotpo_reviews").imports.taken_images
+        assert taken["https://media.example.com/a3.jpg"] == {
+            "url": "https://media.example.com/a3.jpg",
+            "album_names": ["Creators"],
+        }
+
+
 async def test_a_review_that_is_refused_is_held_and_the_others_go_on() -> None:
     event = copy.deepcopy(EVENT)
     event["reviews"].insert(0, {**event["reviews"][0], "id": "r0", "score": 9})
