@@ -84,13 +84,13 @@ class Mailer:
                     try:
                         await session.rcpt(box.address)
                     except aiosmtplib.SMTPRecipientRefused as error:
-                        refused.append(Refusal(box.address, error.code, error.message))
+                        refused.append(Refusal(box.address, error.code, _readable(error.message)))
                 if len(refused) == len(to) or (refused and all_or_none):
                     raise _nobody(refused, len(to))
             # from here on the server may have the mail although nobody says so
             async with _told("the mail", refused=False), self.opening.clock.timeout(WHOLE_MAIL):
                 answer = await session.data(content)
-        return Taken(refused, answer.message)
+        return Taken(refused, _readable(answer.message))
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiosmtplib.SMTP]:
@@ -119,6 +119,11 @@ class Mailer:
                         await session.quit()
             finally:
                 session.close()
+
+
+def _readable(said: str) -> str:
+    """A server's words as text: what is no UTF-8 comes as half characters, which no journal can hold."""
+    return said.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _options(session: aiosmtplib.SMTP, size: int) -> list[str]:
@@ -158,7 +163,8 @@ async def _told(what: str, *, refused: bool) -> AsyncIterator[None]:
         raise
     except aiosmtplib.SMTPAuthenticationError as error:
         kind = VendorError if 400 <= error.code < 500 else AuthError
-        raise kind(f"the mail server did not let the user in: {error.code} {error.message}", refused=True) from None
+        said = f"{error.code} {_readable(error.message)}"
+        raise kind(f"the mail server did not let the user in: {said}", refused=True) from None
     except aiosmtplib.SMTPNotSupported as error:
         raise AuthError(f"the mail server does not offer what the connection asks for: {error}", refused=True) from None
     except aiosmtplib.SMTPResponseException as error:
@@ -167,7 +173,7 @@ async def _told(what: str, *, refused: bool) -> AsyncIterator[None]:
         raise TimeoutError(f"{what}: no answer in time{nothing}", refused=refused) from error
     except (aiosmtplib.SMTPException, OSError) as error:
         # what a certificate has is in the cause alone
-        said = " ".join(filter(None, (str(error) or type(error).__name__, str(error.__cause__ or ""))))
+        said = _readable(" ".join(filter(None, (str(error) or type(error).__name__, str(error.__cause__ or "")))))
         raise ConnectionError(f"{what}: {said}{nothing}", refused=refused) from None
     except (ValueError, UnicodeError) as error:
         raise DataError(f"{what}: {error}; nothing was sent", refused=True) from None
@@ -178,7 +184,7 @@ def _said_no(error: aiosmtplib.SMTPResponseException, what: str, *, refused: boo
 
     Other codes, and a server that broke off (-1), say nothing of a mail that it was given.
     """
-    said = f"{error.code} {error.message}"
+    said = f"{error.code} {_readable(error.message)}"
     if 400 <= error.code < 500:
         return VendorError(f"{what}: the mail server cannot now: {said}", refused=True, detail=said)
     if 500 <= error.code < 600:

@@ -7,6 +7,7 @@ import base64
 import smtplib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 
 from engine import AuthError, ConnectionError, DataError, ModuleError, Opening, TimeoutError, VendorError  # noqa: A004
 from engine.runtime.clock import SystemClock
+from engine.sdk import jsontext
 from engine.testing import RunResult
 from modules.email import simulator
 from modules.email.addresses import Mailbox
@@ -305,6 +307,35 @@ async def test_a_server_that_closes_for_service_is_tried_later() -> None:
         with pytest.raises((VendorError, ConnectionError)) as caught:
             await client.check()
         assert (caught.value.refused, caught.value.transient) == (True, True)
+
+
+@pytest.mark.parametrize(("answer", "end"), [("250 für später", 250), ("451 später", 451), ("554 für nichts", 554)])
+async def test_an_answer_in_latin_1_is_text_that_can_be_kept(answer: str, end: int) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write("220 grüß Gott\r\n".encode("latin-1"))
+        while line := await reader.readline():
+            writer.write(b"354 go\r\n" if line == b"DATA\r\n" else "250 schön\r\n".encode("latin-1"))
+            if line == b"DATA\r\n":
+                await reader.readuntil(b"\r\n.\r\n")
+                writer.write(f"{answer}\r\n".encode("latin-1"))
+        writer.close()
+        await writer.wait_closed()
+        over.set()
+
+    over = asyncio.Event()
+    mail = EmailMessage()
+    mail.set_content("hello")
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server, mailer(server.sockets[0].getsockname()[1]) as client:
+        try:
+            said = (await client.send([Mailbox.read("ana@example.com")], mail, all_or_none=False)).answer
+            assert end == 250
+        except ModuleError as error:
+            assert (str(end) in error.message, error.refused) == (True, True)
+            said = f"{error.message} {error.detail}"
+        await over.wait()
+    assert "\N{REPLACEMENT CHARACTER}" in said
+    jsontext.dumps(said)
 
 
 async def test_a_smuggled_mail_stays_one_mail() -> None:
