@@ -76,7 +76,9 @@ def _pattern(values: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def _forms(value: str) -> set[str]:
-    """The value as it may appear in a URL, a form, or a JSON text."""
+    """The value as it may appear in a URL, a form, or a JSON text. A URL also goes without the slash at its end."""
+    if "://" in value and value.endswith("/"):
+        return {value, *_forms(value.rstrip("/"))}
     return {
         value,
         quote(value, safe=""),

@@ -109,8 +109,9 @@ def test_the_schema_refuses_what_slack_would(config: Any) -> None:
     assert problems(config, SEND_MESSAGE.config)
 
 
-async def test_no_error_shows_the_url(tmp_path: Path, unused_tcp_port: int) -> None:
-    url = f"http://127.0.0.1:{unused_tcp_port}/services/T1/B1/verysecretpart"
+@pytest.mark.parametrize("end", ["", "/", "//"])
+async def test_no_error_shows_the_url(tmp_path: Path, unused_tcp_port: int, end: str) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}/services/T1/B1/verysecretpart{end}"
     file = tmp_path / "connections.yaml"
     file.write_text("team: {type: slack, base_url: {env: HOOK}}")
     connections = Connections(read_connections(file, load()), load(), Secrets({"HOOK": url}), HandClock())
