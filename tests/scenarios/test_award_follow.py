@@ -48,6 +48,8 @@ async def test_a_network_is_followed_once_and_mentioned_often() -> None:
     async with SimulatedHarness.of(FILE) as harness:
         await run(harness, FOLLOW)
         assert not (await harness.send(event(id="evt-5522"))).runs
+        shouted = {**FOLLOW["creator"], "email": ANA.upper()}
+        assert not (await harness.send(event(id="evt-5524", creator=shouted))).runs, "the same customer"
         await run(harness, event(id="evt-5523", network="tiktok"))
         assert points(harness) == 50
         for number in range(2):

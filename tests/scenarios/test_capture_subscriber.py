@@ -57,6 +57,20 @@ async def test_details_then_a_minute_then_the_opt_in() -> None:
         assert messaging.subscribers.contacts[str(LIST)] == {PHONE}
 
 
+async def test_a_shop_whose_ids_are_numbers_is_served_alike() -> None:
+    async with SimulatedHarness.of(FILE) as harness:
+        result = await run(harness, form(customer={"id": 700177}))
+        assert (result.state, result.output) == ("succeeded", {"subscribed": "now"}), result.error
+        assert customer(harness.simulator("yotpo_messaging"))["phone_number"] == PHONE
+
+
+async def test_a_consent_is_held_while_the_customer_cannot_be_looked_up() -> None:
+    async with SimulatedHarness.of(FILE) as harness:
+        harness.simulator("yotpo_messaging").fail_next(503, times=99)
+        result = await run(harness, EVENT)
+        assert (result.state, result.holds[0]["step"]) == ("held", "known")
+
+
 async def test_who_is_subscribed_already_is_left_alone() -> None:
     async with SimulatedHarness.of(FILE) as harness:
         messaging = harness.simulator("yotpo_messaging")
