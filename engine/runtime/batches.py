@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.runtime.elsewhere import Found, found
-from engine.runtime.error_texts import restored_from
-from engine.runtime.items import Item, counted, error_json, key_of
+from engine.runtime.error_texts import restored, restored_from
+from engine.runtime.items import Item, counted, error_json, is_outcome, key_of, without_oddities, without_output
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.outcomes import Diverged, Interrupted, Verdict
 from engine.scenario.plan import ModuleStep
@@ -83,9 +83,7 @@ def begin(
     :raises Diverged: the items are others than they were.
     """
     full = jsontext.loads(request)
-    # an attempt that came to nothing before it was sent has no such row
-    rows = (journal.effects.get(attempt_key(path, number)) for number in range(attempt - 1, 0, -1))
-    before = next((row for row in rows if row is not None), None)
+    before = before_of(journal, path, attempt)
     wrong = faults(step, full) if not step.fixed and step.validate(full) else {}
     if before is None or not items_of(before):
         check(batch, full)
@@ -95,12 +93,24 @@ def begin(
     return again(batch, before, full, attempt, step.retry.covers, asked=asked, wrong=wrong)
 
 
+def before_of(journal: Journal, path: str, attempt: int) -> EffectRecord | None:
+    """The row of the last attempt before this one that was about to be sent."""
+    # an attempt that came to nothing before that has no such row
+    rows = (journal.effects.get(attempt_key(path, number)) for number in range(attempt - 1, 0, -1))
+    return next((row for row in rows if row is not None), None)
+
+
 def faults(step: ModuleStep, config: Any) -> dict[int, str]:
-    """What the module's schema has against single items; nothing where it has something against all, or the rest."""
+    """What the module's schema has against single items; nothing where it has something against all, or the rest.
+
+    :raises DataError: there are too many.
+    """
     batch = step.module.batch if isinstance(step.module, Action) else None
     items = config.get(batch.items) if batch is not None and isinstance(config, dict) else None
     if batch is None or not isinstance(items, list):
         return {}
+    # a list of any length costs nothing more
+    check(batch, config)
     found = {}
     for place, item in enumerate(items):
         if fault := step.validate({**config, batch.items: [item]}):
@@ -195,18 +205,28 @@ def items_of(row: EffectRecord) -> list[Item]:
     return items if isinstance(items, list) else []
 
 
-def settled(intent: EffectRecord, answer: Mapping[str, Any], most: int) -> tuple[EffectState, bytes]:
+def settled(
+    intent: EffectRecord, answer: Mapping[str, Any], most: int, warn: Callable[[str], None]
+) -> tuple[EffectState, bytes]:
     """State and outcomes after an answer about each of the items that were sent.
 
     :param most: bytes above which what the vendor said of items that it took is left out.
+    :param warn: told of what is left out.
     """
     attempt, items = int(intent.key.rpartition("#")[2]), items_of(intent)
     sent = [item for item in items if item["state"] == "unknown" and item.get("attempt") == attempt]
     for item, news in zip(sent, answer["items"], strict=True):
         item |= {name: news[name] for name in ("state", "output", "error") if name in news}
-    text = jsontext.dumps(counted(items))
+    try:
+        text = jsontext.dumps(counted(items))
+    except TypeError:
+        # the outputs are the plugin's, and may be anything; what was done is done
+        items = without_oddities(items)
+        text = jsontext.dumps(counted(items))
+        warn("what the module gave for items is no JSON, and is left out")
     if len(text) > most:
-        text = jsontext.dumps(counted([{name: item[name] for name in item if name != "output"} for item in items]))
+        warn(f"what the vendor said of the items is larger than {most:,} bytes, and is left out")
+        text = jsontext.dumps(counted([without_output(item) for item in items]))
     return _state(items), text
 
 
@@ -238,7 +258,8 @@ def rest(batch: Batch, row: EffectRecord, covers: Callable[[ModuleError], bool],
     unknown = [n for n, item in enumerate(items) if item["state"] == "unknown"]
     refused = [n for n, item in enumerate(items) if item["state"] == "refused"]
     told = counted(items)
-    cause = _error_of(items[(tried or unknown or refused)[0]])
+    # of a call that failed as a whole the row has the error as it was
+    cause = restored(row.error) if whole and row.error else _error_of(items[(tried or unknown or refused)[0]])
     error = type(cause)(
         cause.message + _before(told) if whole else "; ".join(_told(batch.items, items, unknown, refused)),
         refused=not unknown,
@@ -246,10 +267,23 @@ def rest(batch: Batch, row: EffectRecord, covers: Callable[[ModuleError], bool],
         retry_after=max((_error_of(items[n]).retry_after or 0.0 for n in tried), default=0.0) or None,
         detail=cause.detail if whole else _detail(told, [*unknown, *refused]),
         place=place,
+        hint=cause.hint if whole else None,
     )
     error.code = cause.code  # type: ignore[misc]  # a plugin's own type has a code of its own
     goes_on = config.get(ON_REFUSED) == CONTINUE and not unknown and not whole
     return PartOfBatch(error, told, again=bool(tried), unknown=bool(unknown) and not repeatable, goes_on=goes_on)
+
+
+def unmade(step: ModuleStep, journal: Journal, path: str, attempt: int, error: ModuleError) -> Exception:
+    """What is raised of an attempt that came to nothing before it was sent: what is known of the items stands."""
+    if not isinstance(step.module, Action) or step.module.batch is None:
+        return error
+    before = before_of(journal, path, attempt)
+    items = items_of(before) if before is not None else []
+    if before is None or not items:
+        return error
+    unknown = any(item["state"] == "unknown" for item in items) and not Effect(before.effect).repeatable
+    return PartOfBatch(error, counted(items), again=step.retry.covers(error), unknown=unknown, goes_on=False)
 
 
 def _error_of(item: Item) -> ModuleError:
@@ -323,21 +357,69 @@ def unsent(opened: bytes) -> bytes:
     return jsontext.dumps(counted(items))
 
 
-def elsewhere(rows: Sequence[EffectRecord], module: str, fingerprint: str) -> Found | None:
+def elsewhere(
+    rows: Sequence[EffectRecord], journal: Journal, path: str, attempt: int, module: str, fingerprint: str
+) -> Found | None:
     """As ``found``, of a batch: what is done of it is not done again, and what was refused is sent again.
 
-    :param rows: of the other runs, oldest first; one of a later attempt has the outcomes of those before it.
+    :param rows: of the other runs; one of a later attempt has the outcomes of those before it.
+    :param journal: this run's own, whose outcomes are known already.
+    :param attempt: under whose number they are taken over.
     """
-    last = rows[-1] if rows else None
-    items = items_of(last) if last is not None else []
-    if last is None or not items:
-        return found(rows, module, fingerprint)
-    if all(item["state"] == "refused" for item in items):
-        return None
-    if (last.module, last.request_hash) != (module, fingerprint):
-        return Found(last)
+    last = {row.run_id: row for row in rows}
+    made = [row for row in last.values() if any(item["state"] != "refused" for item in _outcomes(row))]
+    alike = [row for row in made if (row.module, row.request_hash) == (module, fingerprint)]
+    if not alike:
+        # of what was refused as a whole nothing was made
+        return found([row for row in rows if not _outcomes(row)], module, fingerprint) or (
+            Found(made[-1]) if made else None
+        )
+    alike.sort(key=lambda row: row.intended_at)
+    base = alike[-1]
+    repeatable = Effect(base.effect).repeatable
+    items = _merged([_outcomes(row) for row in alike], repeatable)
+    own = before_of(journal, path, attempt)
+    if own is not None and (known := items_of(own)):
+        if all(_alike(mine, theirs, repeatable) for mine, theirs in zip(known, items, strict=True)):
+            return None
+        items = _merged([items, known], repeatable)
     about = error_json(Interrupted("another run of the event was refused it; it is sent again", refused=True))
     for item in items:
-        if item["state"] == "refused":
-            item["error"] = about
-    return Found(last._replace(output=jsontext.dumps(counted(items))), same=True)
+        if "attempt" in item:
+            item["attempt"] = attempt
+            if item["state"] == "refused":
+                item["error"] = about
+    state = _state(items)
+    if state is EffectState.UNKNOWN and base.state is EffectState.INTENDED:
+        state = base.state
+    return Found(base._replace(state=state, output=jsontext.dumps(counted(items))), same=True)
+
+
+def _outcomes(row: EffectRecord) -> list[Item]:
+    stored = jsontext.loads(row.output) if row.output is not None else None
+    items: list[Item] = stored["items"] if stored is not None and is_outcome(stored) else []
+    return items
+
+
+def _merged(told: Sequence[Sequence[Item]], repeatable: bool) -> list[Item]:
+    """What is known of each item: that it is done, whoever says so; else what the last one says.
+
+    That it may be done is not overruled by who was refused it, where twice is not once.
+
+    :param told: the outcomes that several have of the same items, oldest first.
+    """
+    merged = [dict(item) for item in told[0]]
+    for items in told[1:]:
+        for place, item in enumerate(items):
+            before = merged[place]["state"]
+            stays = before == "done" or (before == "unknown" and not repeatable and item["state"] == "refused")
+            if not stays:
+                merged[place] = dict(item)
+    return merged
+
+
+def _alike(mine: Item, theirs: Item, repeatable: bool) -> bool:
+    """Whether another run's item says nothing that this run does not know."""
+    if theirs["state"] == "done":
+        return bool(mine["state"] == "done")
+    return theirs["state"] != "unknown" or repeatable or mine["state"] != "refused"

@@ -345,7 +345,7 @@ class DurableEffects:
         if record := self._journal.records.get(key):
             self._same(record, step, fingerprint, config)
             if record.kind == "failed":
-                raise restored(record.error)
+                raise batches.unmade(step, self._journal, path, attempt, restored(record.error))
             if record.kind == DIFFERS:
                 raise differed(record.error)
             return _value(record.output)
@@ -368,7 +368,8 @@ class DurableEffects:
                 if isinstance(step.module, Action) and step.module.batch is not None:
                     request, opened = batches.begin(step, step.module.batch, self._journal, path, attempt, request)
         except ModuleError as error:
-            raise self._fail(step, key, fingerprint, error) from error
+            failure = self._fail(step, key, fingerprint, error)
+            raise batches.unmade(step, self._journal, path, attempt, failure) from error
         if isinstance(before, EffectRecord):
             return await self._known(step, path, before)
         self.sizes.room(path, step.place, len(request))
@@ -535,8 +536,6 @@ class DurableEffects:
 
         :param opened: of a batch, the outcomes with which it begins.
         """
-        if self._journal.shared:
-            self.decide(f"{path}@sought", lambda: True)
         self._journal.position += 1
         self.progress_at = self._clock.time()
         intent = EffectRecord(
@@ -584,7 +583,7 @@ class DurableEffects:
             return await self._known(step, path, settled)
         self._faults.hit("effect.sent")
         if opened is not None:
-            state, left = batches.settled(intent, output, self._limits.output)
+            state, left = batches.settled(intent, output, self._limits.output, info.warn)
             return await self._known(step, path, self._settle(intent, state, "vendor", output=left))
         text = self.sizes.accepted(output, info)
         self._settle(intent, EffectState.DONE, "vendor", output=text)
@@ -650,13 +649,18 @@ class DurableEffects:
         self._faults.hit("effect.seeking")
         batch = isinstance(step.module, Action) and step.module.batch is not None
         rows = [row for row in await self._store.effects_by_key(self.effect_key(path)) if row.run_id != self.run.id]
-        known = (batches.elsewhere if batch else found)(rows, step.module_name, fingerprint)
+        known = (
+            batches.elsewhere(rows, self._journal, path, _number(key), step.module_name, fingerprint)
+            if batch
+            else found(rows, step.module_name, fingerprint)
+        )
         if known is None:
             return None
         if known.repeatable:
             return known.row.request
-        self.decide(f"{path}@sought", lambda: True)
         if not known.same:
+            # whoever says that it is sent all the same is not asked again
+            self.decide(f"{path}@sought", lambda: True)
             error = differs(known.row, step.module_name, config, str(step.place))
             about = {"run": show(known.row.run_id), "key": known.row.key}
             text = jsontext.dumps(error.to_json())

@@ -1,7 +1,7 @@
 """What other runs of the same event have made of a write, found by its effect key.
 
-A run that answers to an event alone never asks. A replay does before it makes a write for the first time, and so does
-a run that was replayed when it is tried again: what is done is not done twice, what is unknown is not repeated, and a
+A run that answers to an event alone never asks. A replay does before each try of a write, and so does a run that was
+replayed when it is tried again: what is done is not done twice, what is unknown is not repeated, and a
 write that was made with another request is a person's to decide.
 """
 

@@ -50,7 +50,8 @@ def _item(place: int, key: str | None, outcome: ItemOutcome) -> Item:
 def key_of(batch: Batch, item: Any) -> str | None:
     """What people know an item by."""
     try:
-        return None if batch.key is None else batch.key(item)
+        key = None if batch.key is None else batch.key(item)
+        return None if key is None else str(key)
     except Exception:  # noqa: BLE001 - an item that is not as the schema says has no name
         return None
 
@@ -68,6 +69,24 @@ def error_json(error: ModuleError) -> dict[str, Any]:
         kept["detail"] = repr(kept["detail"])[:LONGEST_MESSAGE]
     names = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _TYPES]
     return {"type": names[0] if names else ModuleError.__name__, **kept}
+
+
+def without_oddities(items: Sequence[Item]) -> list[Item]:
+    """The items without outputs that are no JSON."""
+    return [item if _is_json(item.get("output")) else without_output(item) for item in items]
+
+
+def without_output(item: Item) -> Item:
+    """An item without what the vendor said of it."""
+    return {name: item[name] for name in item if name != "output"}
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        jsontext.dumps(value)
+    except TypeError:
+        return False
+    return True
 
 
 def counted(items: Sequence[Item]) -> dict[str, Any]:
