@@ -61,6 +61,7 @@ from engine.sdk.modules import (
 )
 from engine.sdk.oauth import OAuth2
 from engine.sdk.paging import CursorPaging, LinkPaging, NumberPaging, OffsetPaging, PageSize
+from engine.sdk.schemas import options, record
 
 __all__ = [
     "CLIENT_ERRORS",
@@ -135,4 +136,6 @@ __all__ = [
     "WebhookSender",
     "WebhookTrigger",
     "hookimpl",
+    "options",
+    "record",
 ]

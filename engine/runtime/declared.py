@@ -17,6 +17,7 @@ from engine.sdk.http import ErrorTable, Response
 from engine.sdk.modules import (
     Action,
     Call,
+    Config,
     Happened,
     Json,
     Module,
@@ -31,6 +32,22 @@ from engine.sdk.paging import Where
 
 ReadPage = Callable[[Call, Json], Awaitable[Page]]
 Ask = Callable[[Call, datetime], Awaitable[Happened | ProbeResult]]
+
+
+class _Scope(dict[str, Json]):
+    """The config, and under one name beside it the connection's fields.
+
+    They are no part of it: what takes the whole (`@`) takes the config alone, and sends nothing of the connection.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, config: Config, connection: Mapping[str, Json]) -> None:
+        super().__init__(config)
+        self._connection = dict(connection)
+
+    def get(self, name: str, default: Json = None) -> Json:
+        return self._connection if name == "connection" else super().get(name, default)
 
 
 class DeclaredRequest:
@@ -72,7 +89,7 @@ class DeclaredRequest:
         :param alone: that part holds nothing but ``more``.
         """
         request, connection = self.request, call.connection
-        scope = {**call.config, "connection": dict(connection)}
+        scope = _Scope(call.config, connection)
         query = _part(self._query, scope, "query")
         if query is OMIT:
             query = None

@@ -49,7 +49,7 @@ CREATE_OR_UPDATE_PERSON = Action(
     output=s.PERSON,
     # what is given is set rather than added, so that twice is once
     effect=Effect.IDEMPOTENT,
-    request=s.write("PUT", "/people/{email}", "person", "omit_keys(@, 'email', 'connection')"),
+    request=s.write("PUT", "/people/{email}", "person", "omit_keys(@, 'email')"),
     example={"email": "ana@example.com", "person_custom_properties": {"price_plan": "platinum"}},
 )
 

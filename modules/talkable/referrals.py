@@ -53,7 +53,7 @@ def _origin(kind: str, name: str, title: str, description: str, *required: str, 
         request=Request(
             "POST",
             "/origins",
-            body=f"{{site_slug: connection.site_slug, type: '{kind}', data: omit_keys(@, 'connection')}}",
+            body=f"{{site_slug: connection.site_slug, type: '{kind}', data: @}}",
             output="result",
         ),
         example={"email": "ana@example.com", **_EXAMPLES[kind]},

@@ -178,8 +178,13 @@ _ROOMS = {
     "apps": "an app",
     "functions": "functions for expressions",
     "modules": "modules, and what they are given and give",
+    "schemas": "schemas",
+    "batches": "writes of many items",
+    "data": "data stores",
     "connections": "connections",
+    "oauth": "signing in with OAuth 2",
     "http": "calls over HTTP",
+    "paging": "pages of a declared search",
     "errors": "errors that a module raises",
     "clock": "time",
 }
@@ -200,13 +205,14 @@ def _index(module: ModuleType) -> str:
     rooms: dict[str, list[str]] = {}
     for name in sorted(module.__all__, key=str.lower):
         rooms.setdefault(_room(name), []).append(f"[`{name}`](#{name.lower()})")
+    assert rooms.keys() <= _ROOMS.keys(), "each file of engine/sdk is for something"
     rows = "".join(f"| {_ROOMS[room]} | {', '.join(rooms[room])} |\n" for room in _ROOMS if room in rooms)
     return f"## Names\n\n| for | names |\n| --- | --- |\n{rows}"
 
 
 def _room(name: str) -> str:
     """The file of ``engine/sdk`` in which a public name is defined."""
-    pattern = re.compile(rf"^(?:class {name}\b|{name}\b[^\n]*=)", re.MULTILINE)
+    pattern = re.compile(rf"^(?:class {name}\b|def {name}\b|{name}\b[^\n]*=)", re.MULTILINE)
     return next(path.stem for path in _sdk() if pattern.search(path.read_text("utf-8")))
 
 
@@ -226,6 +232,10 @@ def _entries(module: ModuleType) -> Iterator[str]:
 
 def _entry(name: str, thing: Any) -> str:
     lines = [f"## `{name}`\n"]
+    if inspect.isfunction(thing):
+        text, arguments = _docstring(thing)
+        lines += [f"{text}\n", f"```text\n{name}{_arguments(thing)}\n```\n"]
+        return "\n".join([*lines, *(f"- `{argument}`: {meaning}" for argument, meaning in arguments), ""])
     if not inspect.isclass(thing) or thing is Any:
         lines.append(f"{_constant(name)}\n")
         return "\n".join(lines)

@@ -71,6 +71,26 @@ async def test_a_read_has_no_body_and_gives_the_whole_answer(pools: Pools) -> No
     assert (await call(pools, Request("DELETE", "/people"), {}, b""))[0] is None
 
 
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        ("@", b'{"email":"ana@example.com","points":3}'),
+        ("omit_keys(@, 'email')", b'{"points":3}'),
+        (
+            "{site: connection.site, data: omit_keys(@, 'points')}",
+            b'{"site":"shop","data":{"email":"ana@example.com"}}',
+        ),
+        ("merge(@, {site: connection.site})", b'{"email":"ana@example.com","points":3,"site":"shop"}'),
+        ("{keys: keys(@), here: $.connection.site}", b'{"keys":["email","points"],"here":"shop"}'),
+    ],
+)
+async def test_the_whole_config_has_nothing_of_the_connection(pools: Pools, body: str, sent: bytes) -> None:
+    config = {"email": "ana@example.com", "points": 3}
+    connection = {"site": "shop", "base_url": "http://127.0.0.1:1"}
+    _, server, _ = await call(pools, Request("POST", "/x", body=body), config, connection=connection)
+    assert server.requests[0].partition(b"\r\n\r\n")[2] == sent
+
+
 @pytest.mark.parametrize("config", [{}, {"id": None}, {"id": ""}, {"id": []}, {"id": ".."}])
 async def test_a_path_that_cannot_be_made(pools: Pools, config: dict[str, Any]) -> None:
     with pytest.raises(errors.DataError) as caught:
