@@ -47,6 +47,11 @@ def commands(workspace: Workspace, run: str, holds: Sequence[Mapping[str, Any]])
             if hold["code"] == "differs" and choice is Choice.AGAIN:
                 option, meaning = _ANYWAY
             found.append((workspace.command("runs", "resume", run, *which, *option.split()), meaning))
+        if one := _one_of_several(hold):
+            words = (*_OF_ITEMS[Choice.HAPPENED][0].split(), "--item", one)
+            found.append(
+                (workspace.command("runs", "resume", run, *which, *words), "of single items; with --send-again too")
+            )
         if hold["code"] in ("diverged", "version-unavailable"):
             words = (*_AGAIN[0].split(), "--version", "current")
             found.append(
@@ -54,6 +59,15 @@ def commands(workspace: Workspace, run: str, holds: Sequence[Mapping[str, Any]])
             )
     option, meaning = _END
     return [*found, (workspace.command("runs", "resume", run, option), meaning)]
+
+
+def _one_of_several(hold: Mapping[str, Any]) -> str | None:
+    """How the first of several items is called whose outcome is not known."""
+    detail = (hold.get("error") or {}).get("detail")
+    if hold["code"] != "unknown" or not is_outcome(detail) or detail["unknown"] < 2:
+        return None
+    first = next((item for item in detail["items"] if item["state"] == "unknown"), None)
+    return first and str(first["key"] or first["index"])
 
 
 def explain(

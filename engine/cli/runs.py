@@ -163,6 +163,13 @@ _reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept w
 @click.option("--held", "many", is_flag=True, help="All held runs that the options below mean.")
 @click.option("--happened", is_flag=True, help="It happened: go on with --output as its output.")
 @click.option("--send-again", is_flag=True, help="It did not happen: send it again.")
+@click.option(
+    "--item",
+    "items",
+    multiple=True,
+    metavar="KEY",
+    help="Of a batch only this item, by its key or its number; may be given several times.",
+)
 @click.option("--reuse", is_flag=True, help="Of a replay held as 'differs': take the output of the other run.")
 @click.option("--skip", is_flag=True, help="Leave the step out; its output is null.")
 @click.option("--give-up", is_flag=True, help="End the run as failed.")
@@ -181,6 +188,7 @@ def resume(
     many: bool,
     happened: bool,
     send_again: bool,
+    items: tuple[str, ...],
     reuse: bool,
     skip: bool,
     give_up: bool,
@@ -211,6 +219,8 @@ def resume(
         )
     if force and not happened:
         raise wrong_usage("--force goes with --happened")
+    if items and (many or not (happened or send_again)):
+        raise wrong_usage("--item is said of one run, with --happened or --send-again")
     if version and (many or give_up):
         raise wrong_usage("--version is said of one run that goes on")
     if run_id is None:
@@ -220,7 +230,7 @@ def resume(
         every.carry_out(dry_run=meant["dry_run"], yes=meant["yes"])
         return
     word = {"choice": str(choice), "output": _json(output), "reason": reason, "by": who(), "step": step}
-    word |= {"version": version, "force": force}
+    word |= {"version": version, "force": force, "items": list(items)}
     _act(Workspace.of(session), run_id, "resume", word, walks=choice is not Choice.GIVE_UP)
 
 
@@ -315,7 +325,7 @@ def _act(workspace: Workspace, run_id: int, verb: str, word: Mapping[str, Any], 
         if verb == "retry":
             await retry_checked(host, run_id, **rest)
         else:
-            more = {"output": word["output"], "step": word["step"], "force": word["force"]}
+            more = {name: word[name] for name in ("output", "step", "force", "items")}
             await resume_checked(host, run_id, Choice(word["choice"]), **rest, **more)
         return [run_id]
 

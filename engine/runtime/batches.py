@@ -325,10 +325,20 @@ def _detail(outcome: Mapping[str, Any], places: Sequence[int]) -> dict[str, Any]
 # ---------------------------------------------------------------------- what others said
 
 
-def said(row: EffectRecord, choice: str, output: Any, by: str) -> tuple[EffectState, bytes]:
-    """State and outcomes after a person's word on the items whose outcome is not known."""
+def said(row: EffectRecord, choice: str, output: Any, by: str, meant: Sequence[str] = ()) -> tuple[EffectState, bytes]:
+    """State and outcomes after a person's word on the items whose outcome is not known.
+
+    :param meant: keys or places of those that are meant; none: all of them.
+    :raises LookupError: of an item that is not among them; its text says which are.
+    """
     items = items_of(row)
     unknown = [item for item in items if item["state"] == "unknown"]
+    for name in meant:
+        if not any(name in _names(item) for item in unknown):
+            known = ", ".join(item["key"] or str(item["index"]) for item in unknown[:LISTED])
+            raise LookupError(f"'{name}' is none of the items whose outcome is not known; those are: {known}")
+    if meant:
+        unknown = [item for item in unknown if not _names(item).isdisjoint(meant)]
     if choice == "happened":
         _happened(unknown, output)
     else:
@@ -336,6 +346,11 @@ def said(row: EffectRecord, choice: str, output: Any, by: str) -> tuple[EffectSt
         for item in unknown:
             item |= {"state": "refused", "error": about}
     return _state(items), jsontext.dumps(counted(items))
+
+
+def _names(item: Item) -> set[str]:
+    """What a person may call an item."""
+    return {str(item["index"]), *filter(None, [item["key"]])}
 
 
 def _happened(items: Sequence[Item], output: Any) -> None:
@@ -347,12 +362,13 @@ def _happened(items: Sequence[Item], output: Any) -> None:
             item["output"] = one
 
 
-def unsent(opened: bytes) -> bytes:
+def unsent(intent: EffectRecord) -> bytes:
     """The outcomes of an attempt of which nothing was sent."""
-    items = jsontext.loads(opened)["items"]
+    attempt, items = int(intent.key.rpartition("#")[2]), items_of(intent)
     about = error_json(Interrupted("cut off before it was sent", refused=True))
     for item in items:
-        if item["state"] == "unknown" and "error" not in item:
+        # what an earlier attempt left unknown stays so
+        if item["state"] == "unknown" and item.get("attempt") == attempt:
             item |= {"state": "refused", "error": about}
     return jsontext.dumps(counted(items))
 

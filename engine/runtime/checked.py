@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.runtime import commands
@@ -23,6 +24,7 @@ async def resume_checked(
     step: str | None = None,
     current: bool = False,
     force: bool = False,
+    items: Sequence[str] = (),
 ) -> Run:
     """As ``commands.resume``.
 
@@ -40,7 +42,7 @@ async def resume_checked(
         version = await current_version(host.store, host.catalog, host.clock, run, choice, step)
     now = host.clock.time()
     return await commands.resume(
-        host.store, run_id, choice, now, output=output, reason=reason, by=by, step=step, version=version
+        host.store, run_id, choice, now, output=output, reason=reason, by=by, step=step, version=version, items=items
     )
 
 

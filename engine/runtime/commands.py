@@ -63,6 +63,7 @@ class Word(NamedTuple):
         repeats a write of unknown outcome, and does not say that one was refused.
     :param version: the scenario version under which the run goes on; None: the one that it has.
     :param automatic: a schedule's.
+    :param items: of a batch, keys or places of the items that are meant; none: all whose outcome is not known.
     """
 
     choice: Choice
@@ -72,6 +73,7 @@ class Word(NamedTuple):
     apart: bool = True
     version: str | None = None
     automatic: bool = False
+    items: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As the journal keeps it."""
@@ -117,16 +119,17 @@ async def resume(
     by: str = "",
     step: str | None = None,
     version: str | None = None,
+    items: Sequence[str] = (),
 ) -> Run:
     """Settle a held run's step, and let the run go on.
 
     :param step: which of several held steps; may be left out where there is one.
     :param by: who decided; kept, as is the reason.
-    :param version: see ``Word``.
+    :param version: see ``Word``; likewise ``items``. A run of which items stay unknown is held again.
     :raises CommandRefused: the run is not held, or it is not clear which step is meant.
     """
     run = await held_run(store, run_id)
-    word = Word(choice, output, reason, by, version=version)
+    word = Word(choice, output, reason, by, version=version, items=tuple(items))
     state = await settle(store, run, [] if choice is Choice.GIVE_UP else [_hold(run, step)], word, now)
     return run._replace(state=state)
 
@@ -246,12 +249,14 @@ async def _verdicts(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], 
         position += 1
         record = Record(run.id, key, position, "settled", now, output=text)
         settled = {Choice.AGAIN: EffectState.REFUSED, Choice.HAPPENED: EffectState.DONE}.get(word.choice)
+        if word.items:
+            _one_by_one(run, word, effect)
         if not (settled and word.apart and effect is not None and effect.state in ("unknown", "intended")):
             changes.append(AddRecord(record))
         else:
             output = jsontext.dumps(word.output) if settled is EffectState.DONE else None
             if items_of(effect):
-                settled, output = said(effect, word.choice, word.output, word.by)
+                settled, output = said(effect, word.choice, word.output, word.by, word.items)
                 record = record._replace(output=jsontext.dumps({**word.to_json(), "noted": True}))
             changes.append(AddRecord(record))
             who = f"person:{word.by}"
@@ -261,6 +266,19 @@ async def _verdicts(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], 
     if word.version:
         changes.append(SetVersion(run.id, word.version))
     return changes
+
+
+def _one_by_one(run: Run, word: Word, effect: EffectRecord | None) -> None:
+    """Raise ``CommandRefused`` where a word cannot be about single items."""
+    hint = f"`engine runs show {show(run.id)}`"
+    if word.choice not in (Choice.HAPPENED, Choice.AGAIN):
+        raise CommandRefused("of single items it is said that they happened, or that they be sent again", hint=hint)
+    if effect is None or effect.state not in ("unknown", "intended") or not items_of(effect):
+        raise CommandRefused(f"run {show(run.id)} is held for no item whose outcome is not known", hint=hint)
+    try:
+        said(effect, word.choice, None, word.by, word.items)
+    except LookupError as wrong:
+        raise CommandRefused(f"run {show(run.id)}: {wrong.args[0]}", hint=hint) from None
 
 
 async def _reused(store: Store, run: Run, holds: Sequence[Mapping[str, Any]], word: Word) -> Word:

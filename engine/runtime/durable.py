@@ -559,7 +559,7 @@ class DurableEffects:
         except (asyncio.CancelledError, StoreError):
             # a commit that failed at its sync may stand in the file all the same, and is read from there as an intent
             unsent = Interrupted("cut off before it was sent", refused=True)
-            left = None if opened is None else batches.unsent(opened)
+            left = None if opened is None else batches.unsent(intent)
             self._settle(intent, EffectState.REFUSED, "engine", output=left, error=unsent, owner=self._owner)
             raise
         self._journal.effects[intent.key] = intent

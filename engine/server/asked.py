@@ -41,6 +41,14 @@ def text(body: Mapping[str, Any], key: str) -> str:
     return value
 
 
+def texts(body: Mapping[str, Any], key: str) -> list[str]:
+    """Texts; none where they are left out."""
+    value = body.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise BadRequest(f"'{key}' must be a list of texts")
+    return value
+
+
 def flag(body: Mapping[str, Any], key: str) -> bool:
     """True or false; false where it is left out."""
     value = body.get(key, False)

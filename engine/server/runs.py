@@ -13,7 +13,7 @@ from engine.runtime.commands import Choice, Word
 from engine.runtime.host import Host
 from engine.runtime.shown import shown
 from engine.sdk.errors import EngineError
-from engine.server.asked import BadRequest, flag, number, one_of, text
+from engine.server.asked import BadRequest, flag, number, one_of, text, texts
 from engine.store.ids import read, show
 from engine.store.records import Run
 
@@ -40,6 +40,7 @@ class Runs:
             step=text(body, "step") or None,
             current=_current(body),
             force=flag(body, "force"),
+            items=texts(body, "items"),
         )
         return self._woken(run)
 

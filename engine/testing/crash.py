@@ -8,6 +8,7 @@ vendors' own counts. What ``engine test --crash`` and ``python -m tests.crash.po
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.runtime.eventkeys import event_keys
+from engine.runtime.items import is_outcome
 from engine.runtime.rundata import past_data
+from engine.sdk import jsontext
 from engine.sdk.data import DataWrite
-from engine.sdk.errors import EngineError
+from engine.sdk.errors import EngineError, StoreError
 from engine.sdk.faults import POINTS, SimulatedCrash
 from engine.sdk.modules import Effect
 from engine.store.interface import Store
@@ -139,6 +142,7 @@ class Play:
     :param polls: sweep the polling triggers, and expect the events from there.
     :param ticks: the next moment of the schedules comes.
     :param prods: what people and other systems do: approvals, signals, decisions about what is held.
+    :param counts: what the vendors have taken by their own count, by name: the same in each life.
     """
 
     new: Callable[[], Harness]
@@ -147,6 +151,7 @@ class Play:
     polls: bool = False
     ticks: bool = False
     prods: Sequence[Prod] = ()
+    counts: Callable[[Any], Mapping[str, int]] | None = None
 
 
 @dataclass
@@ -159,6 +164,7 @@ class Life:
     :param lines: runs that go one after another, in their order.
     :param own: names of the modules that change our own store, and nothing outside.
     :param made: the calls of modules.
+    :param counts: what the vendors have taken, by their own count.
     """
 
     moment: str
@@ -176,6 +182,7 @@ class Life:
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     made: Made = field(default_factory=Made)
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     def take(self, arrived: Mapping[str, Sequence[str]]) -> None:
         """Keep what the vendors received, under names that are the same in each life."""
@@ -227,12 +234,14 @@ async def live(play: Play, path: Path, faults: Sequence[FaultAt], moment: str = 
         found = await look(harness)
         deliveries = Counter(dict(await harness.store.delivery_counts()))
         fates, lines = await all_fates(harness.store), await all_lines(harness, found)
+        counts = dict(play.counts(harness)) if play.counts else {}
         await harness.stop()
     fired = any(fault.fired for fault in faults)
     assert harness.registry is not None
     own = {name for name, module in harness.registry.modules.items() if isinstance(module, DataWrite)}
     life = Life(moment, faults[0].kind, fired, acknowledged, found, {}, deliveries, faults, fates, lines, own)
     life.made = harness.made
+    life.counts = counts
     life.take(harness.arrived)
     return life
 
@@ -372,7 +381,7 @@ async def come_to_rest(harness: Harness, prods: Sequence[Prod] = ()) -> None:
         runs = await harness.store.runs(RunFilter(page=ALL))
         passing = [run for run in runs if run.state in PASSING]
         if not passing:
-            if not [True for prod in prods if await prod(harness)]:
+            if not await _prodded(harness, prods):
                 return
             harness.runner.wake()
             continue
@@ -384,10 +393,25 @@ async def come_to_rest(harness: Harness, prods: Sequence[Prod] = ()) -> None:
         if dues and len(dues) == len(timed):
             # time passes at once when everybody waits for it
             clock.jump(max(0.0, min(dues) - clock.time() - 1.0))
-        if any([await prod(harness) for prod in prods]):
+        if await _prodded(harness, prods):
             harness.runner.wake()
         elif (timer := clock.next_timer) is not None:
             await clock.advance(max(0.0, timer - clock.time()))
+
+
+async def _prodded(harness: Harness, prods: Sequence[Prod]) -> bool:
+    """Whether people and other systems have changed something; whoever meets the fault comes again."""
+    changed = False
+    for prod in prods:
+        before = harness.faults.fired
+        task = asyncio.ensure_future(prod(harness))
+        await asyncio.wait({task})
+        if harness.faults.fired and not before:
+            changed = True
+        elif not isinstance(task.exception(), StoreError):
+            # one that a fault has closed stays so until the restart
+            changed |= task.result()
+    return changed
 
 
 # ---------------------------------------------------------------------- the books
@@ -423,6 +447,7 @@ def judge(life: Life, without: Life) -> None:
     _sums(life)
     _order(life)
     _effects(life, without)
+    _counts(life, without, held=held)
 
 
 def _lost(life: Life) -> None:
@@ -477,13 +502,16 @@ def _effects(life: Life, without: Life) -> None:
             _own_effect(key, attempts, life)
             continue
         arrived = life.arrived.get(key, [])
+        batch = any(map(_items, attempts))
+        if batch:
+            _batch(key, attempts, life)
         once = max(1, len(without.arrived.get(key, [])))
         states = Counter(row.state for row in attempts)
-        if len({row.request for row in attempts}) > 1:
+        if not batch and len({row.request for row in attempts}) > 1:
             life.faults.append(f"{key}: its attempts have different requests")
-        if len(set(arrived)) > len(set(without.arrived.get(key, arrived))):
+        if not batch and len(set(arrived)) > len(set(without.arrived.get(key, arrived))):
             life.faults.append(f"{key}: a repetition did not carry the same request")
-        if not Effect(attempts[0].effect).repeatable and len(arrived) > once:
+        if not batch and not Effect(attempts[0].effect).repeatable and len(arrived) > once:
             life.doubled.append(f"{key} arrived {len(arrived)} times")
         if states[EffectState.DONE] and not arrived:
             life.faults.append(f"{key}: the ledger says done, and nothing arrived")
@@ -492,6 +520,35 @@ def _effects(life: Life, without: Life) -> None:
     for key in life.arrived:
         if key not in rows:
             life.faults.append(f"{key} arrived and is not in the ledger")
+
+
+def _items(row: EffectRecord) -> list[dict[str, Any]]:
+    """What became of each item, where the effect is a batch."""
+    output = jsontext.loads(row.output) if row.output else None
+    return output["items"] if is_outcome(output) else []
+
+
+def _batch(key: str, attempts: Sequence[EffectRecord], life: Life) -> None:
+    """Each attempt sends what was not done before it, and nothing of which that is not known."""
+    rows = sorted(attempts, key=lambda row: int(row.key.rpartition("#")[2]))
+    for before, after in itertools.pairwise(rows):
+        known = {item["index"]: item["state"] for item in _items(before)}
+        settled = {"done"} if Effect(after.effect).repeatable else {"done", "unknown"}
+        attempt = int(after.key.rpartition("#")[2])
+        for item in _items(after):
+            if item.get("attempt") == attempt and known.get(item["index"]) in settled:
+                name = item["key"] or item["index"]
+                life.doubled.append(f"{key}: {name} was sent again, and it was {known[item['index']]}")
+
+
+def _counts(life: Life, without: Life, *, held: bool) -> None:
+    """What the vendors have is what they have without a fault; less, where a person has still to say something."""
+    for name in without.counts.keys() | life.counts.keys():
+        taken, expected = life.counts.get(name, 0), without.counts.get(name, 0)
+        if taken > expected:
+            life.doubled.append(f"{name} was taken {taken} times")
+        if taken < expected and not held and len(life.results) == len(without.results):
+            life.lost.append(f"{name} was taken {taken} times")
 
 
 def _own_effect(key: str, attempts: Sequence[EffectRecord], life: Life) -> None:

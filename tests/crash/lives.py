@@ -219,7 +219,8 @@ async def kill(lives: Nursery, name: str, path: Path, moment: Moment | None) -> 
         if moment is not None:
             _, more = await lives.live({**order, "moment": None, "first": False, "start": order["start"] + 1.0})
             acknowledged += [int(line) for line in more if line.isdigit()]
-        harness = play(name).new()
+        own = play(name)
+        harness = own.new()
         in_file(harness, path)
         assert harness.new_store is not None
         harness.store = await harness.new_store(None)
@@ -232,6 +233,7 @@ async def kill(lives: Nursery, name: str, path: Path, moment: Moment | None) -> 
         said = f"SIGKILL at {moment}"
         life = Life(said, Kind.DEATH, code != 0, acknowledged, results, {}, deliveries, (), fates, lines)
         life.take(watching.arrived)
+        life.counts = dict(own.counts(watching)) if own.counts else {}
         return life, moments
 
 

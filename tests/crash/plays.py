@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from engine.runtime.project import Project
 from engine.testing import Harness, SimulatedHarness
 from engine.testing.beside import events_beside, play_of, several
 from engine.testing.crash import Play
+from tests.crash import desk
 
 TOP = Path(__file__).parents[2]
 OWN = Path(__file__).parent / "scenarios"
@@ -24,7 +26,9 @@ FILES = {
 @cache
 def registry() -> plugins.Registry:
     """What is installed."""
-    return plugins.load(Project.find(TOP / "scenarios").modules_folder)
+    found = plugins.load(Project.find(TOP / "scenarios").modules_folder)
+    found.add(desk.APP, "tests")
+    return found
 
 
 def play(name: str, make: Callable[..., Harness] = SimulatedHarness) -> Play:
@@ -39,4 +43,4 @@ def play(name: str, make: Callable[..., Harness] = SimulatedHarness) -> Play:
     plan = make(sources, registry=registry()).plans[0]
     own = play_of(plan, events, lambda: make(sources, registry=registry()))
     assert own is not None
-    return own
+    return replace(own, prods=[desk.say_what_happened], counts=desk.counts) if name == "batched" else own

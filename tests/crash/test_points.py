@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.runtime import batches
 from engine.runtime.durable import DurableEffects
 from engine.runtime.intake import Intake
 from engine.runtime.journal import Journal
@@ -18,6 +19,7 @@ from engine.store.changes import AS_ASKED, AddEffect, AddRun, Fate
 from engine.store.lanes import Lanes
 from engine.store.records import Run
 from engine.testing.crash import Everywhere, FaultAt, Kind, Moment, Report, judge, live
+from tests.crash import desk
 from tests.crash.lives import Nursery, kill, nursery
 from tests.crash.plays import FILES, play
 from tests.crash.points import some
@@ -178,3 +180,52 @@ async def test_it_sees_a_delivery_that_belongs_to_no_run(tmp_path: Path) -> None
     judge(life, life)
     assert any("do not add up" in fault for fault in life.faults)
     assert any("0 deliveries of its own" in fault for fault in life.faults)
+
+
+@contextmanager
+def sends_a_batch_anew() -> Iterator[None]:
+    """A later attempt of a batch sends what is done once more."""
+
+    def to_send(items: Any, *_rest: Any) -> list[int]:
+        return list(range(len(items)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "_to_send", to_send)
+        yield
+
+
+@contextmanager
+def forgets_what_is_not_known() -> Iterator[None]:
+    """The death of the process counts as proof that no item was taken."""
+
+    def interrupted(items: Any, _repeatable: bool) -> list[int]:
+        return [place for place, item in enumerate(items) if item["state"] == "unknown" and "error" not in item]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "_interrupted", interrupted)
+        yield
+
+
+@pytest.mark.parametrize("mutant", [sends_a_batch_anew, forgets_what_is_not_known])
+async def test_it_sees_that_an_item_is_charged_twice(tmp_path: Path, mutant: Any) -> None:
+    own = play("batched")
+    without = await live(own, tmp_path / "without.db", [FaultAt()])
+    judge(without, without)
+    assert not without.broken, without.said
+    with mutant():
+        life = await live(own, tmp_path / "mutant.db", [FaultAt(Moment("effect.sent", 1))])
+    judge(life, without)
+    assert any("was sent again" in said for said in life.doubled), life.said
+    assert any("/charges/" in said and "was taken 2 times" in said for said in life.doubled), life.said
+
+
+async def test_it_sees_that_an_item_is_lost(tmp_path: Path) -> None:
+    own = play("batched")
+    without = await live(own, tmp_path / "without.db", [FaultAt()])
+    assert without.counts == {
+        f"{path}/{name}": 1 for path in (desk.CHARGES, desk.SEATS) for name in desk.PEOPLE if name != "closed-cleo"
+    }
+    life = await live(own, tmp_path / "again.db", [FaultAt()])
+    life.counts = {name: n for name, n in life.counts.items() if name != "/charges/hana"}
+    judge(life, without)
+    assert life.lost == ["/charges/hana was taken 0 times"]
