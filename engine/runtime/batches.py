@@ -90,7 +90,46 @@ def begin(
         return first(batch, full, wrong, attempt)
     word = journal.word(path, attempt - 1)
     asked = word is not None and word.verdict.choice == "again"
-    return again(batch, before, full, attempt, step.retry.covers, asked=asked, wrong=wrong)
+    anew = before.position < journal.switched
+    request, opened = again(batch, before, full, attempt, step.retry.covers, asked=asked, wrong=wrong, anew=anew)
+    return (_as_it_was(batch, before, journal, path, request, opened) if journal.switched else request), opened
+
+
+def _as_it_was(batch: Batch, before: EffectRecord, journal: Journal, path: str, request: bytes, opened: bytes) -> bytes:
+    """The request under another version: what may have been applied is sent as it was sent then."""
+    config = jsontext.loads(request)
+    attempt = jsontext.loads(opened)["items"]
+    sent = [n for n, item in enumerate(attempt) if item.get("attempt", 0) > _number(before)]
+    states = items_of(before)
+    for place, n in enumerate(sent):
+        if states[n]["state"] == "unknown":
+            row = journal.effects[attempt_key(path, states[n]["attempt"])]
+            then = [item["index"] for item in items_of(row) if item.get("attempt") == _number(row)]
+            asked = jsontext.loads(row.request)[batch.items]
+            # what was taken over from another run has that run's request, which may be of a part
+            if len(asked) == len(then):
+                config[batch.items][place] = asked[then.index(n)]
+    return jsontext.dumps(config)
+
+
+def misfit(step: ModuleStep, row: EffectRecord, config: Any) -> str | None:
+    """What keeps a batch from going on with another config; None: nothing."""
+    batch = step.module.batch if isinstance(step.module, Action) else None
+    items = items_of(row)
+    if batch is None or not items:
+        return None
+    whole = config.get(batch.items) if isinstance(config, dict) else None
+    if not isinstance(whole, list) or not _same_items(batch, items, whole, anew=True):
+        return f"'{batch.items}' has other items now than when {row.module} was called"
+    return None
+
+
+def _same_items(batch: Batch, items: Sequence[Item], whole: Sequence[Any], *, anew: bool) -> bool:
+    """Whether they are those of before; under another version one that was refused may be known otherwise."""
+    return len(items) == len(whole) and all(
+        key_of(batch, one) == item["key"] or (anew and item["state"] == "refused")
+        for item, one in zip(items, whole, strict=True)
+    )
 
 
 def before_of(journal: Journal, path: str, attempt: int) -> EffectRecord | None:
@@ -141,6 +180,7 @@ def again(
     *,
     asked: bool,
     wrong: Mapping[int, str],
+    anew: bool = False,
 ) -> tuple[bytes, bytes]:
     """The request and the outcomes with which another attempt begins.
 
@@ -148,13 +188,16 @@ def again(
     :param full: the request with all items.
     :param asked: a person, or a schedule, says that the step be tried again.
     :param wrong: what the schema has against items, by their place.
+    :param anew: the scenario has another version than when the attempt before was made.
     :raises DataError: what would be sent is wrong.
     :raises Diverged: the items are others than they were.
     """
     items = items_of(before)
     whole = full[batch.items]
-    if [key_of(batch, item) for item in whole] != [item["key"] for item in items]:
+    if not _same_items(batch, items, whole, anew=anew):
         raise Diverged(f"'{batch.items}' has other items now than when {before.module} was called")
+    for item, one in zip(items, whole, strict=True):
+        item["key"] = key_of(batch, one)
     repeatable = Effect(before.effect).repeatable
     sent = _interrupted(items, repeatable) or _to_send(items, repeatable, None if asked else covers)
     sent = [place for place in sent if place not in wrong]
@@ -213,7 +256,7 @@ def settled(
     :param most: bytes above which what the vendor said of items that it took is left out.
     :param warn: told of what is left out.
     """
-    attempt, items = int(intent.key.rpartition("#")[2]), items_of(intent)
+    attempt, items = _number(intent), items_of(intent)
     sent = [item for item in items if item["state"] == "unknown" and item.get("attempt") == attempt]
     for item, news in zip(sent, answer["items"], strict=True):
         item |= {name: news[name] for name in ("state", "output", "error") if name in news}
@@ -232,12 +275,17 @@ def settled(
 
 def failed(intent: EffectRecord, error: ModuleError) -> tuple[EffectState, bytes]:
     """State and outcomes after a call that failed as a whole."""
-    attempt, items = int(intent.key.rpartition("#")[2]), items_of(intent)
+    attempt, items = _number(intent), items_of(intent)
     about, state = error_json(error), "refused" if error.refused else "unknown"
     for item in items:
         if item["state"] == "unknown" and item.get("attempt") == attempt:
             item |= {"state": state, "error": about}
     return _state(items), jsontext.dumps({**counted(items), _WHOLE: True})
+
+
+def _number(row: EffectRecord) -> int:
+    """Which attempt a row is of."""
+    return int(row.key.rpartition("#")[2])
 
 
 def _state(items: Sequence[Item]) -> EffectState:
@@ -364,7 +412,7 @@ def _happened(items: Sequence[Item], output: Any) -> None:
 
 def unsent(intent: EffectRecord) -> bytes:
     """The outcomes of an attempt of which nothing was sent."""
-    attempt, items = int(intent.key.rpartition("#")[2]), items_of(intent)
+    attempt, items = _number(intent), items_of(intent)
     about = error_json(Interrupted("cut off before it was sent", refused=True))
     for item in items:
         # what an earlier attempt left unknown stays so

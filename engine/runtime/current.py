@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, cast
 
+from engine.runtime import batches
 from engine.runtime.callers import Attempt, Caller
 from engine.runtime.catalog import Catalog
 from engine.runtime.commands import Choice, CommandRefused, about_a_call, holds_of
@@ -173,6 +174,8 @@ class Rehearsal(DurableEffects):
             row = self.journal.effects.get(key) or self.journal.records.get(key)
             if row is not None:
                 self._same(row, step, "", config)
+                if isinstance(row, EffectRecord) and (misfit := batches.misfit(step, row, config)):
+                    self.misfits.append(f"{path}: {misfit}")
             return await _never()
         try:
             return await super().call(step, path, attempt, config)

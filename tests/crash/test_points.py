@@ -65,11 +65,19 @@ def lives() -> Iterator[Nursery]:
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("point", ["receipt.accepted", "effect.intended", "effect.sent", "store.committed"])
-async def test_a_real_process_that_is_killed_there_is_survived(lives: Nursery, tmp_path: Path, point: str) -> None:
-    without = await live(play("shop-order"), tmp_path / "without.db", [FaultAt()])
+@pytest.mark.parametrize(
+    ("name", "point"),
+    [
+        *(("shop-order", point) for point in ("receipt.accepted", "effect.intended", "effect.sent", "store.committed")),
+        ("batched", "effect.sent"),
+    ],
+)
+async def test_a_real_process_that_is_killed_there_is_survived(
+    lives: Nursery, tmp_path: Path, name: str, point: str
+) -> None:
+    without = await live(play(name), tmp_path / "without.db", [FaultAt()])
     moment = Moment(point, 3 if point != "receipt.accepted" else 1)
-    life, _ = await kill(lives, "shop-order", tmp_path / "killed.db", moment)
+    life, _ = await kill(lives, name, tmp_path / "killed.db", moment)
     judge(life, without)
     assert life.fired, "nothing was killed"
     assert not life.broken, life.said
