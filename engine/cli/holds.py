@@ -63,7 +63,7 @@ def commands(workspace: Workspace, run: str, holds: Sequence[Mapping[str, Any]])
 
 def _one_of_several(hold: Mapping[str, Any]) -> str | None:
     """How the first of several items is called whose outcome is not known."""
-    detail = (hold.get("error") or {}).get("detail")
+    detail: Any = (hold.get("error") or {}).get("detail")
     if hold["code"] != "unknown" or not is_outcome(detail) or detail["unknown"] < 2:
         return None
     first = next((item for item in detail["items"] if item["state"] == "unknown"), None)

@@ -401,6 +401,7 @@ async def come_to_rest(harness: Harness, prods: Sequence[Prod] = ()) -> None:
 
 async def _prodded(harness: Harness, prods: Sequence[Prod]) -> bool:
     """Whether people and other systems have changed something; whoever meets the fault comes again."""
+    assert isinstance(harness.faults, FaultAt)
     changed = False
     for prod in prods:
         before = harness.faults.fired
@@ -524,8 +525,9 @@ def _effects(life: Life, without: Life) -> None:
 
 def _items(row: EffectRecord) -> list[dict[str, Any]]:
     """What became of each item, where the effect is a batch."""
-    output = jsontext.loads(row.output) if row.output else None
-    return output["items"] if is_outcome(output) else []
+    output: Any = jsontext.loads(row.output) if row.output else None
+    items: list[dict[str, Any]] = output["items"] if is_outcome(output) else []
+    return items
 
 
 def _batch(key: str, attempts: Sequence[EffectRecord], life: Life) -> None:
