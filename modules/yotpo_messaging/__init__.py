@@ -1,4 +1,4 @@
-"""Yotpo SMS & Email: customers, custom customer events, subscribers, lists, subscription forms."""
+"""Yotpo SMS & Email: customers, custom customer events, subscribers, lists, subscription forms, webhooks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from modules.yotpo_messaging.lists import (
 )
 from modules.yotpo_messaging.simulator import MessagingSimulator
 from modules.yotpo_messaging.subscribers import CREATE_OR_UPDATE_SUBSCRIBER, FIND_SUBSCRIPTION_FORMS
+from modules.yotpo_messaging.webhooks import WEBHOOKS
 
 
 @hookimpl
@@ -23,7 +24,7 @@ def engine_apps() -> App:
     return App(
         name="yotpo_messaging",
         title="Yotpo SMS & Email",
-        description="Customers, custom events, subscribers and lists of Yotpo SMS & Email.",
+        description="Customers, custom events, subscribers, lists and webhook subscriptions of Yotpo SMS & Email.",
         modules=(
             CREATE_OR_UPDATE_CUSTOMER,
             RETRIEVE_CUSTOMER,
@@ -36,6 +37,7 @@ def engine_apps() -> App:
             CREATE_LIST,
             ADD_LIST_CONTACTS,
             REMOVE_LIST_CONTACTS,
+            *WEBHOOKS,
         ),
         connections=(CONNECTION,),
         simulator=MessagingSimulator,

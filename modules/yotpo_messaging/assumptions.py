@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine import Assumption
 from modules.yotpo_messaging.messaging_assumptions import MESSAGING_ASSUMPTIONS
+from modules.yotpo_messaging.webhook_assumptions import WEBHOOK_ASSUMPTIONS
 
 ASSUMPTIONS = (
     Assumption(
@@ -99,4 +100,5 @@ ASSUMPTIONS = (
         shown_by=("who never agreed nor objected shows the consent never_subscribed",),
     ),
     *MESSAGING_ASSUMPTIONS,
+    *WEBHOOK_ASSUMPTIONS,
 )

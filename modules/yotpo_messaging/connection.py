@@ -60,6 +60,33 @@ MESSAGING_KEYS = {
     "subscription_forms": "subscription_forms",
 }
 
+# Webhook subscriptions of the Core API. That there are targets, filters and subscriptions is the vendor's word; paths
+# and wrappers were seen in one project's code, whose author calls the three calls that create known to work; the rest
+# is inferred.
+
+#: where the Core API has what, below the store's part of it; ``{id}`` inserts an identifier
+WEBHOOK_PATHS = {
+    "targets": "/webhooks/targets",
+    "target": "/webhooks/targets/{id}",
+    "filters": "/webhooks/filters",
+    "filter": "/webhooks/filters/{id}",
+    "subscriptions": "/webhooks/subscriptions",
+    "subscription": "/webhooks/subscriptions/{id}",
+}
+#: names of keys in bodies and answers, by ours; the plural ones are inferred
+WEBHOOK_KEYS = {
+    "target": "webhook_target",
+    "targets": "webhook_targets",
+    "filter": "webhook_filter",
+    "filters": "webhook_filters",
+    "subscription": "webhook_subscription",
+    "subscriptions": "webhook_subscriptions",
+}
+#: The verb that changes a target; that targets can be changed is the vendor's word, how is not known.
+TARGET_UPDATE_METHOD = "PATCH"
+#: characters of the longest URL that the vendor takes for a target, by its page
+LONGEST_URL = 2048
+
 #: for one store, by the vendor's page on guidelines and conventions
 REQUESTS_PER_SECOND = 5
 
@@ -87,6 +114,20 @@ def messaging(call: Call, what: str, **parts: str) -> str:
 def key(call: Call, what: str) -> str:
     """The vendor's name of one of ``MESSAGING_KEYS``."""
     return str(call.connection.get("messaging_keys", {}).get(what, MESSAGING_KEYS[what]))
+
+
+def webhooks_path(call: Call, what: str, number: str = "") -> str:
+    """One of ``WEBHOOK_PATHS``, below the store's Core API.
+
+    :param number: the identifier in it, percent-encoded.
+    """
+    path = str(call.connection.get("webhook_paths", {}).get(what, WEBHOOK_PATHS[what]))
+    return core(call, path.replace("{id}", number))
+
+
+def webhooks_key(call: Call, what: str) -> str:
+    """The vendor's name of one of ``WEBHOOK_KEYS``."""
+    return str(call.connection.get("webhook_keys", {}).get(what, WEBHOOK_KEYS[what]))
 
 
 async def check(call: Call) -> None:
@@ -184,6 +225,25 @@ CONNECTION = ConnectionType(
                 "Key names of the messaging API",
                 "The vendor's name of a key, where it is not ours; all of ours are inferred.",
             ),
+            "webhook_paths": _texts(
+                WEBHOOK_PATHS,
+                "^/[^\\s?#]+$",
+                "Paths of webhook subscriptions",
+                "Below the store's Core API, where they are not ours.",
+            ),
+            "webhook_keys": _texts(
+                WEBHOOK_KEYS,
+                "^[^\\s]+$",
+                "Key names of webhook subscriptions",
+                "The vendor's name of a key, where it is not ours.",
+            ),
+            "webhook_update_method": {
+                "type": "string",
+                "title": "Verb that changes a target",
+                "description": "The default is inferred.",
+                "default": TARGET_UPDATE_METHOD,
+                "enum": ["PATCH", "PUT"],
+            },
         },
     },
     base_url=BASE_URL,

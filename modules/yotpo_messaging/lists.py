@@ -37,14 +37,22 @@ def page_query(call: Call, cursor: Json) -> dict[str, Any]:
 
 def items_of(call: Call, answer: Response, what: str, cursor: Json) -> Page:
     """The items of a page, and the mark of the next."""
-    body, name = answer.json(), key(call, what)
+    return items_under(answer, key(call, what), cursor, f"set {what} in messaging_keys of the connection")
+
+
+def items_under(answer: Response, name: str, cursor: Json, remedy: str) -> Page:
+    """The items of a page that stand under a name, and the mark of the next.
+
+    :param remedy: what to do where they have another name.
+    """
+    body = answer.json()
     items = body.get(name) if isinstance(body, Mapping) else None
     if not isinstance(items, list):
         raise VendorError(
             f"the answer has no list under '{name}'",
             status=answer.status,
             detail=answer.readable,
-            hint=f"if it has another name there, set {what} in messaging_keys of the connection",
+            hint=f"if it has another name there, {remedy}",
         )
     pagination = body.get("pagination")
     following = pagination.get("next_page_info") if isinstance(pagination, Mapping) else None

@@ -221,7 +221,7 @@ def test_the_list_shows_behaviours_names_and_topics(shop: Shop) -> None:
 
 
 def test_an_app_that_sends_none_says_so(shop: Shop) -> None:
-    result = shop.engine("simulate", "yotpo_messaging", "--list")
+    result = shop.engine("simulate", "optimove", "--list")
     assert (result.exit_code, "\n\n" in result.stdout) == (0, False)
     assert "verified" in result.stdout
     assert "sends no webhooks" in result.stderr
@@ -245,7 +245,7 @@ URL = "http://127.0.0.1:1/"
         (("yotpo_loyalty", "--header", "a: b"), "goes with --webhook"),
         (("yotpo_loyalty", "--webhook", URL, "--header", "secret"), "is no header"),
         (("yotpo_loyalty", "--webhook", URL, "--header", "a: b\nc: d"), "is no header"),
-        (("yotpo_messaging", "--webhook", URL, "--send", "tier_earned"), "sends no webhooks"),
+        (("optimove", "--webhook", URL, "--send", "tier_earned"), "sends no webhooks"),
     ],
     ids=lambda value: " ".join(value[1:]) if isinstance(value, tuple) else "",
 )

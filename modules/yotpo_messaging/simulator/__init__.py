@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 
-from engine import Behaviour, Clock
+from engine import Behaviour, Clock, WebhookSample
 from modules.simulation import Refused, SimulatedVendor
 from modules.yotpo_messaging.connection import CORE, CUSTOM_EVENT_PATH, CUSTOMERS_PATH
 from modules.yotpo_messaging.simulator.customers import Customers
 from modules.yotpo_messaging.simulator.rules import check_customer, check_event, error_body
 from modules.yotpo_messaging.simulator.subscribers import BEHAVIOURS as SUBSCRIBERS
 from modules.yotpo_messaging.simulator.subscribers import Subscribers
+from modules.yotpo_messaging.simulator.webhooks import BEHAVIOURS as WEBHOOKS
+from modules.yotpo_messaging.simulator.webhooks import Subscriptions
 
 #: seconds that a token lives: 14 days
 TOKEN_LIFETIME = 14 * 86_400.0
@@ -25,6 +27,7 @@ PER_SECOND = 5
 DEBUG_EVENTS = "/_simulator/custom_events"
 DEBUG_CUSTOMERS = "/_simulator/customers"
 DEBUG_SUBSCRIBERS = "/_simulator/subscribers"
+DEBUG_WEBHOOKS = "/_simulator/webhooks"
 
 _BEHAVIOURS = (
     Behaviour("a secret is exchanged for a token at access_tokens", "verified"),
@@ -68,10 +71,11 @@ class MessagingSimulator(SimulatedVendor):
     :ivar writes: how often each ``unique_id`` was written.
     :ivar customers: what was written, and what of it shows.
     :ivar subscribers: lists, their contacts, and the welcome messages that were sent.
+    :ivar subscriptions: which events are sent where.
     :ivar bad_token_status: how a bad token is answered: 401, or 403.
     """
 
-    behaviours: Sequence[Behaviour] = (*_BEHAVIOURS, *SUBSCRIBERS)
+    behaviours: Sequence[Behaviour] = (*_BEHAVIOURS, *SUBSCRIBERS, *WEBHOOKS)
 
     def __init__(
         self,
@@ -88,6 +92,9 @@ class MessagingSimulator(SimulatedVendor):
         self.writes: Counter[str] = Counter()
         self.customers = Customers(clock)
         self.subscribers = Subscribers(self.customers, self.body_of)
+        #: takes the webhooks that an event causes
+        self.send: Callable[[WebhookSample], None] = lambda _sample: None
+        self.subscriptions = Subscriptions(clock, self.body_of, self._tell)
         self.bad_token_status = 401
         #: by token: when it expires, in Unix seconds
         self.tokens: dict[str, float] = {}
@@ -95,6 +102,13 @@ class MessagingSimulator(SimulatedVendor):
 
     def connection(self, base_url: str) -> Mapping[str, Any]:
         return {"store_id": self.store_id, "secret": self.secret, "base_url": base_url.rstrip("/")}
+
+    @property
+    def webhooks(self) -> Mapping[str, WebhookSample]:
+        return self.subscriptions.samples()
+
+    def _tell(self, sample: WebhookSample) -> None:
+        self.send(sample)
 
     def routes(self) -> Sequence[web.RouteDef]:
         store = CORE + "/{store_id}"
@@ -105,12 +119,15 @@ class MessagingSimulator(SimulatedVendor):
             web.post(f"{store}{CUSTOM_EVENT_PATH}", self._custom_event),
             web.get(DEBUG_EVENTS, self._stored_events),
             *self.subscribers.routes(),
+            *self.subscriptions.routes(),
             web.get(DEBUG_CUSTOMERS, self._stored_customers),
             web.get(DEBUG_SUBSCRIBERS, self._stored_subscribers),
+            web.get(DEBUG_WEBHOOKS, self.subscriptions.stored),
+            web.post(DEBUG_WEBHOOKS, self.subscriptions.happened),
         ]
 
     def admit(self, request: web.Request) -> None:
-        if request.path in (DEBUG_EVENTS, DEBUG_CUSTOMERS, DEBUG_SUBSCRIBERS):
+        if request.path in (DEBUG_EVENTS, DEBUG_CUSTOMERS, DEBUG_SUBSCRIBERS, DEBUG_WEBHOOKS):
             return
         if request.match_info.get("store_id", self.store_id) != self.store_id:
             raise Refused(401, error_body("the store is not known"))
