@@ -55,7 +55,7 @@ COMMANDS: Mapping[str, Entry] = {
     "status": Entry("engine.cli.status", "Say how the engine is; exit code 1 when something is wrong."),
     "store": Entry("engine.cli.store", "Show how large the store is, and what may go; prune or compact it."),
     "erase": Entry("engine.cli.erase", "Erase a subject: blank what receipts, runs and writes hold about it."),
-    "connections": Entry("engine.cli.connections", "List connections; add, test or remove one."),
+    "connections": Entry("engine.cli.connections", "List connections; add, authorize, test or remove one."),
     "signal": Entry("engine.cli.signal", "Send a signal to the runs that wait for it."),
     "approvals": Entry(
         "engine.cli.approvals", "List what runs ask of people, with the links under which it is answered."
