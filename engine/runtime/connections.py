@@ -265,9 +265,7 @@ class Connections:
         if self._overrides is not None:
             given = self._overrides.get(wanted) if wanted is not None else None
             kept = _kept(entry, kind) if entry is not None and kind is not None else {}
-            return _Source(
-                name, wanted, kind, _whole(kind, {**(given or {}), **kept}), simulated=True, absent=given is None
-            )
+            return _Source(name, wanted, kind, {**(given or {}), **kept}, simulated=True, absent=given is None)
         if name is None:
             return _Source(None, wanted, kind, {})
         if entry is None:
@@ -281,7 +279,7 @@ class Connections:
                 refused=True,
                 hint="name another connection in the scenario, or correct connections.yaml",
             )
-        return _Source(name, wanted, kind, _whole(kind, entry.fields))
+        return _Source(name, wanted, kind, entry.fields)
 
     def _public(self, source: _Source) -> Mapping[str, Json]:
         if source.constant is not None:
@@ -334,7 +332,7 @@ class Connections:
 
     def _validate(self, source: _Source, kind: ConnectionType, fields: Mapping[str, Json]) -> None:
         known = kind.fields.get("properties", {})
-        instance = {k: v for k, v in fields.items() if k != "base_url" or k in known}
+        instance = {k: v for k, v in fields.items() if k in source.given and (k != "base_url" or k in known)}
         error = next(jsonschema.Draft202012Validator(kind.fields).iter_errors(instance), None)
         if error is not None:
             hidden = _redactor(kind, fields)
@@ -438,8 +436,9 @@ class _Ready:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Source:
-    """What a connection's fields come from.
+    """What a connection's fields come from: what is given, and the type's defaults for what is not.
 
+    :param given: names of the fields that are given. The rules on which go together are about these alone.
     :param absent: simulating, and nothing stands in for it.
     :param references: what its fields name elsewhere.
     :param public: names of its fields without secrets; ``shown``: those among them that come from elsewhere.
@@ -452,6 +451,7 @@ class _Source:
     fields: Mapping[str, Json | SecretRef]
     simulated: bool = False
     absent: bool = False
+    given: frozenset[str] = field(init=False)
     slot: str = field(init=False)
     references: tuple[SecretRef, ...] = field(init=False)
     public: tuple[str, ...] = field(init=False)
@@ -459,10 +459,13 @@ class _Source:
     constant: Mapping[str, Json] | None = field(init=False)
 
     def __post_init__(self) -> None:
+        # frozen for everybody else
+        object.__setattr__(self, "given", frozenset(self.fields))
+        if self.kind is not None and (self.simulated or self.name is not None):
+            object.__setattr__(self, "fields", {**self.kind.defaults, **self.fields})
         hidden = self.kind.secrets if self.kind else frozenset()
         public = {name: given for name, given in self.fields.items() if name not in hidden}
         shown = tuple((name, given) for name, given in public.items() if isinstance(given, SecretRef))
-        # frozen for everybody else
         object.__setattr__(self, "slot", f"{self.type_name}/{self.name or ''}")
         object.__setattr__(self, "references", tuple(v for v in self.fields.values() if isinstance(v, SecretRef)))
         object.__setattr__(self, "public", tuple(public))
@@ -487,11 +490,6 @@ def _kept(entry: ConnectionEntry, kind: ConnectionType) -> dict[str, Json]:
     if entry.type != kind.name:
         return {}
     return {n: v for n, v in entry.fields.items() if n in kind.kept and not isinstance(v, SecretRef)}
-
-
-def _whole(kind: ConnectionType | None, fields: Mapping[str, Json | SecretRef]) -> Mapping[str, Json | SecretRef]:
-    """The fields, with the type's defaults for those that are not given."""
-    return {**(kind.defaults if kind is not None else {}), **fields}
 
 
 def signs_in(entry: ConnectionEntry, registry: Registry) -> bool:

@@ -50,6 +50,15 @@ SHOP = ConnectionType(
 )
 TOKEN = TokenAuth("/token", {"key": "api_key"}, "token", "X-Token")
 TOKENS = ConnectionType("tokens", "Tokens", FIELDS, base_url="https://tokens.example.com", auth=(TOKEN,))
+PAGED = ConnectionType(
+    "paged",
+    "Paged",
+    {
+        "type": "object",
+        "properties": {"account": {"type": "string"}, "page_size": {"type": "integer", "default": 50}},
+        "dependentRequired": {"page_size": ["account"]},
+    },
+)
 WEB = ConnectionType("web", "Web", {"type": "object"})
 
 
@@ -84,6 +93,7 @@ def registry() -> Registry:
     made = Registry()
     made.add(App(name="shop", title="", connections=(SHOP,), simulator=ShopSimulator), "test")
     made.add(App(name="web", title="", connections=(WEB,), simulator=ShopSimulator), "test")
+    made.add(App(name="paged", title="", connections=(PAGED,)), "test")
     made.add(App(name="tokens", title="", connections=(TOKENS,)), "test")
     return made
 
@@ -123,6 +133,17 @@ async def test_fields_with_and_without_secrets(world: World) -> None:
     opened = connections.open("main", "shop")
     assert opened.public == {"store_id": "s1", "retries": 3}
     assert await opened.fields() == {"store_id": "s1", "retries": 3, "api_key": "key-one"}
+
+
+async def test_rules_on_which_fields_go_together_are_about_those_that_are_given(world: World) -> None:
+    # a page's size may be set for an account alone, and has a default all the same
+    assert await world.connections("main: {type: paged, account: a}").open("main", "paged").fields() == {
+        "account": "a",
+        "page_size": 50,
+    }
+    assert await world.connections("main: {type: paged}").open("main", "paged").fields() == {"page_size": 50}
+    with pytest.raises(errors.AuthError, match="'account' is a dependency of 'page_size'"):
+        await world.connections("main: {type: paged, page_size: 20}").open("main", "paged").fields()
 
 
 async def test_a_renewed_secret_is_used_by_the_next_call(world: World) -> None:
