@@ -282,7 +282,8 @@ async def test_the_connection_test_reads_the_path_that_it_names(simulator: Recor
         with pytest.raises(engine.AuthError):
             await CONNECTION.test(api.call({}))
     assert simulator.seen[0].path == "/me"
-    assert {"token", "header_value", "query_value", "password"} == CONNECTION.secrets
+    own = {"token", "header_value", "query_value", "password", "sign_secret", "client_secret"}
+    assert own == CONNECTION.secrets
 
 
 async def test_the_simulator_shows_no_credentials(simulator: Recorder, clock: HandClock) -> None:
