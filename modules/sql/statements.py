@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Sequence
+from itertools import groupby
 
 from engine import Action, Call, Config, DataError, Effect, Json, Page, Schema, Search
 from modules.sql import text
@@ -145,16 +145,19 @@ EXECUTE = Action(
 
 async def upsert(call: Call) -> Json:
     keys: Sequence[str] = call.config["keys"]
-    groups: defaultdict[tuple[str, ...], list[list[Json]]] = defaultdict(list)
-    for number, row in enumerate(call.config["rows"]):
+    rows: Sequence[dict[str, Json]] = call.config["rows"]
+    for number, row in enumerate(rows):
         if missing := [key for key in keys if row.get(key) is None]:
             raise DataError(f"rows[{number}] has no '{missing[0]}', which is a key; nothing was sent", refused=True)
-        groups[tuple(row)].append(list(row.values()))
     async with call.client() as database:
         table = call.config["table"]
-        statements = [(text.upsert(table, names, keys, database.mark), rows) for names, rows in groups.items()]
+        # in the order in which they are given: of two rows of one key the last one is to stand
+        statements = [
+            (text.upsert(table, names, keys, database.mark), [list(row.values()) for row in alike])
+            for names, alike in groupby(rows, key=tuple)
+        ]
         await database.write(statements, None)
-    return {"rows": len(call.config["rows"])}
+    return {"rows": len(rows)}
 
 
 UPSERT_ROWS = Action(

@@ -280,3 +280,16 @@ async def test_the_simulator_refuses_what_a_database_refuses() -> None:
     async with SimulatedHarness([wrong]) as harness:
         result = await harness.run({})
         assert (result.state, result.error["type"], result.error["refused"]) == ("failed", "DataError", True)
+
+
+async def test_the_last_row_of_a_key_wins_whichever_columns_it_has(fields: dict[str, Any]) -> None:
+    async with opened(fields) as database:
+        await filled(database, fields)
+        rows = [
+            {"id": 1, "email": "first@example.com", "points": 1},
+            {"id": 1, "points": 2},
+            {"id": 1, "email": "last@example.com", "points": 3},
+        ]
+        await upsert(Asked(database, {"table": "customers", "keys": ["id"], "rows": rows}))  # type: ignore[arg-type]
+        [row] = await ask(database, "select email, points from customers where id = 1")
+        assert (row["email"], float(row["points"])) == ("last@example.com", 3)
