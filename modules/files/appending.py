@@ -2,7 +2,8 @@
 
 The note is durable before the bytes are written. So whoever comes with the same key again finds the note, and sees in
 the file whether its bytes are there: if so it is done, if not it appends anew. A process that dies in the middle of its
-bytes leaves a part of them; the next one who appends cuts that off, because a note says what it was going to be.
+bytes leaves a part of them; the next one who appends cuts that off. For that the bytes themselves are kept until they
+are written: nothing is cut off but a part of them, whatever else may have been put in the file's place.
 
 All this holds while nobody else writes into the file. Appends of all processes go one after another, under a lock.
 """
@@ -29,7 +30,7 @@ create table if not exists appended (
   digest blob not null, rows integer not null
 );
 create unique index if not exists appended_key on appended (key, path);
-create index if not exists appended_path on appended (path, number);
+create table if not exists begun (path text primary key, start integer not null, content blob not null);
 """
 
 
@@ -74,7 +75,10 @@ def append(folder: Path, file: Path, key: str, make: Callable[[], tuple[bytes, i
                 "insert into appended (key, path, start, length, digest, rows) values (?, ?, ?, ?, ?, ?)",
                 (key, path, size, len(content), digest, rows),
             )
+            notes.execute("insert or replace into begun values (?, ?, ?)", (path, size, content))
         _write(file, size, content)
+        with notes:
+            notes.execute("delete from begun where path = ?", (path,))
         return Appended(rows, size + len(content), before=False)
 
 
@@ -108,11 +112,16 @@ def _stands(file: Path, note: _Note) -> bool:
 
 def _mended(notes: sqlite3.Connection, file: Path, path: str, size: int) -> int:
     """Cut off what a process that died has left of its bytes; gives the size then."""
-    last = _note(notes, "where path = ? order by number desc limit 1", path)
-    if last is None or not last.start < size < last.start + last.length:
+    begun = notes.execute("select start, content from begun where path = ?", (path,)).fetchone()
+    if begun is None or not begun[0] < size < begun[0] + len(begun[1]):
         return size
-    os.truncate(file, last.start)
-    return last.start
+    start, content = begun
+    with file.open("rb") as opened:
+        opened.seek(start)
+        if opened.read() != content[: size - start]:
+            return size
+    os.truncate(file, start)
+    return int(start)
 
 
 def _write(file: Path, at: int, content: bytes) -> None:

@@ -390,3 +390,27 @@ async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     async with runs("files", step("read_json", {"path": "a.json"}), project=tmp_path) as engine:
         result = await engine.run({})
         assert "the connection's root is no folder: nowhere" in result.error["message"]
+
+
+def test_a_file_that_was_replaced_after_an_append_is_not_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    append(tmp_path, file, "one", lambda: (b"a" * 100, 1))
+    # shorter than what the last append left, and longer than what stood there before
+    replace(file, b"another file\n")
+    append(tmp_path, file, "two", lambda: (b"b\n", 1))
+    assert file.read_bytes() == b"another file\nb\n"
+
+
+def test_nor_is_one_that_was_replaced_after_a_process_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "rows.csv"
+
+    def die(_file: Path, _at: int, _content: bytes) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(appending, "_write", die)
+        with pytest.raises(OSError, match="no space"):
+            append(tmp_path, file, "one", lambda: (b"a" * 100, 1))
+    replace(file, b"another file\n")
+    append(tmp_path, file, "two", lambda: (b"b\n", 1))
+    assert file.read_bytes() == b"another file\nb\n"
