@@ -30,20 +30,22 @@ def outcomes(response: Response, number: int) -> Sequence[Done | Refused | Unkno
     fail = data.get("fail") or {}
     errors = fail.get("errors") or {}
     wrong: dict[int, dict[str, Json]] = {}
-    unclear = []
+    unclear: dict[str, Json] = {}
     for key, messages in errors.items():
         found = _KEY.fullmatch(key)
         if found and int(found[1]) < number:
             wrong.setdefault(int(found[1]), {})[found[2]] = messages
         else:
-            unclear.append(key)
+            unclear[key] = messages
     done = number - len(wrong)
     counts = ((data.get("successful") or {}).get("count", 0), fail.get("count", 0))
-    if unclear or counts != (done, len(wrong)):
+    rest: Done | Refused | Unknown
+    if counts == (0, number) and not wrong:
+        # it took none of them, and names nobody
+        rest = Refused(refusal(unclear or {"refused": "the answer does not say why"}))
+    elif unclear or counts != (done, len(wrong)):
         # whom it took is not said: only what is named is known
-        rest: Done | Unknown = Unknown(
-            VendorError(f"the answer counts {counts[0]} taken and {counts[1]} refused users", detail=data)
-        )
+        rest = Unknown(VendorError(f"the answer counts {counts[0]} taken and {counts[1]} refused users", detail=data))
     else:
         rest = Done()
     return [Refused(refusal(wrong[place])) if place in wrong else rest for place in range(number)]

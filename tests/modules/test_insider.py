@@ -16,7 +16,7 @@ from modules.insider.profile import RETRIEVE_PROFILE
 from modules.insider.removal import ANONYMIZE_USER, DELETE_ATTRIBUTES, DELETE_USER
 from modules.insider.schemas import USER, known_by, without_nulls
 from modules.insider.simulator import InsiderSimulator
-from modules.insider.upsert import UPSERT_USER, UPSERT_USERS
+from modules.insider.upsert import UPSERT_USER, UPSERT_USERS, run_one
 from tests.modules.bench import Bench, bench, fixture, problems
 from tests.runtime.doubles import HandClock
 
@@ -307,6 +307,27 @@ def test_where_the_counts_do_not_agree_only_what_is_named_is_known(response: Res
     first, second = outcomes(response, 2)
     assert isinstance(first, Unknown)
     assert isinstance(second, Refused)
+
+
+@pytest.mark.parametrize("errors", [{"skip_hook.type": ["what"]}, {}])
+def test_where_it_took_none_and_names_nobody_all_are_refused(errors: Any) -> None:
+    for outcome in outcomes(fail(2, 0, **errors), 2):
+        assert isinstance(outcome, Refused)
+        assert ("what" in outcome.error.message) is bool(errors)
+
+
+async def test_a_user_whom_it_did_not_take_is_refused_although_the_answer_is_200() -> None:
+    class Asked:
+        config = ANA
+
+        class http:  # noqa: N801 - stands for the client of a call
+            @staticmethod
+            async def request(*_: Any, **__: Any) -> Response:
+                return answer({"data": {"successful": {}, "fail": {"count": 1, "errors": {"skip_hook.type": ["no"]}}}})
+
+    with pytest.raises(DataError, match=r"skip_hook\.type: no") as caught:
+        await run_one(Asked())  # type: ignore[arg-type]
+    assert caught.value.refused
 
 
 @pytest.mark.parametrize("body", [[], "ok", {"status": "ok"}])
