@@ -133,14 +133,16 @@ async def give_back(connections: Connections, name: str) -> None:
     """Give a connection's grant back to the vendor, where it takes it, and forget it."""
     grants = connections.grants
     try:
-        grant = await grants.grant(name, now=True)
-        server = await connections.server(name) if grant is not None else None
-        if grant is not None and server is not None and grant.lost is None:
-            await _revoke(server, grant, name)
-    except EngineError as error:
-        warn(f"the vendor was not told that connection '{name}' goes: {error.message}; take it back there")
-    try:
-        await grants.forget(name)
+        # a renewal that is under way would put back what is forgotten
+        async with grants.alone(name):
+            try:
+                grant = await grants.grant(name, now=True)
+                server = await connections.server(name) if grant is not None else None
+                if grant is not None and server is not None and grant.lost is None:
+                    await _revoke(server, grant, name)
+            except EngineError as error:
+                warn(f"the vendor was not told that connection '{name}' goes: {error.message}; take it back there")
+            await grants.forget(name)
     except ConfigError as error:
         warn(f"the grant of connection '{name}' stays in the store: {error.message}")
 

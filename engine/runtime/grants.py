@@ -258,11 +258,20 @@ class GrantSource:
         if self._agree is not None and await self._current(now=True) is None:
             await self._agree()
         async with self._grants.alone(self._name):
+            await self._look_at_unsaved()
             grant = await self._current(now=True)
             assert grant is not None
             if not self._usable(grant):
                 grant = await self._renewed(grant)
         return grant.access_token
+
+    async def _look_at_unsaved(self) -> None:
+        """Let go of tokens that were not kept where the grant that they belong to is not the one that stands now."""
+        unsaved = self._unsaved
+        if unsaved is not None:
+            kept = await self._grants.grant(self._name, now=True)
+            if kept is None or kept.granted_at != unsaved.granted_at or kept.renewed_at > unsaved.renewed_at:
+                self._unsaved = None
 
     async def _renewed(self, grant: Grant) -> Grant:
         if self._unsaved is None:
@@ -284,6 +293,8 @@ class GrantSource:
                 return grant
             # not lost when it cannot be stored: the old one may have ended with this answer
             self._unsaved = grant = grant.renewed(self._client, tokens, self._clock.time())
+            # some vendors give the same token again
+            self._rejected = None
             self._learn([tokens.access, *([tokens.refresh] if tokens.refresh else [])])
             faults.hit("token.renewed")
         await self._grants.put(self._name, grant)
