@@ -88,11 +88,17 @@ FIELDS: Mapping[str, Schema] = {
         "pattern": "\\{body\\}",
     },
 }
+_OF_CUSTOM = [
+    # one with a default stands in every connection
+    name
+    for name, schema in FIELDS.items()
+    if name not in ("sign_secret", "sign_as") and "default" not in schema
+]
 #: which of them go together
 RULES: Schema = {
     "if": {"required": ["sign_as"], "properties": {"sign_as": {"const": "custom"}}},
     "then": {"required": ["sign_header"]},
-    "else": {"not": {"anyOf": [{"required": [name]} for name in FIELDS if name not in ("sign_secret", "sign_as")]}},
+    "else": {"not": {"anyOf": [{"required": [name]} for name in _OF_CUSTOM]}},
 }
 
 

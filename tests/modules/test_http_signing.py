@@ -94,6 +94,7 @@ BASE = {"base_url": "https://api.example.com"}
 @pytest.mark.parametrize(
     ("fields", "valid"),
     [
+        ({}, True),
         ({"sign_secret": "s"}, False),
         ({"sign_secret": "s", "sign_as": "github"}, True),
         ({"sign_as": "github"}, False),
@@ -104,7 +105,9 @@ BASE = {"base_url": "https://api.example.com"}
     ],
 )
 def test_which_fields_go_together(fields: Any, valid: bool) -> None:
-    assert (problems({**BASE, **fields}, CONNECTION.fields) == []) is valid
+    # a connection is looked at with its type's defaults, too
+    for given in ({**BASE, **fields}, {**CONNECTION.defaults, **BASE, **fields}):
+        assert (problems(given, CONNECTION.fields) == []) is valid
 
 
 async def test_a_request_is_signed_over_the_body_that_is_sent_with_the_effects_key_as_its_id() -> None:
