@@ -39,6 +39,15 @@ def test_an_app_registers_without_a_problem(app: App) -> None:
     assert registry.problems == []
 
 
+@pytest.mark.parametrize("app", [app for app in APPS if app.simulator is not None], ids=ids)
+def test_the_defaults_of_a_connection_type_break_none_of_its_rules(app: App) -> None:
+    """What is not given has its default when a connection is opened, and is judged with the rest."""
+    assert app.simulator is not None
+    for kind in app.connections:
+        given = app.simulator(HandClock()).connection("http://127.0.0.1:8080")
+        assert problems({**kind.defaults, **given}, kind.fields) == []
+
+
 @pytest.mark.parametrize(("app", "module"), MODULES, ids=ids)
 def test_a_modules_example_is_valid(app: App, module: Module) -> None:
     assert module.example is not None
