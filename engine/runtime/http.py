@@ -27,7 +27,7 @@ from engine.runtime.wires import KEEP_ALIVE, KEEP_ALIVE_WRITES, READS, Place, Pr
 from engine.sdk import errors as kinds
 from engine.sdk import jsontext
 from engine.sdk.clock import Clock
-from engine.sdk.connections import Auth, TokenAuth
+from engine.sdk.connections import Auth, QueryAuth, TokenAuth
 from engine.sdk.http import ErrorTable, Response
 from engine.sdk.oauth import OAuth2
 
@@ -146,6 +146,10 @@ class ConnectionHttp:
         self._warn = warn
         self._max_answer = max_answer
         self._pace = pace
+        # A vendor's links repeat the query of the request. Credentials are put on each request, and who reads a link
+        # is not to keep them
+        names = "|".join(re.escape(name) for name in map(_parameter, target.auth) if name)
+        self._repeats = re.compile(rf"([?&])(?:{names})=[^&>]*&?") if names else None
         # the base URL taken apart, for the paths that need nothing but to be put below it
         base = urls.plain_base(target.base_url)
         self._place = None if base is None else Place.of(base)
@@ -238,6 +242,8 @@ class ConnectionHttp:
         if "retry-after" in answer.headers:
             # RFC 9110, 6.6.1: an answer without its date is given the time at which it came
             answer.headers.setdefault("date", formatdate(self._clock.time(), usegmt=True))
+        if self._repeats is not None and (link := answer.headers.get("link")):
+            answer.headers["link"] = self._repeats.sub(r"\1", link)
         if self._pace is not None:
             self._pace.heard(answer.status, answer.headers)
         if not answer.whole and answer.status < 300:
@@ -346,6 +352,13 @@ def _prepare(
     else:
         body = data
     return _Prepared(verb, path, query or {}, named, body)
+
+
+def _parameter(auth: Auth) -> str:
+    """The query parameter that carries a credential; empty: it goes elsewhere."""
+    if isinstance(auth, QueryAuth):
+        return auth.parameter
+    return auth.query if isinstance(auth, TokenAuth | OAuth2) else ""
 
 
 def _listed(words: Collection[str]) -> str:

@@ -12,7 +12,9 @@ import pytest
 from engine.runtime.callers import Attempt, ModuleCall, search
 from engine.runtime.declared import DeclaredPages
 from engine.runtime.http import ConnectionHttp, Pools, Target
+from engine.runtime.redact import Redactor
 from engine.sdk import errors, jsontext
+from engine.sdk.connections import QueryAuth
 from engine.sdk.modules import Call, Page, Request, RunInfo, Search
 from engine.sdk.paging import CursorPaging, LinkPaging, NumberPaging, OffsetPaging, PageSize, Paging
 from tests.runtime.doubles import HandClock
@@ -148,6 +150,21 @@ async def test_the_header_link(pools: Pools) -> None:
         {"page": ["3"], "f": ["a", "b"]},
     ]
     assert all(one.startswith(b"GET /items?") for one in server.requests)
+
+
+async def test_a_secret_that_a_link_repeats_is_not_in_the_cursor_and_goes_with_each_request(pools: Pools) -> None:
+    """Cursors are kept in journals; many vendors repeat the whole query in their links."""
+    replies = [linked(b"[1]", '</items?api_key=hidden%2Fvalue&page=2>; rel="next"'), page(2)]
+    async with wire(*replies) as server:
+        target = Target(base_url=server.url, auth=(QueryAuth("api_key", "key"),), fields={"key": "hidden/value"})
+        http = ConnectionHttp(target, pools, HandClock(), redactor=Redactor(["hidden/value"]))
+        attempt = Attempt("effect", datetime(2024, 3, 5, tzinfo=UTC), RunInfo("r", "s", 1), lambda _message: None)
+        reader = DeclaredPages(module(LinkPaging()))
+        first = await reader.page(ModuleCall({"name": "x"}, {}, http, attempt), None)
+        assert "hidden" not in str(first.cursor)
+        second = await reader.page(ModuleCall({"name": "x"}, {}, http, attempt), first.cursor)
+        assert (first.items, second.items, second.cursor) == ([1], [2], None)
+    assert [one["api_key"] for one in asked(server)] == [["hidden/value"]] * 2
 
 
 async def test_a_limit_asks_for_no_more_than_is_wanted(pools: Pools) -> None:
