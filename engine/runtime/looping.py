@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SEGMENT = 500
 #: pages in a row that may bring nothing before the stream is taken to be endless
 EMPTY_PAGES = 10_000
+#: pages in a row that brought the same items: a vendor that passes over the parameter of the page gives the first for
+#: ever, under cursors that are always new
+ALIKE_PAGES = 10
 
 
 @dataclass(slots=True)
@@ -51,6 +54,7 @@ class State:
     :param left: items that made no whole batch.
     :param taken: how many items the stream gave.
     :param mark: fingerprint of an earlier cursor and its page, by which a circle is found.
+    :param alike: fingerprint of the last page that brought something, and how many in a row were like it.
     :param done: turns that are over.
     :param failed: turns that failed.
     :param again: items that were left out because one of their key had come before.
@@ -65,6 +69,7 @@ class State:
     left: list[Any] = field(default_factory=list)
     taken: int = 0
     mark: tuple[str, int] = ("", 0)
+    alike: tuple[str, int] = ("", 0)
     done: int = 0
     failed: int = 0
     again: int = 0
@@ -75,7 +80,8 @@ class State:
     def of(cls, known: Mapping[str, Any] | None) -> State:
         if known is None:
             return cls()
-        return cls(**{**known, "open": [Item(*item) for item in known["open"]], "mark": tuple(known["mark"])})
+        marks = {name: tuple(known[name]) for name in ("mark", "alike") if name in known}
+        return cls(**{**known, "open": [Item(*item) for item in known["open"]], **marks})
 
     def copy(self) -> State:
         """As it is now, with nothing held."""
@@ -198,6 +204,7 @@ class Streamed(Source):
         state.ended = cursor is None
         if not state.ended:
             self._circle(state, cursor)
+            self._alike(state, items)
         state.cursor = cursor
         return list(items)
 
@@ -213,6 +220,15 @@ class Streamed(Source):
             raise self._endless(message)
         if state.page >= 2 * at:
             state.mark = (now, state.page)
+
+    def _alike(self, state: State, items: list[Any]) -> None:
+        """Refuse pages that bring the same again and again."""
+        if not items:
+            return
+        now, (before, times) = jsontext.fingerprint(items), state.alike
+        state.alike = (now, times + 1 if now == before else 1)
+        if state.alike[1] >= ALIKE_PAGES:
+            raise self._endless(f"{ALIKE_PAGES} pages in a row brought the same items")
 
     async def segment(self, state: State) -> list[Item] | None:
         step, empty = self._step, 0

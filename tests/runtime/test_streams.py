@@ -256,6 +256,19 @@ async def test_pages_that_lead_in_a_circle_are_found_out() -> None:
         assert "lead in a circle" in result.error["message"]
 
 
+async def test_a_vendor_that_gives_the_first_page_for_ever_is_found_out() -> None:
+    """It passes over the parameter of the page: the cursors are always new, and the items are not."""
+
+    class Deaf(Pages):
+        def page(self, cursor: Any) -> Page:
+            return Page([1, 2], (cursor or 1) + 1)
+
+    async with shop(STREAM % 1, {"shop.find": Deaf([], 2), "shop.charge": sent}) as harness:
+        result = await harness.run({})
+        assert result.state == "failed"
+        assert "10 pages in a row brought the same items" in result.error["message"]
+
+
 # ------------------------------------------------------------------ how items come
 
 BATCHES = """
