@@ -9,12 +9,14 @@ from urllib.parse import quote
 
 from engine import Action, Call, Effect, Happened, Json, Page, ProbeResult, Response, Schema, Search, VendorError
 from modules.yotpo_messaging import schemas as s
-from modules.yotpo_messaging.connection import key, messaging
+from modules.yotpo_messaging.connection import VISIBLE_AFTER, key, messaging
 
 #: the vendor's most on a page, of the Core API; that it is so here too is inferred
 LARGEST_PAGE = 100
 #: contacts of one call; the vendor's most is not known
 MOST_CONTACTS = 100
+#: pages in which a list is looked for
+PROBED_PAGES = 100
 
 LIST_ID: Schema = {"type": ["integer", "string"], "minLength": 1}
 
@@ -123,7 +125,7 @@ async def create(call: Call) -> Json:
 async def probe(call: Call, _sent_at: datetime) -> Happened | ProbeResult:
     """Whether there is a list of the name. One that was there before is as good: the author asked for its name."""
     cursor: Json = None
-    while True:
+    for _ in range(PROBED_PAGES):
         answer = await call.http.request("GET", messaging(call, "lists"), query=page_query(call, cursor))
         page = items_of(call, answer, "lists", cursor)
         for one in page.items:
@@ -132,6 +134,8 @@ async def probe(call: Call, _sent_at: datetime) -> Happened | ProbeResult:
         if page.cursor is None:
             return ProbeResult.ABSENT
         cursor = page.cursor
+    # more lists than anybody has, or pages that lead in a circle
+    return ProbeResult.UNKNOWN
 
 
 CREATE_LIST = Action(
@@ -144,6 +148,8 @@ CREATE_LIST = Action(
     effect=Effect.WRITE,
     run=create,
     probe=probe,
+    # inferred: a list shows as late as a customer does. Looked for earlier, it would be created twice
+    settle_after=VISIBLE_AFTER,
     example={"name": "Creators"},
 )
 

@@ -55,6 +55,14 @@ MESSAGING_ASSUMPTIONS = (
         shown_by=("a consent and its list show with the customer after 60 seconds, as other changes do",),
     ),
     Assumption(
+        about="when a list shows",
+        assumed="A list that was created is looked for 60 seconds later; one that does not show by then is not there.",
+        changed_by="modules.yotpo_messaging.lists:CREATE_LIST",
+        settled_by="one list created in a real store, and the lists read again and again",
+        mark="inferred",
+        source="the vendor's page on creating customers, which take so long",
+    ),
+    Assumption(
         about="an opt-in that comes too early",
         assumed="An opt-in before the last change shows is refused. Scenarios wait, so that nothing rests on it.",
         changed_by="",

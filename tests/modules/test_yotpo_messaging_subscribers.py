@@ -244,6 +244,18 @@ async def test_a_list_is_created_found_read_filled_and_emptied(yotpo: Bench, sim
         await yotpo.run(ADD_LIST_CONTACTS, {"list_id": "other/one", "contacts": contacts})
 
 
+async def test_a_list_that_does_not_show_is_no_proof_before_changes_do_and_pages_in_a_circle_end(
+    yotpo: Bench, simulator: Any
+) -> None:
+    """A look that comes too early would create the list again."""
+    assert CREATE_LIST.probed_after({"name": "New"}) == VISIBLE_AFTER
+    sent_at = datetime.fromtimestamp(yotpo.clock.time(), UTC)
+    await yotpo.find(FIND_LISTS, {})  # fetches the token
+    for number in range(lists_module.PROBED_PAGES):
+        simulator.fail_next(200, body={"lists": [], "pagination": {"next_page_info": str(number % 2)}})
+    assert await yotpo.probe(CREATE_LIST, {"name": "New"}, sent_at) is ProbeResult.UNKNOWN
+
+
 async def test_lists_are_read_page_by_page(yotpo: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("A", "B", "C"):
         await yotpo.run(CREATE_LIST, {"name": name})
