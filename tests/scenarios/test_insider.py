@@ -154,12 +154,13 @@ async def test_vendors_that_fail_for_a_while_are_asked_again() -> None:
     [
         ({**BODIES["points_changed"], "previous_balance": 440, "current_balance": 640}, [101]),
         ({**BODIES["points_changed"], "previous_balance": 599, "current_balance": 600}, [101]),
+        ({**BODIES["points_changed"], "previous_balance": "440", "current_balance": "640"}, [101]),
         ({**BODIES["points_changed"], "previous_balance": 600, "current_balance": 640}, None),
         ({**BODIES["points_changed"], "previous_balance": 640, "current_balance": 440}, None),
         (BODIES["tier_lost"], [102]),
         (BODIES["tier_lost_none"], [102]),
     ],
-    ids=["crosses", "reaches", "has been above", "falls", "tier lost", "last tier lost"],
+    ids=["crosses", "reaches", "in quotes", "has been above", "falls", "tier lost", "last tier lost"],
 )
 async def test_who_crosses_the_line_or_loses_a_tier_is_put_on_a_list(body: dict[str, Any], lists: Any) -> None:
     async with SimulatedHarness.of(SEGMENT) as harness:
