@@ -43,8 +43,9 @@ def test_an_app_registers_without_a_problem(app: App) -> None:
 def test_the_defaults_of_a_connection_type_break_none_of_its_rules(app: App) -> None:
     """What is not given has its default when a connection is opened, and is judged with the rest."""
     assert app.simulator is not None
+    address = f"{'smtp' if app.name == 'email' else 'http'}://127.0.0.1:8080"
     for kind in app.connections:
-        given = app.simulator(HandClock()).connection("http://127.0.0.1:8080")
+        given = app.simulator(HandClock()).connection(address)
         assert problems({**kind.defaults, **given}, kind.fields) == []
 
 
