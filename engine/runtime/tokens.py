@@ -160,8 +160,9 @@ class TokenServer:
         answer = _object(response)
         if response.status >= 300:
             said = answer.get("error")
-            # a vendor with words of its own says no more than no
-            if response.status in (400, 401, 403) and (not isinstance(said, str) or said in _REFUSALS):
+            # a vendor with words of its own says no more than no; a page that forbids is most often a gateway's
+            no = response.status in (400, 401) or (response.status == 403 and answer)
+            if no and (not isinstance(said, str) or said in _REFUSALS):
                 raise GrantRefused(f"{what} answered {response.status}{self._said(answer)}")
             raise self._fault(response, what)
         access = answer.get("access_token")

@@ -11,6 +11,7 @@ from engine.cli.authorizing import give_back
 from engine.runtime.grants import GrantSource
 from engine.runtime.tokens import Tokens, TokenServer
 from engine.sdk import errors
+from engine.sdk.http import Response
 from tests.oauth.conftest import World
 from tests.oauth.test_tokens import authorize, kept, me
 
@@ -118,3 +119,22 @@ async def test_a_vendor_that_gives_the_same_token_again_is_not_asked_at_each_cal
     for _ in range(5):
         assert await source.token() == grant.access_token
     assert asked == 1
+
+
+@pytest.mark.parametrize(("body", "lost"), [(b"<html>Access denied</html>", False), (b'{"message": "no"}', True)])
+async def test_a_page_that_forbids_is_a_gateways_and_takes_no_grant_away(
+    world: World, monkeypatch: pytest.MonkeyPatch, body: bytes, lost: bool
+) -> None:
+    connections = await world.process()
+    await authorize(connections)
+    await world.clock.advance(3600)
+
+    async def forbid(*_: Any) -> Response:
+        return Response(403, {}, body)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TokenServer, "_send", forbid)
+        with pytest.raises(errors.AuthorizationNeeded if lost else errors.AuthError, match="answered 403") as caught:
+            await me(connections)
+        assert caught.value.refused
+    assert ((await kept(connections)).lost is not None) is lost
