@@ -7,6 +7,7 @@ known, whatever died. Only a row whose items are all done is done.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -91,6 +92,8 @@ def begin(
     word = journal.word(path, attempt - 1)
     asked = word is not None and word.verdict.choice == "again"
     anew = before.position < journal.switched
+    if anew and _moved(batch, journal, path, attempt, items_of(before), full[batch.items]):
+        raise Diverged(f"'{batch.items}' has other items now than when {before.module} was called")
     request, opened = again(batch, before, full, attempt, step.retry.covers, asked=asked, wrong=wrong, anew=anew)
     return (_as_it_was(batch, before, journal, path, request, opened) if journal.switched else request), opened
 
@@ -130,6 +133,31 @@ def _same_items(batch: Batch, items: Sequence[Item], whole: Sequence[Any], *, an
         key_of(batch, one) == item["key"] or (anew and item["state"] == "refused")
         for item, one in zip(items, whole, strict=True)
     )
+
+
+def _moved(
+    batch: Batch, journal: Journal, path: str, attempt: int, items: Sequence[Item], whole: Sequence[Any]
+) -> bool:
+    """Whether one that may have been applied, and that no key of its own names, is other than it was sent."""
+    often = Counter(item["key"] for item in items)
+    unclear = {
+        place
+        for place, item in enumerate(items)
+        if item["state"] != "refused" and (item["key"] is None or often[item["key"]] > 1)
+    }
+    for number in range(1, attempt if unclear else 1):
+        row = journal.effects.get(attempt_key(path, number))
+        if row is None:
+            continue
+        sent = [place for place, item in enumerate(_outcomes(row)) if item.get("attempt") == number]
+        was = jsontext.loads(row.request)[batch.items]
+        # one that was taken over has the request in which it came to an end, which may be of a part
+        if len(was) == len(sent) and any(
+            place in unclear and place < len(whole) and one != whole[place]
+            for place, one in zip(sent, was, strict=True)
+        ):
+            return True
+    return False
 
 
 def before_of(journal: Journal, path: str, attempt: int) -> EffectRecord | None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from engine import Done
+import pytest
+
+from engine import Done, Refused
 from engine.runtime.commands import Choice, retry
 from engine.sdk.errors import AuthorizationNeeded
 from engine.testing import Harness, RunResult
 from tests.runtime.core import resumed, shop
 from tests.runtime.test_batches import BAD, BUSY, LOST, PEOPLE, Vendor, event, run, steps, told
+from tests.runtime.test_current_version import go_on
 
 ONCE = dict.fromkeys(PEOPLE, 1)
 
@@ -19,6 +22,19 @@ def with_a_wrong_one(*people: str) -> dict[str, Any]:
     """The last item has no e-mail address, which the module's schema requires."""
     body = event(people)
     return {"items": [*body["items"], {"name": "ben"}]}
+
+
+class SecondOf(Vendor):
+    """Refuses somebody the second time."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def _one(self, name: str) -> Any:
+        if name == self.name and self.taken[name] == 1 and len(self.sent) == 1:
+            return Refused(BAD)
+        return super()._one(name)
 
 
 async def tried_again(harness: Harness, run_id: int) -> RunResult:
@@ -152,6 +168,34 @@ async def test_a_call_that_fails_as_a_whole_has_its_own_error_whatever_was_refus
     error = result.holds[0]["error"]
     assert (error["detail"], error["hint"]) == ({"connection": "points"}, "authorize it")
     assert error["message"] == "points is not authorized; 2 of 4 items are done"
+
+
+@pytest.mark.parametrize(
+    ("now", "state", "sent"),
+    [
+        # two items of one key have changed their places: which of them is done cannot be told by the key
+        ("[trigger.items[1], trigger.items[0], trigger.items[2]]", "held", [["ben", "ben", "cleo"]]),
+        # those with a key of their own may be corrected
+        (
+            "[trigger.items[0], trigger.items[1], merge(trigger.items[2], {n: 9})]",
+            "succeeded",
+            [["ben", "ben", "cleo"], ["ben"]],
+        ),
+    ],
+)
+async def test_under_another_version_items_are_known_by_their_keys_or_else_by_what_was_sent(
+    now: str, state: str, sent: list[list[str]]
+) -> None:
+    vendor = SecondOf("ben")
+    text = steps("charge_many", more="  on_error: hold")
+    async with shop(text, {"shop.charge_many": vendor}) as harness:
+        body = {"items": [{"email": f"{name}@example.com", "n": n} for n, name in enumerate(["ben", "ben", "cleo"])]}
+        [run_id] = (await harness.send(body)).runs
+        assert (await harness.result(run_id, advance=2000)).state == "held"
+        result = await go_on(harness, text.replace("trigger.items", now), run_id)
+        assert (result.state, vendor.sent) == (state, sent), result.error
+        if state == "held":
+            assert [hold["code"] for hold in result.holds] == ["diverged"]
 
 
 # ---------------------------------------------------------------------- odd answers, odd lists
