@@ -161,10 +161,15 @@ class ModuleCaller:
         assert module.run is not None
         if not writes:
             return await self._guard(step, module.run(call))
-        if module.batch is not None:
-            # what it raises behind an answer leaves unknown what became of its items
-            return await self._guard(step, _outcomes(module.batch, config, module.run(call)))
         watched = WatchedHttp(call.http)
+        if module.batch is not None:
+            work = module.run(call._replace(http=watched))
+            try:
+                return await self._guard(step, _outcomes(module.batch, config, work))
+            except ModuleError as error:
+                # what fails behind an answer leaves unknown what became of the items
+                error.refused = error.refused and error is not watched.later
+                raise
         try:
             return await self._guard(step, module.run(call._replace(http=watched)))
         except ModuleError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine import Action, Call, DataError, Effect, NotFound, Page, Response, Search, VendorError
+from engine import Action, Batch, Call, DataError, Done, Effect, NotFound, Page, Response, Search, VendorError
 from engine.runtime.callers import SEARCH_LIMIT, Attempt, ModuleCaller
 from engine.runtime.connections import OpenConnection
 from engine.scenario.diagnostics import Place
@@ -157,6 +157,31 @@ async def test_a_later_request_that_is_refused_does_not_take_the_accepted_one_ba
     notes = Notes()
     assert await CALLER.call(action(run), {}, notes.attempt) is None
     assert "there is no /absent" in notes.warnings[0]
+
+
+@pytest.mark.parametrize(("paths", "refused"), [(("/a", "/absent"), False), (("/absent",), True)])
+async def test_of_a_batch_a_later_refusal_does_not_say_that_the_items_before_were_refused(
+    paths: tuple[str, ...], refused: bool
+) -> None:
+    async def run(call: Call) -> Any:
+        for path in paths:
+            await call.http.request("POST", path)
+        return [Done()]
+
+    config = {"type": "object", "properties": {"items": {"type": "array"}}}
+    batch = Action(
+        name="a",
+        title="a",
+        description="a",
+        config=config,
+        output={"type": "object"},
+        effect=Effect.WRITE,
+        run=run,
+        batch=Batch(items="items"),
+    )
+    with pytest.raises(NotFound) as caught:
+        await ModuleCaller(Links()).call(step(batch), {"items": [1]}, Notes().attempt)  # type: ignore[arg-type]
+    assert caught.value.refused is refused
 
 
 async def test_a_request_that_is_refused_before_the_write_proves_that_nothing_was_written() -> None:
