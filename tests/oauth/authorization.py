@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,11 +104,27 @@ class Server:
 
     def revoke(self, token: str) -> None:
         """Take a grant back, as its owner does at the vendor."""
+        self._as_client("revocation", f"token={token}")
+
+    def active(self, token: str) -> bool:
+        """Whether the server would still take a token."""
+        return bool(json.loads(self._as_client("introspection", f"token={token}"))["active"])
+
+    def refreshes(self, token: str) -> bool:
+        """Whether somebody who has a copy of a refresh token gets anything for it."""
+        try:
+            self._as_client("", f"grant_type=refresh_token&refresh_token={token}")
+        except urllib.error.HTTPError as error:
+            assert json.loads(error.read())["error"] == "invalid_grant"
+            return False
+        return True
+
+    def _as_client(self, what: str, form: str) -> bytes:
         pair = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
-        request = urllib.request.Request(
-            f"{self.issuer}/token/revocation", f"token={token}".encode(), {"Authorization": f"Basic {pair}"}
-        )
-        urllib.request.urlopen(request, timeout=10).close()
+        url = f"{self.issuer}/token" + (f"/{what}" if what else "")
+        request = urllib.request.Request(url, form.encode(), {"Authorization": f"Basic {pair}"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return bytes(answer.read())
 
     def fields(self) -> str:
         """Of a connection to it, as ``connections.yaml`` has them."""

@@ -14,6 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.runtime.clock import SystemClock
+from engine.runtime.grants import Grant, Grants
+from engine.runtime.host import STORE_FILE
+from engine.runtime.secrets import KeyRing, SecretBox
+from engine.store.sqlite import SqliteStore
 from tests.oauth.authorization import SECRET, Server, somebody
 from tests.oauth.test_serving import SCENARIO, free_port
 
@@ -111,6 +116,98 @@ def browse(url: str) -> subprocess.Popen[bytes]:
     """Open a page whose answer nobody waits for."""
     code = f"import urllib.request; urllib.request.urlopen({url!r})"
     return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+
+
+async def kept(project: Project) -> Grant | None:
+    """The grant, as the data folder has it."""
+    folder = project.root / ".engine"
+    store = SqliteStore(folder / STORE_FILE, clock=SystemClock())
+    await store.open()
+    try:
+        box = SecretBox(store, KeyRing(folder, {}), SystemClock())
+        return await Grants(box, SystemClock()).grant("points", now=True)
+    finally:
+        await store.close()
+
+
+async def authorized(project: Project) -> Grant:
+    """Add the connection, as somebody does who agrees."""
+    adding = project.start(*project.add())
+    assert "can be used" in visit(await somebody(project.link(adding)))
+    _, err = adding.communicate(timeout=PATIENCE)
+    assert adding.returncode == 0, err
+    grant = await kept(project)
+    assert grant is not None
+    return grant
+
+
+async def test_what_a_removed_connection_had_is_no_good_at_the_vendor_any_more(project: Project) -> None:
+    before = await authorized(project)
+    # one is used up by renewing, so that it is the newest that is given back
+    project.server.turn(4000)
+    assert "works" in project.engine("connections", "test", "points")
+    grant = await kept(project)
+    assert grant is not None
+    assert grant.refresh_token
+    assert grant.refresh_token != before.refresh_token
+    assert project.server.active(grant.refresh_token)
+    assert project.server.active(grant.access_token)
+    assert "is removed" in project.engine("connections", "remove", "points")
+    assert not project.server.active(grant.refresh_token)
+    assert not project.server.active(grant.access_token)
+    assert not project.server.refreshes(grant.refresh_token)
+    assert await kept(project) is None
+
+
+async def test_a_vendor_that_cannot_be_told_does_not_keep_a_connection_from_being_removed(project: Project) -> None:
+    grant = await authorized(project)
+    assert grant.refresh_token
+    text = (project.root / "connections.yaml").read_text()
+    gone = text.replace("/token/revocation", "/token/nowhere")
+    assert gone != text
+    (project.root / "connections.yaml").write_text(gone)
+    said = project.engine("connections", "remove", "points")
+    assert "the vendor was not told that connection 'points' goes" in said
+    assert grant.refresh_token not in said
+    assert project.server.active(grant.refresh_token)
+    assert await kept(project) is None
+
+
+LOOK = """
+scenario: look
+trigger: {module: http.watch_webhook}
+steps:
+  - id: look
+    module: http.make_request
+    connection: points
+    with: {url: /points}
+  - id: earn
+    module: http.make_request
+    connection: points
+    with: {url: /points, method: POST, body: {had: "${{ look.body.points }}"}}
+"""
+
+
+async def test_a_dry_run_renews_a_token_and_keeps_it_because_the_old_one_has_ended(project: Project) -> None:
+    before = await authorized(project)
+    (project.root / "scenarios" / "look.yaml").write_text(LOOK)
+    (project.root / "event.json").write_text("{}")
+    project.server.turn(4000)
+    said = project.engine("run", "scenarios/look.yaml", "--event", "event.json", "--dry-run")
+    # the read was made with a new token, the write was not
+    assert "points" not in project.server.counts()
+    assert project.server.counts()["refresh_token"] == 1
+    grant = await kept(project)
+    assert grant is not None
+    assert before.access_token not in said
+    assert grant.access_token not in said
+    assert grant.refresh_token != before.refresh_token
+    # and it serves the runs that are none
+    assert "works" in project.engine("connections", "test", "points")
+    assert project.server.counts()["refresh_token"] == 1
+    project.engine("run", "scenarios/look.yaml", "--event", "event.json")
+    assert project.server.counts()["points"] == 1
+    assert "no runs" in project.engine("runs") or "look" in project.engine("runs")
 
 
 async def test_from_add_to_remove_without_a_process_that_serves(project: Project) -> None:
