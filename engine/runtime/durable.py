@@ -10,9 +10,7 @@ was applied is unknown, and an unknown write is repeated only where twice is onc
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.runtime import batches, folding, own
@@ -20,15 +18,16 @@ from engine.runtime.callers import Attempt, Caller, plugin_fault
 from engine.runtime.calls import OpenCalls
 from engine.runtime.data import ANY_DATA, DeclaredData
 from engine.runtime.differences import differing
-from engine.runtime.effects import COLLECTED, Ask, CallReply, Checkpoint, Progress, Reply
+from engine.runtime.effects import Ask, CallReply, Checkpoint, Progress, Reply
 from engine.runtime.elsewhere import differs, found, settle_others
 from engine.runtime.error_texts import differed, error_text, restored
 from engine.runtime.event_sources import EventSources
 from engine.runtime.journal import DIFFERS, Journal, attempt_key, from_key
 from engine.runtime.observers import Observer
 from engine.runtime.open_waits import Links, OpenWaits
-from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome, Verdict
-from engine.runtime.payload import DEFAULT_LIMITS, SMALL, About, Sizes, ValueTooLarge
+from engine.runtime.outcomes import Diverged, Interrupted, UnknownOutcome
+from engine.runtime.payload import DEFAULT_LIMITS
+from engine.runtime.remembered import Remembered
 from engine.runtime.responding import FIRST, Response, Responses
 from engine.runtime.settings import Limits
 from engine.runtime.step_context import StepContext
@@ -40,7 +39,6 @@ from engine.sdk.errors import DataError, EngineError, ModuleError, StoreError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.modules import Action, Config, Effect, Happened, ProbeResult, RunInfo, Transform
 from engine.store.changes import AddEffect, AddRecord, Owner, SettleEffect
-from engine.store.folds import KnownItems
 from engine.store.ids import show
 from engine.store.interface import Store
 from engine.store.records import EffectRecord, EffectState, Record, Run
@@ -48,14 +46,11 @@ from engine.store.records import EffectRecord, EffectState, Record, Run
 if TYPE_CHECKING:
     from engine.runtime.callees import Callees
 
-#: seconds of waiting from which on a run leaves memory
-SUSPEND_AFTER = 5.0
-
 #: what settled an attempt that was cut off from its answer: by the death of the process, by a timeout or a shutdown
 _CUT_OFF = ("recovery", "cut-off")
 
 
-class DurableEffects:
+class DurableEffects(Remembered):
     """What one run may do, with everything in the store that a next owner needs.
 
     :param suspend: called with a time when all branches wait at least until then.
@@ -80,66 +75,19 @@ class DurableEffects:
         responses: Responses | None = None,
         data: DeclaredData = ANY_DATA,
     ) -> None:
-        self.run = run
-        self.sizes = Sizes(limits, journal)
-        self._limits = limits
+        super().__init__(run, journal, store, clock, faults, suspend, limits)
         self._shown_id = show(run.id)
-        self._journal = journal
-        self._store = store
         self._caller = caller
-        self._clock = clock
         self._observer = observer
-        self._faults = faults
-        self._suspend = suspend
-        self._owner = Owner(run.id, run.epoch)
-        self._pending: dict[str, Any] = {}
-        self._branches = 1
-        self._waits: list[float] = []
-        self._deadlines: list[float] = []
-        self._hurry = False
         #: settled effects that no awaited commit has covered yet, for the case that the store breaks
         self.unconfirmed: list[SettleEffect] = []
-        self.round = journal.round
-        #: when the run last came to something new, and the step that it began last
-        self.progress_at = clock.time()
-        self.doing = ""
         #: what the run waits for besides time
         self.waits = OpenWaits(self, journal, store, clock, faults, approvals or {}, links or Links(), sources)
         self._callees = callees
         self._responses = responses
         self.data = data
 
-    @property
-    def journal(self) -> Journal:
-        """What the run remembers."""
-        return self._journal
-
-    # ------------------------------------------------------------------ what is remembered
-
-    def now(self) -> float:
-        return self._clock.time()
-
-    def decided(self, key: str) -> Any:
-        return self._journal.notes.get(key)
-
-    def remembers(self, key: str) -> bool:
-        return key in self._journal.notes
-
-    def begun(self, path: str, attempt: int) -> bool:
-        key = attempt_key(path, attempt)
-        # what a transform gave is a decision
-        return key in self._journal.effects or key in self._journal.records or path in self._journal.notes
-
-    def entered(self, loop: str) -> bool:
-        return self._journal.entered(loop)
-
-    def hit(self, point: str) -> None:
-        self._faults.hit(point)
-
-    @property
-    def pending(self) -> dict[str, Any]:
-        """Decisions that no row has yet."""
-        return self._pending
+    # ------------------------------------------------------------------ checkpoints, and what values see
 
     def folded(self, path: str) -> Any:
         return folding.state_of(self, path)
@@ -157,69 +105,10 @@ class DurableEffects:
         self._faults.hit("loop.folded")
         return True
 
-    async def known_items(self, path: str, names: Sequence[str]) -> Collection[str]:
-        return await self._store.ask(KnownItems(self.run.id, path, tuple(names)))
-
-    def hurry(self, *, on: bool) -> None:
-        self._hurry = on
-
-    def decide(self, key: str, compute: Callable[[], Any]) -> Any:
-        notes = self._journal.notes
-        if key in notes:
-            return notes[key]
-        value = notes[key] = self._pending[key] = compute()
-        return value
-
-    def keep(self, key: str, compute: Callable[[], Any], about: About) -> Any:
-        return self.decide(key, lambda: self.sizes.value(compute(), about))
-
-    def gathers(self, key: str, size: int, what: str = COLLECTED) -> None:
-        if size <= SMALL:
-            return
-        limit = self._limits.output
-        if not (self.decided(key) if self.remembers(key) else self.decide(key, lambda: size <= limit)):
-            raise ValueTooLarge(what, size, limit)
-
     def context(self, path: str) -> StepContext:
         return StepContext(self, path)
 
-    def chance(self, key: str) -> float:
-        digest = hashlib.blake2b(f"{self.run.id}/{key}".encode(), digest_size=6).digest()
-        return int.from_bytes(digest) / (1 << 48)
-
-    def verdict(self, path: str, attempt: int) -> Verdict | None:
-        word = self._journal.word(path, attempt)
-        return word.verdict if word else None
-
-    def renewed(self, path: str) -> int:
-        word = self._journal.word(path, 0)
-        return word.round if word and word.verdict.choice == "again" else 0
-
-    def failed_at(self, path: str, attempt: int) -> float:
-        key = attempt_key(path, attempt)
-        if effect := self._journal.effects.get(key):
-            return effect.settled_at or effect.intended_at
-        return self._journal.records[key].at
-
-    def take_notes(self) -> bytes | None:
-        """Decisions that no row has yet, as JSON; the caller writes them with its own row."""
-        if not self._pending:
-            return None
-        notes, self._pending = self._pending, {}
-        self.sizes.unwritten = 0
-        return jsontext.dumps(notes)
-
-    def last_notes(self) -> bytes | None:
-        """As ``take_notes``, for the run's own row, which may hold such decisions already."""
-        if self._pending:
-            self._pending = {**self._journal.tail, **self._pending}
-        return self.take_notes()
-
-    # ------------------------------------------------------------------ time and branches
-
-    def branches(self, change: int) -> None:
-        self._branches += change
-        self._consider_suspending()
+    # ------------------------------------------------------------------ waits, answers and other scenarios
 
     async def rest(self, path: str, due: Callable[[], float]) -> None:
         key = attempt_key(path, 1)
@@ -229,24 +118,6 @@ class DurableEffects:
             record = self.new_record(key, "sleep", {"due": due()})
             self._store.ride(AddRecord(record), owner=self._owner)
         await self.pause(path, _value(record.output)["due"])
-
-    def new_record(self, key: str, kind: str, output: Any) -> Record:
-        """A journal row of a wait, with the decisions made before it; the caller stores it."""
-        self._journal.position += 1
-        self.progress_at = self._clock.time()
-        now, position = self._clock.time(), self._journal.position
-        record = Record(self.run.id, key, position, kind, now, output=jsontext.dumps(output), notes=self.take_notes())
-        self.sizes.wrote(record.output, record.notes)
-        self._journal.records[key] = record
-        return record
-
-    @property
-    def owner(self) -> Owner:
-        return self._owner
-
-    @property
-    def store(self) -> Store:
-        return self._store
 
     async def wait(self, path: str, ask: Callable[[], Ask]) -> Reply:
         return await self.waits.wait(path, ask)
@@ -284,54 +155,6 @@ class DurableEffects:
 
     def called(self, step: CallStep, path: str) -> CallReply | None:
         return self._calls().called(step, path)
-
-    @contextmanager
-    def idle(self, due: float) -> Iterator[None]:
-        """While a branch waits in here, the run may leave memory."""
-        self._waits.append(due)
-        self._consider_suspending()
-        try:
-            yield
-        finally:
-            self._waits.remove(due)
-
-    async def pause(self, key: str, due: float) -> None:
-        woke = f"{key}@woke"
-        # the clock may have been set back since
-        if not self.decided(woke):
-            await self.sleep_until(due)
-            self.decide(woke, lambda: True)
-
-    async def sleep_until(self, due: float) -> None:
-        wait = due - self._clock.time()
-        if wait <= 0:
-            return
-        self._waits.append(due)
-        self._consider_suspending()
-        try:
-            self._faults.hit("wait.begun")
-            await self._clock.sleep(wait)
-            self._faults.hit("wait.over")
-        finally:
-            self._waits.remove(due)
-
-    @asynccontextmanager
-    async def timeout(self, seconds: float) -> AsyncIterator[None]:
-        deadline = self._clock.time() + seconds
-        self._deadlines.append(deadline)
-        try:
-            async with self._clock.timeout(seconds):
-                yield
-        finally:
-            self._deadlines.remove(deadline)
-
-    def _consider_suspending(self) -> None:
-        if self._waits and len(self._waits) == self._branches:
-            due = min(*self._waits, *self._deadlines, self._waits[0])
-            now = self._clock.time()
-            if due - now > SUSPEND_AFTER:
-                # a run that is about to go back does not sit out what its branches wait for
-                self._suspend(now if self._hurry else due)
 
     # ------------------------------------------------------------------ calls
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.runtime.durable import SUSPEND_AFTER
+from engine.runtime.remembered import SUSPEND_AFTER
 from engine.sdk import errors
 from engine.testing import Harness
 from tests.runtime.core import Script, shop
