@@ -237,13 +237,18 @@ async def live(play: Play, path: Path, faults: Sequence[FaultAt], moment: str = 
         counts = dict(play.counts(harness)) if play.counts else {}
         await harness.stop()
     fired = any(fault.fired for fault in faults)
-    assert harness.registry is not None
-    own = {name for name, module in harness.registry.modules.items() if isinstance(module, DataWrite)}
+    own = own_modules(harness)
     life = Life(moment, faults[0].kind, fired, acknowledged, found, {}, deliveries, faults, fates, lines, own)
     life.made = harness.made
     life.counts = counts
     life.take(harness.arrived)
     return life
+
+
+def own_modules(harness: Harness) -> set[str]:
+    """Names of the modules that change our own store."""
+    assert harness.registry is not None
+    return {name for name, module in harness.registry.modules.items() if isinstance(module, DataWrite)}
 
 
 async def look(harness: Harness) -> list[RunResult]:

@@ -39,9 +39,10 @@ from engine.testing.crash import (
     judge,
     look,
     one_life,
+    own_modules,
 )
 from engine.testing.simulated import _Counting, _Waiting
-from tests.crash.plays import FILES, play, registry
+from tests.crash.plays import play, registry
 
 TOP = Path(__file__).parents[2]
 #: real seconds that a life may take
@@ -116,8 +117,8 @@ async def alone(order: Mapping[str, Any]) -> None:
 @asynccontextmanager
 async def vendors(name: str) -> AsyncIterator[SimulatedHarness]:
     """The simulators, whose clock runs on its own."""
-    source = FILES[name].read_text("utf-8")
-    harness = SimulatedHarness([source], registry=registry())
+    harness = play(name).new()
+    assert isinstance(harness, SimulatedHarness)
     await harness.start()
 
     async def run_on() -> None:
@@ -231,7 +232,8 @@ async def kill(lives: Nursery, name: str, path: Path, moment: Moment | None) -> 
         finally:
             await harness.store.close()
         said = f"SIGKILL at {moment}"
-        life = Life(said, Kind.DEATH, code != 0, acknowledged, results, {}, deliveries, (), fates, lines)
+        ours = own_modules(harness)
+        life = Life(said, Kind.DEATH, code != 0, acknowledged, results, {}, deliveries, (), fates, lines, ours)
         life.take(watching.arrived)
         life.counts = dict(own.counts(watching)) if own.counts else {}
         return life, moments
