@@ -19,7 +19,7 @@ from modules.files.reads import DELIMITER, PATH
 from modules.files.rows import Format, rows, start
 
 #: spreadsheets take what begins so for a formula
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 _ROW: Schema = {
     "type": "object",
@@ -103,11 +103,14 @@ def _csv(config: Mapping[str, Any], columns: Sequence[str], *, header: bool) -> 
     """The rows as CSV. Raises ``DataError`` for a value that has no column."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=config.get("delimiter", ","), lineterminator="\r\n")
-    if header:
-        writer.writerow(columns)
     escape = config.get("formulas") == "escape"
+    # names may come from outside as well
+    columns = [_field(name, escape=escape) for name in columns]
+    if header and columns:
+        writer.writerow(columns)
     known = set(columns)
-    for number, row in enumerate(_given(config)):
+    for number, given in enumerate(_given(config)):
+        row = {_field(name, escape=escape): value for name, value in given.items()} if escape else given
         if unknown := sorted(row.keys() - known):
             raise DataError(
                 f"row {number} has no column for {', '.join(unknown)}; the columns are {', '.join(columns)}",
@@ -139,8 +142,10 @@ def _header_of(file: Path, delimiter: str) -> list[str] | None:
 def _more_rows(file: Path, config: Mapping[str, Any]) -> tuple[bytes, int]:
     """What is appended to a file as it is now."""
     header = _header_of(file, config.get("delimiter", ","))
-    if header is not None and (wanted := config.get("columns")) is not None and wanted != header:
-        raise DataError(f"the file has the columns {', '.join(header)}, and not {', '.join(wanted)}", refused=True)
+    if header is not None and (wanted := config.get("columns")) is not None:
+        wanted = [_field(name, escape=config.get("formulas") == "escape") for name in wanted]
+        if wanted != header:
+            raise DataError(f"the file has the columns {', '.join(header)}, and not {', '.join(wanted)}", refused=True)
     content = _csv(config, header or _columns(config), header=header is None)
     return _fresh_line(file) + content, len(_given(config))
 

@@ -414,3 +414,24 @@ def test_nor_is_one_that_was_replaced_after_a_process_died(tmp_path: Path, monke
     replace(file, b"another file\n")
     append(tmp_path, file, "two", lambda: (b"b\n", 1))
     assert file.read_bytes() == b"another file\nb\n"
+
+
+async def test_names_of_columns_from_outside_are_no_formulas_either(tmp_path: Path) -> None:
+    config: dict[str, Any] = {
+        "path": "out.csv",
+        "rows": {"=1+1": "=2+2", "note": "\n=3", "wide": "\uff1d4"},
+        "formulas": "escape",
+    }
+    again = {**config, "columns": ["=1+1", "note", "wide"]}
+    steps = step("append_rows", config) + step("append_rows", again, id="again")
+    async with runs("files", steps, project=project(tmp_path)) as engine:
+        result = await engine.run({})
+        assert result.state == "succeeded", result.error
+        row = "'=2+2,\"'\n=3\",'\uff1d4\r\n"
+        assert (engine.simulator.folder / "out.csv").read_bytes().decode() == f"'=1+1,note,wide\r\n{row}{row}"
+
+
+async def test_no_rows_make_no_line(tmp_path: Path) -> None:
+    async with runs("files", step("append_rows", {"path": "out.csv", "rows": []}), project=project(tmp_path)) as engine:
+        assert (await engine.run({})).state == "succeeded"
+        assert (engine.simulator.folder / "out.csv").read_bytes() == b""
