@@ -25,6 +25,7 @@ def invite(plan: Scenario, trigger: Scheduled, coming: Sequence[float], *, as_js
         print_json({"next": [show_moment(moment, trigger.timetable.zone) for moment in coming]}, line=True)
     else:
         click.echo(f"{bold(plan.name)} ({trigger.timetable}) fires {shown(trigger, coming)}")
+    note(dim("--now runs it once and at once, in place of waiting"))
     note(dim("Ctrl-C stops; a run that is not through by then goes on at the next start"))
 
 

@@ -15,11 +15,11 @@ TEMPLATE = "project"
 
 
 @click.command(epilog="\b\nExamples:\n  engine init shop-automations\n  engine init .")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]", default=".")
 def init(folder: Path) -> None:
     """Make a project: settings, a scenario with its event and test.
 
-    What is made passes `engine check` and `engine test` as it stands. Nothing that is there is overwritten: a folder
+    DIR is this folder when left out. What is made passes `engine check` and `engine test` as it stands. Nothing that is there is overwritten: a folder
     that is a project already is left alone, and in any other folder a file of the same name is kept.
     """
     for name in (SETTINGS, CONNECTIONS):

@@ -33,6 +33,7 @@ from engine.runtime.polling import delivery as poll_delivery
 from engine.runtime.stepping import stepping
 from engine.runtime.webhooks import webhook_name
 from engine.scenario.plan import Listening, ModuleTrigger, Polling, Scenario, Scheduled
+from engine.scenario.timetables import show_moment
 from engine.sdk import jsontext
 from engine.sdk.clock import utc
 from engine.sdk.modules import Delivery
@@ -71,6 +72,7 @@ class Order:
 )
 @input_options
 @click.option("--once", is_flag=True, help="Serve until one event has been processed; of a poll, take one event only.")
+@click.option("--now", is_flag=True, help="Run once as if the schedule's moment were now.")
 @simulate_option
 @click.option("--dry-run", is_flag=True, help="Reads are made, writes are only shown; nothing is kept.")
 @click.option(
@@ -91,6 +93,7 @@ def run(
     inputs: tuple[str, ...],
     inputs_file: Path | None,
     once: bool,
+    now: bool,
     simulate: bool,
     dry_run: bool,
     break_at: tuple[str, ...],
@@ -101,8 +104,8 @@ def run(
     """Run one scenario, and show each step as it happens.
 
     With --event it runs once on that event. Without, a scenario with a webhook prints its URL and serves until Ctrl-C;
-    one with a schedule says when it fires, and runs whenever it does until Ctrl-C; one that polls looks once, and runs
-    what is new to its end; a scenario without trigger runs once. Exit code 0: everything succeeded, or the event was
+    one with a schedule says when it fires, and runs whenever it does until Ctrl-C, or with --now once and at once; one
+    that polls looks once, and runs what is new to its end; a scenario without trigger runs once. Exit code 0: everything succeeded, or the event was
     filtered, or there was nothing new.
     """
     workspace = Workspace.of(session, scenario)
@@ -117,6 +120,8 @@ def run(
     elif event is not None and plan.inputs.fields:
         plan.inputs.complete(plan.name, {})
     body = start.raw if start is not None else read_event(event) if event is not None else None
+    if now:
+        body = _moment(plan, body, workspace.clock.time())
     polls = isinstance(plan.trigger, Polling)
     if body is None and dry_run and not polls:
         raise wrong_usage("--dry-run needs an event: add --event FILE")
@@ -131,6 +136,15 @@ def run(
     order = Order(plan, loaded.called, body, start, once, simulate, dry_run, break_at, host, port, public_url)
     good = run_async(_Run(workspace, registry, order).run())
     raise Finished(good)
+
+
+def _moment(plan: Scenario, body: bytes | None, at: float) -> bytes:
+    """The event of a schedule whose moment is now."""
+    if not isinstance(plan.trigger, Scheduled):
+        raise wrong_usage("--now is for a scenario with a schedule; --event FILE runs another on an event")
+    if body is not None:
+        raise wrong_usage("--now is an event of its own: leave --event and --input out")
+    return jsontext.dumps({"scheduled_at": show_moment(int(at), plan.trigger.timetable.zone), "previous": None})
 
 
 class _Run:

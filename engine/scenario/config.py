@@ -15,7 +15,7 @@ import jsonschema
 import jsonschema_rs
 from jsonschema.validators import extend
 
-from engine.scenario.diagnostics import Place, did_you_mean
+from engine.scenario.diagnostics import Place, did_you_mean, is_slip
 from engine.scenario.nodes import Mapping, Node, Scalar, Sequence
 from engine.scenario.report import Report
 from engine.scenario.types import type_name, words
@@ -240,12 +240,33 @@ def _report(error: Error, node: Node | None, around: Place, report: Report, name
             at = next((k.place for k, _ in target.entries if k.text == extra), place)
             where = f"'{_dotted(path)}'" if path else name
             listing = f"known keys: {', '.join(known)}" if known else "it takes no keys"
-            report.add("config-key", f"{where} has no key '{extra}'", at, did_you_mean(extra, known) or listing)
+            hint = _below(schema, extra) or did_you_mean(extra, known) or listing
+            report.add("config-key", f"{where} has no key '{extra}'", at, hint)
         return
     code, message, hint = _words(error)
     if code == "config-missing" and target is not None:
         place = key.place if key is not None else around
     report.add(code, f"{_dotted(path) or name}: {message}", place, hint)
+
+
+def _below(schema: Any, extra: str) -> str | None:
+    """Where a key belongs that stands one level too high: below the one key that knows it, or that takes any name."""
+    objects = {
+        name: one
+        for name, one in schema.get("properties", {}).items()
+        if isinstance(one, dict) and one.get("type") in ("object", ["object", "null"])
+    }
+    knowing = [name for name, one in objects.items() if extra in one.get("properties", {})]
+    if len(knowing) == 1:
+        return f"it stands below `{knowing[0]}`"
+    if knowing or is_slip(extra, schema.get("properties", {})):
+        return None
+    of_any_name = [name for name, one in objects.items() if _takes_any_name(one)]
+    return f"what has a name of your own stands below `{of_any_name[0]}`" if len(of_any_name) == 1 else None
+
+
+def _takes_any_name(schema: Any) -> bool:
+    return "properties" not in schema and schema.get("additionalProperties", True) is not False
 
 
 def _find(node: Node | None, path: list[str | int]) -> tuple[Node | None, Scalar | None]:

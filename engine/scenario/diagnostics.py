@@ -93,6 +93,12 @@ class ScenarioError(EngineError):
         super().__init__(f"{first.message}{more}", place=str(first.place), hint="see `engine check`")
 
 
+def is_slip(word: str, known: Iterable[str]) -> bool:
+    """Whether a word is surely a known one that is misspelled."""
+    known = list(known)
+    return any(name.lower() == word.lower() for name in known) or bool(get_close_matches(word, known, 1, _SLIP))
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A hint that names the nearest known word, those of which it is a part, or None."""
     known = list(known)

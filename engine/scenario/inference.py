@@ -116,7 +116,8 @@ class _Inference:
         if name in self._names.absent and missing.known is not None and {*missing.known} == {*self._names.steps}:
             self._absent(name, node)
         elif missing.known is None:
-            self._at("unknown-field", f"no '{name}' here: this is {missing.kind}", node)
+            hint = _of_a_list(name) if missing.kind == types.words(["array"]) else None
+            self._at("unknown-field", f"no '{name}' here: this is {missing.kind}", node, hint)
         else:
             hint = did_you_mean(name, missing.known) or _listing(missing.known)
             self._at("unknown-field", f"there is no field '{name}' here", node, hint)
@@ -480,6 +481,13 @@ def _false(schema: Schema) -> Schema:
 def _known(schema: Schema) -> Schema:
     """The root of the data as a value: an object of which nothing more is said."""
     return UNKNOWN if schema is _ROOT or schema is OMITTED else schema
+
+
+def _of_a_list(name: str) -> str:
+    """What to write where a list was taken for an object."""
+    if name in ("length", "size", "count"):
+        return "write length(…)"
+    return f"of each item it is `[].{name}`, of the first one `[0].{name}`"
 
 
 def _listing(known: tuple[str, ...]) -> str:

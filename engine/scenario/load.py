@@ -265,7 +265,8 @@ class _Loader:
             return "", self._root.place
         name = self._reader.text(node, "`scenario`")
         if name is not None and not _NAME.fullmatch(name):
-            hint = "small letters, digits and -, such as `vip-tier-to-talkable`"
+            near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+            hint = f"small letters, digits and -, such as `{near or 'vip-tier-to-talkable'}`"
             self._report.add("scenario-name", f"'{name}' cannot be a scenario's name", node.place, hint)
         return name or "", node.place
 

@@ -106,7 +106,8 @@ def test_nothing_to_test_is_an_error(shop: Shop) -> None:
 def test_init_overwrites_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "README.md").write_text("mine")
-    first = engine("init", ".")
+    # without a name it is this folder
+    first = engine("init")
     assert first.exit_code == 0
     assert "README.md is there already and stays as it is" in first.stderr
     assert (tmp_path / "README.md").read_text() == "mine"

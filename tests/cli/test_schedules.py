@@ -56,6 +56,21 @@ def test_a_moment_can_be_given_by_hand(clock: Shop) -> None:
     assert json.loads(clock.engine("schedules", "--json").stdout)[0]["last"] is None
 
 
+def test_a_schedule_runs_at_once_when_it_is_asked_to(clock: Shop) -> None:
+    result = clock.engine("run", FILE, "--now", "--json")
+    [run] = json.loads(result.stdout)["runs"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", run["output"]["scheduled_at"])
+    assert run["output"]["previous"] is None
+    # where the schedule stands is not changed by it
+    assert json.loads(clock.engine("schedules", "--json").stdout)[0]["last"] is None
+
+
+def test_only_a_schedule_can_be_run_now(shop: Shop) -> None:
+    result = shop.engine("run", "scenarios/order.yaml", "--now")
+    assert result.exit_code == 2
+    assert "--now is for a scenario with a schedule" in result.stderr
+
+
 def test_an_inactive_schedule_is_not_kept(clock: Shop) -> None:
     clock.write(FILE, EVERY.replace("trigger:", "active: false\ntrigger:"))
     result = clock.engine("run", FILE, "--once")

@@ -327,6 +327,8 @@ def test_a_mistake_at_the_head_of_the_scenario(trigger: str, expected: list[tupl
         ("tags: [a, a]", "error[config-value]: tags: ['a', 'a'] has non-unique elements"),
         ("contact: {}", "error[config-missing]: contact: one of 'email', 'id' is needed"),
         ("contact: {email: a, id: 1}", "error[config-value]: contact: only one of 'email', 'id' may be given here"),
+        ("email: a@example.com", "error[config-key]: crm.update_customer has no key 'email' (it stands below `contact`)"),
+        ("favourite: tea", "error[config-key]: crm.update_customer has no key 'favourite' (what has a name of your own "),
         ("contact: {email: a, no: 1}", "error[config-key]: 'contact' has no key 'no' (known keys: email, id)"),
         ("contact: {no: '${{ run.id }}', email: a}", "error[config-key]: 'contact' has no key 'no'"),
         ("how: 4", "error[config-value]: how: fits none of the forms allowed here: must be the text 'now', not the n"),

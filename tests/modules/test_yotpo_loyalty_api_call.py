@@ -33,6 +33,30 @@ async def test_a_body_is_sent_as_json(yotpo: Bench, simulator: LoyaltySimulator)
     assert simulator.state.customers["ana@example.com"]["points_balance"] == 140
 
 
+async def test_a_birthday_is_set(yotpo: Bench, simulator: LoyaltySimulator) -> None:
+    body = {"customer_email": "ana@example.com", "day": 29, "month": 2}
+    await yotpo.run(MAKE_API_CALL, {"url": "/customer_birthdays", "method": "POST", "body": body})
+    ana = simulator.state.customers["ana@example.com"]
+    assert (ana["birth_day"], ana["birthday_month"], ana["birthday_year"]) == (29, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"customer_email": "nobody@example.com", "day": 1, "month": 2}, NotFound),
+        ({"customer_email": "ana@example.com", "day": 30, "month": 2}, DataError),
+        ({"customer_email": "ana@example.com", "day": 29, "month": 2, "year": 2023}, DataError),
+        ({"customer_email": "ana@example.com", "day": "8", "month": 5}, DataError),
+        ({"customer_email": "ana@example.com", "day": 8}, DataError),
+        ({"day": 8, "month": 5}, DataError),
+    ],
+    ids=["nobody", "no such day", "no leap year", "a text", "no month", "of nobody"],
+)
+async def test_a_wrong_birthday_is_refused(yotpo: Bench, body: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await yotpo.run(MAKE_API_CALL, {"url": "/customer_birthdays", "method": "POST", "body": body})
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("body", [{"a": [1, None]}, [1], "text", 7, False, None], ids=repr)
 async def test_every_method_and_any_body_arrive_as_they_are(clock: HandClock, method: str, body: Any) -> None:

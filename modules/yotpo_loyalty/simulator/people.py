@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from aiohttp import web
@@ -29,6 +30,14 @@ _RECORD: Kinds = {
     "pos_account_id": str,
     "tags": str,
 }
+_BIRTHDAY: Kinds = {
+    "customer_email": str,
+    "customer_id": (str, int),
+    "day": int,
+    "month": int,
+    "year": (int, NONE),
+}
+_LEAP_YEAR = 2000
 #: how each key of a body is called in the record that is read
 _READ_AS = {
     "id": ("third_party_id", "thirty_party_id"),
@@ -65,6 +74,9 @@ class People(Room):
         Behaviour("opted_in null follows the account's setting", "verified"),
         Behaviour("a new customer without opted_in follows it too", "assumed"),
         Behaviour("the time of opting in is now when it is not given", "assumed"),
+        Behaviour("POST /customer_birthdays sets day, month and maybe year of a customer's birthday", "verified"),
+        Behaviour("it is answered 200 with an empty object, 404 for an unknown customer", "assumed"),
+        Behaviour("a birthday that is no day of the calendar, or no whole number, is answered 400", "assumed"),
         Behaviour(
             "GET /customers/recent has per_page and page_info, and the next in metadata.next_page_info", "verified"
         ),
@@ -83,6 +95,7 @@ class People(Room):
         return [
             Route("GET", "/customers", self._customer),
             Route("POST", "/customers", self._upsert),
+            Route("POST", "/customer_birthdays", self._birthday),
             Route("GET", "/customers/recent", self._recent),
             Route("GET", "/customers/all", self._all),
         ]
@@ -120,6 +133,20 @@ class People(Room):
             self.state.tags[email.casefold()] = [tag for tag in given["tags"].split(",") if tag]
         self.state.touch(person)
         return Created({}) if is_new else {}
+
+    async def _birthday(self, request: web.Request) -> Any:
+        given = await body_of(request, _BIRTHDAY, required=("day", "month"))
+        person = self.state.customer(one_of(given, ("customer_email", "customer_id")))
+        try:
+            # a birthday without its year may be 29 February
+            date(given.get("year") or _LEAP_YEAR, given["month"], given["day"])
+        except ValueError:
+            raise refused(400, "day, month and year are no date") from None
+        person.update(birthday_month=given["month"], birth_day=given["day"])
+        if given.get("year") is not None:
+            person["birthday_year"] = given["year"]
+        self.state.touch(person)
+        return {}
 
     def _opt_in(self, person: dict[str, Any], given: Mapping[str, Any], is_new: bool) -> None:
         if "opted_in" not in given and not is_new:
