@@ -19,8 +19,9 @@ TEMPLATE = "project"
 def init(folder: Path) -> None:
     """Make a project: settings, a scenario with its event and test.
 
-    DIR is this folder when left out. What is made passes `engine check` and `engine test` as it stands. Nothing that is there is overwritten: a folder
-    that is a project already is left alone, and in any other folder a file of the same name is kept.
+    DIR is this folder when left out. What is made passes `engine check` and `engine test` as it stands. Nothing that is
+    there is overwritten: a folder that is a project already is left alone, and in any other folder a file of the same
+    name is kept.
     """
     for name in (SETTINGS, CONNECTIONS):
         if (folder / name).exists():

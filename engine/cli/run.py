@@ -105,8 +105,8 @@ def run(
 
     With --event it runs once on that event. Without, a scenario with a webhook prints its URL and serves until Ctrl-C;
     one with a schedule says when it fires, and runs whenever it does until Ctrl-C, or with --now once and at once; one
-    that polls looks once, and runs what is new to its end; a scenario without trigger runs once. Exit code 0: everything succeeded, or the event was
-    filtered, or there was nothing new.
+    that polls looks once, and runs what is new to its end; a scenario without trigger runs once. Exit code 0:
+    everything succeeded, or the event was filtered, or there was nothing new.
     """
     workspace = Workspace.of(session, scenario)
     registry = workspace.registry()
