@@ -240,8 +240,8 @@ def _report(error: Error, node: Node | None, around: Place, report: Report, name
             at = next((k.place for k, _ in target.entries if k.text == extra), place)
             where = f"'{_dotted(path)}'" if path else name
             listing = f"known keys: {', '.join(known)}" if known else "it takes no keys"
-            hint = _below(schema, extra) or did_you_mean(extra, known) or listing
-            report.add("config-key", f"{where} has no key '{extra}'", at, hint)
+            nearer = _below(schema, extra) or did_you_mean(extra, known) or listing
+            report.add("config-key", f"{where} has no key '{extra}'", at, nearer)
         return
     code, message, hint = _words(error)
     if code == "config-missing" and target is not None:
