@@ -40,6 +40,7 @@ from engine.sdk.http import CLIENT_ERRORS, BodyErrors, ErrorKind, ErrorTable, Ht
 from engine.sdk.modules import (
     Action,
     Answer,
+    Attachment,
     Call,
     Config,
     Delivery,
@@ -69,6 +70,7 @@ __all__ = [
     "Answer",
     "App",
     "Assumption",
+    "Attachment",
     "AuthError",
     "BasicAuth",
     "Batch",

@@ -21,6 +21,7 @@ from engine.cli.options import data_option, listen_options, simulate_option, ver
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace, refuse, shorten
 from engine.plugins import Registry
+from engine.runtime.attaching import attachable, shown
 from engine.runtime.effects import Progress
 from engine.runtime.host import Host, Loaded, Options
 from engine.runtime.outcomes import Failed, Held, Outcome, Sleeping, Succeeded
@@ -197,6 +198,10 @@ def _announce(host: Host, service: Service, plans: list[Scenario], simulate: boo
             rows.append(("-", _listener(plan), fires or "not kept"))
     if rows:
         click.echo(table(rows, ("webhook", "scenarios", "URL")))
+    if not simulate:
+        for hook in host.webhooks.hooks.values():
+            if hook.listeners and attachable(hook, service.url(hook)):
+                note(f"the vendor was not told this URL: `engine webhooks attach {shown(hook)}` does, or do it by hand")
     started_by_hand = [plan.name for plan in plans if plan.trigger is None]
     if started_by_hand:
         note(dim(f"without trigger, started by `engine start NAME`: {', '.join(started_by_hand)}"))

@@ -35,7 +35,7 @@ from engine.sdk.connections import ConnectionType, Opening, TokenAuth
 from engine.sdk.errors import AuthError, ConfigError, DataError, EngineError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.http import ErrorTable, Http, Response
-from engine.sdk.modules import Config, Json, RunInfo
+from engine.sdk.modules import Call, Config, Json, RunInfo
 from engine.sdk.oauth import OAuth2
 
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
@@ -153,8 +153,16 @@ class Connections:
         await connection.fields()
         if kind is None or kind.test is None:
             return False
-        await kind.test(_TestCall(connection.public, connection.http, utc(self._clock.time()), connection.client))
+        await kind.test(self.call(name, {}))
         return True
+
+    def call(self, name: str, config: Config) -> Call:
+        """A call that belongs to no run: a person asked for it.
+
+        :raises AuthError: there is no such connection, or a field comes from an environment variable that is not set.
+        """
+        connection = self.open(name, None)
+        return _ByHand(connection.public, connection.http, utc(self._clock.time()), connection.client, config)
 
     async def redactor(self) -> Redactor:
         """Knows the secrets of all connections whose secrets can be found."""
@@ -577,16 +585,16 @@ class _LateHttp:
 
 
 @dataclass(frozen=True, slots=True)
-class _TestCall:
-    """The call that ``ConnectionType.test`` is given."""
+class _ByHand:
+    """The call that ``ConnectionType.test`` is given, and an ``Attachment``."""
 
     connection: Mapping[str, Json]
     http: Http
     now: datetime
     client: Callable[[], AbstractAsyncContextManager[Any]]
-    config: Config = field(default_factory=dict)
+    config: Config
     key: str = ""
-    run: RunInfo = field(default_factory=lambda: RunInfo("", "connection test", 1))
+    run: RunInfo = field(default_factory=lambda: RunInfo("", "by hand", 1))
 
     def warn(self, message: str) -> None:
-        """Nobody listens: the answer of a test is yes or an error."""
+        """Nobody listens: the answer is yes, no or an error."""

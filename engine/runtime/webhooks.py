@@ -49,11 +49,19 @@ class Hook:
     """A webhook and who listens.
 
     :param tokens: token to the time until which it is valid; None: without end.
+    :param told: of tokens whose URL a vendor was told by its API: the connection, and the URL as it was told.
     """
 
     name: str
     listeners: list[Scenario] = field(default_factory=list)
     tokens: dict[str, float | None] = field(default_factory=dict)
+    told: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, webhook: Webhook) -> None:
+        """Take over a token from the store."""
+        self.tokens[webhook.token] = webhook.valid_until
+        if webhook.told_over is not None and webhook.told_url is not None:
+            self.told[webhook.token] = (webhook.told_over, webhook.told_url)
 
     @property
     def current(self) -> str:
@@ -89,8 +97,7 @@ class Webhooks:
                 listeners[webhook_name(plan, plan.trigger)].append(plan)
         hooks: dict[str, Hook] = {}
         for webhook in await self._store.webhooks():
-            hook = hooks.setdefault(webhook.name, Hook(webhook.name))
-            hook.tokens[webhook.token] = webhook.valid_until
+            hooks.setdefault(webhook.name, Hook(webhook.name)).add(webhook)
         waited = [wait_source(plan, event) for plan in plans for event in plan.events]
         wanted = dict.fromkeys([*listeners, *named, *waited])
         for name in wanted:

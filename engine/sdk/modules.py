@@ -320,6 +320,23 @@ class Answer:
     content_type: str = "text/plain"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """How a vendor is told the URL of a trigger's webhook by its API, so that nobody enters it by hand.
+
+    Its functions get a call whose ``config`` is the trigger's ``with``, and the URL. An operator asks for them, again
+    too: they look first, and leave what is there already as it is.
+
+    :param connection: the connection type that they use. It may be another than the trigger's own, and another app's.
+    :param attach: has the vendor call the URL for all that the config asks for; False: it did already.
+    :param detach: has it call the URL no longer, whatever for; False: it did not.
+    """
+
+    connection: str
+    attach: Callable[[Call, str], Awaitable[bool]]
+    detach: Callable[[Call, str], Awaitable[bool]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class WebhookTrigger(Module):
     """A trigger whose vendor calls a URL.
@@ -331,6 +348,7 @@ class WebhookTrigger(Module):
     :param verify: checks the vendor's signature with the connection's fields, secrets included; False refuses (401).
     :param handshake: answers a challenge that the vendor sends to try the URL; None means: an ordinary delivery.
     :param one_url: the vendor takes one URL for everything, so that scenarios of one connection share it.
+    :param attachment: where the vendor can be told the URL by its API, how.
     """
 
     parse: Callable[[Delivery], Sequence[Event]]
@@ -339,6 +357,7 @@ class WebhookTrigger(Module):
     verify: Callable[[Delivery, Mapping[str, Json]], bool] | None = None
     handshake: Callable[[Delivery], Answer | None] | None = None
     one_url: bool = False
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ from engine.store.changes import (
     SettleEffect,
     SetVersion,
     StillHeld,
+    TellWebhook,
 )
 from engine.store.data import ChangeData, DataStores, DropData, SqlDataRows
 from engine.store.erase import Erase, FileErasing
@@ -133,6 +134,7 @@ class Applier:
             AddVersion: self._add_version,
             AddWebhook: self._add_webhook,
             RetireWebhook: self._retire_webhook,
+            TellWebhook: self._tell_webhook,
             PutSecret: self._put_secret,
             CountRefusals: self._count_refusals,
             **alerts_file.appliers(self._run, self._dropped),
@@ -396,10 +398,13 @@ class Applier:
 
     def _add_webhook(self, change: AddWebhook) -> None:
         w = change.webhook
-        self._run(self._sql["add_webhook"], (w.token, w.name, w.created_at, w.valid_until))
+        self._run(self._sql["add_webhook"], (w.token, w.name, w.created_at, w.valid_until, w.told_over, w.told_url))
 
     def _retire_webhook(self, change: RetireWebhook) -> None:
         self._run(self._sql["retire_webhook"], (change.valid_until, change.name))
+
+    def _tell_webhook(self, change: TellWebhook) -> None:
+        self._run(self._sql["tell_webhook"], (change.connection, change.url, change.token))
 
     def _put_secret(self, change: PutSecret) -> None:
         if change.value is None:

@@ -183,6 +183,15 @@ class AddWebhook:
 
 
 @dataclass(frozen=True, slots=True)
+class TellWebhook:
+    """Notes that a vendor was told a token's URL by its API; with None, that it is told no longer."""
+
+    token: str
+    connection: str | None
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RetireWebhook:
     """Gives every token of the name that has no end yet an end."""
 
@@ -295,6 +304,7 @@ Change = (
     | AddVersion
     | AddWebhook
     | RetireWebhook
+    | TellWebhook
     | PutSecret
     | CountRefusals
     | AlertChange

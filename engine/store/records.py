@@ -205,12 +205,18 @@ class EffectRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A generated URL. ``token`` is its secret part; a retired token stays valid until ``valid_until``."""
+    """A generated URL. ``token`` is its secret part; a retired token stays valid until ``valid_until``.
+
+    :param told_over: the connection over which the vendor was told the URL by its API; None: it was not.
+    :param told_url: the whole URL as it was told.
+    """
 
     token: str
     name: str
     created_at: float
     valid_until: float | None = None
+    told_over: str | None = None
+    told_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from engine.store.changes import (
     SettleEffect,
     SetVersion,
     StillHeld,
+    TellWebhook,
 )
 from engine.store.data import ChangeData, DataRow, DataStores, DropData, MemoryDataRows
 from engine.store.data import Standing as DataStanding
@@ -125,6 +126,7 @@ class Transaction:
             AddVersion: self._add_version,
             AddWebhook: self._add_webhook,
             RetireWebhook: self._retire_webhook,
+            TellWebhook: self._tell_webhook,
             PutSecret: self._put_secret,
             CountRefusals: self._count_refusals,
             **AlertChanges(tables.alerts, self._set, self._remove, self._dropped).appliers(),
@@ -353,6 +355,11 @@ class Transaction:
         for token, webhook in tuple(self._tables.webhooks.items()):
             if webhook.name == change.name and webhook.valid_until is None:
                 self._set(self._tables.webhooks, token, replace(webhook, valid_until=change.valid_until))
+
+    def _tell_webhook(self, change: TellWebhook) -> None:
+        if (webhook := self._tables.webhooks.get(change.token)) is not None:
+            told = replace(webhook, told_over=change.connection, told_url=change.url)
+            self._set(self._tables.webhooks, change.token, told)
 
     def _put_secret(self, change: PutSecret) -> None:
         if change.value is None:

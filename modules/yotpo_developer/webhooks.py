@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from engine import (
     Action,
+    Attachment,
     Call,
+    Config,
     Effect,
     Happened,
     Json,
@@ -131,12 +133,15 @@ FIND_WEBHOOKS = Search(
 
 
 async def delete(call: Call) -> Json:
-    webhook_id = quote(str(call.config["webhook_id"]), safe="")
+    return {"deleted": await _delete(call, call.config["webhook_id"])}
+
+
+async def _delete(call: Call, webhook_id: Json) -> bool:
     try:
-        await call.http.request("DELETE", f"{WEBHOOKS_PATH}/{webhook_id}", errors=WRITES)
+        await call.http.request("DELETE", f"{WEBHOOKS_PATH}/{quote(str(webhook_id), safe='')}", errors=WRITES)
     except NotFound:
-        return {"deleted": False}
-    return {"deleted": True}
+        return False
+    return True
 
 
 DELETE_WEBHOOK = Action(
@@ -166,3 +171,26 @@ DELETE_WEBHOOK = Action(
     run=delete,
     example={"webhook_id": 11},
 )
+
+
+# ---------------------------------------------------------------------- for triggers
+
+
+def calls_for(events: Callable[[Config], Iterable[str]]) -> Attachment:
+    """How the vendor is told a trigger's URL: one webhook for each event.
+
+    :param events: what the trigger's config asks for.
+    """
+
+    async def attach(call: Call, url: str) -> bool:
+        there = {one.get("webhook_event_name") for one in await _all(call) if one.get("url") == url}
+        missing = [name for name in events(call.config) if name not in there]
+        for name in missing:
+            await call.http.request("POST", WEBHOOKS_PATH, json={"event_name": name, "url": url}, errors=WRITES)
+        return bool(missing)
+
+    async def detach(call: Call, url: str) -> bool:
+        gone = [await _delete(call, one.get("id")) for one in await _all(call) if one.get("url") == url]
+        return any(gone)
+
+    return Attachment(connection="yotpo_developer", attach=attach, detach=detach)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine import Config, DataError, Delivery, Event, Json, WebhookTrigger
+from modules.yotpo_developer.webhooks import calls_for
 from modules.yotpo_reviews.schemas import REVIEW, typed
 
 EVENTS = ("review_create", "review_updated")
@@ -51,8 +52,8 @@ WATCH_REVIEWS = WebhookTrigger(
     name="watch_reviews",
     title="Watch Reviews",
     description=(
-        "Starts when a review is written or changed. Register the webhook's URL with `yotpo_developer.create_webhook`, "
-        "once for each event. Values are typed, whether the vendor quotes them or not, and times are ISO 8601."
+        "Starts when a review is written or changed. `engine webhooks attach` tells the vendor the URL over a "
+        "connection of type yotpo_developer. Values are typed, whether it quotes them or not; times are ISO 8601."
     ),
     connection="yotpo_reviews",
     connection_required=False,
@@ -92,4 +93,5 @@ WATCH_REVIEWS = WebhookTrigger(
     example={"events": ["review_create"], "score_to": 2},
     parse=parse,
     accepts=accepts,
+    attachment=calls_for(lambda config: config.get("events", EVENTS)),
 )

@@ -67,7 +67,7 @@ WORDS = {
     "no-consent": "A connection is to be authorized that needs nobody's consent.",
     "no-scenario": "There is no scenario to serve.",
     "no-token": "A request to the API does not have its token.",
-    "not-here": "A connection is to be authorized while the process that serves answers from simulators.",
+    "not-here": "A connection is to be authorized or a webhook attached, while what serves answers from simulators.",
     "nothing-serves": "`engine reload` was given, and no process serves the project.",
     "nothing-stored": "A connection is to be renewed, and none of its secrets is in the store.",
     "nothing-to-test": "`engine test` found no scenario with an event beside it, and no tests.",

@@ -31,6 +31,7 @@ from engine.store.changes import (
     RetireWebhook,
     SetDelivery,
     SettleEffect,
+    TellWebhook,
 )
 from engine.store.history import (
     EndedCount,
@@ -133,6 +134,7 @@ CHANGE: st.SearchStrategy[Change] = st.one_of(
     st.builds(AddVersion, st.sampled_from(["v1", "v2"]), SCENARIOS, st.sampled_from([b"1", b"2"]), TIMES),
     st.builds(AddWebhook, st.builds(Webhook, st.sampled_from(["t1", "t2"]), SCENARIOS, TIMES, st.none() | TIMES)),
     st.builds(RetireWebhook, SCENARIOS, TIMES),
+    st.builds(TellWebhook, st.sampled_from(["t1", "t2"]), SCENARIOS, SCENARIOS),
     st.builds(PutSecret, KEYS, MAYBE, TIMES),
     st.builds(
         CountRefusals,

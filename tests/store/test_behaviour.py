@@ -25,6 +25,7 @@ from engine.store.changes import (
     RetireWebhook,
     SetDelivery,
     SettleEffect,
+    TellWebhook,
 )
 from engine.store.ids import show
 from engine.store.records import (
@@ -432,10 +433,12 @@ async def test_versions_secrets_and_webhooks(store: AnyStore) -> None:
     await store.put(AddWebhook(Webhook("t2", "hook", NOW + 1)), AddWebhook(Webhook("t1", "hook", NOW, NOW + 5)))
     await store.put(AddWebhook(Webhook("t3", "other", NOW + 2)))
     await store.put(RetireWebhook("hook", NOW + 9))
+    await store.put(TellWebhook("t1", "app", "https://a/t1"), TellWebhook("t3", "app", "https://a/t3"))
+    await store.put(TellWebhook("t1", None, None), TellWebhook("t4", "app", "https://a/t4"))
     assert await store.webhooks() == [
         Webhook("t1", "hook", NOW, NOW + 5),
         Webhook("t2", "hook", NOW + 1, NOW + 9),
-        Webhook("t3", "other", NOW + 2),
+        Webhook("t3", "other", NOW + 2, None, "app", "https://a/t3"),
     ]
 
 

@@ -63,11 +63,15 @@ insert or ignore into versions(version, scenario, source, at) values(?, ?, ?, ?)
 
 -- name: add_webhook
 -- Adds a token.
-insert into webhooks(token, name, created_at, valid_until) values(?, ?, ?, ?);
+insert into webhooks(token, name, created_at, valid_until, told_over, told_url) values(?, ?, ?, ?, ?, ?);
 
 -- name: retire_webhook
 -- Gives every token of a name that has no end yet an end.
 update webhooks set valid_until = ? where name = ? and valid_until is null;
+
+-- name: tell_webhook
+-- Notes over which connection a vendor was told the URL of a token, and how.
+update webhooks set told_over = ?, told_url = ? where token = ?;
 
 -- name: put_secret
 -- Adds or replaces an encrypted value.
@@ -289,7 +293,7 @@ select source from versions where version = ?;
 
 -- name: webhooks
 -- All tokens, the oldest first.
-select token, name, created_at, valid_until from webhooks order by created_at, token;
+select token, name, created_at, valid_until, told_over, told_url from webhooks order by created_at, token;
 
 -- name: polls
 -- Where all polling triggers stand.
