@@ -289,7 +289,7 @@ def test_the_fields_that_a_connection_knows_are_each_told_once(tmp_path: Path) -
     with pytest.raises(SettingsError) as caught:
         Project.find(tmp_path).connections(plugins.load())
     [unknown] = map(str, caught.value.diagnostics)
-    assert "type 'http' knows base_url, header_name, " in unknown
+    assert "type 'http' knows authorize_url, base_url, " in unknown
     assert unknown.count("base_url") == 1
 
 
