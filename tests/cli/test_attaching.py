@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
-from collections.abc import Callable
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestServer
 
+from engine.runtime.clock import SystemClock
+from modules.yotpo_developer.simulator import DeveloperSimulator
 from tests.cli.conftest import PATIENCE, Program, Shop
 
 Start = Callable[..., Program]
@@ -26,31 +30,53 @@ CONNECTION = "type: yotpo_developer, account_id: simulated-account, access_token
 
 
 class Vendor:
-    """The simulated vendor, as its own process, and what it was told."""
+    """The simulated vendor, in a thread of its own, and what it was told. It allows any number of requests a second."""
 
-    def __init__(self, program: Program, shop: Shop) -> None:
-        self.base = f"{program.line('http').strip()}/v2/simulated-account"
-        self.connect(shop, "app")
+    def __init__(self, simulator: DeveloperSimulator, base: str) -> None:
+        self._simulator = simulator
+        self._base = base
 
     def connect(self, shop: Shop, *names: str) -> None:
         """Have these connections."""
-        shop.write("connections.yaml", "".join(f"{name}: {{{CONNECTION}, base_url: {self.base}}}\n" for name in names))
+        shop.write("connections.yaml", "".join(f"{name}: {{{CONNECTION}, base_url: {self._base}}}\n" for name in names))
+
+    def fail_next(self, status: int) -> None:
+        """Answer the next request so."""
+        self._simulator.fail_next(status)
 
     @property
     def told(self) -> list[tuple[str, str]]:
-        with urllib.request.urlopen(
-            f"{self.base}/webhooks?access_token=simulated-access-token", timeout=PATIENCE
-        ) as answer:
-            found: Any = json.loads(answer.read())["webhooks"]["webhooks"]
-        return [(one["webhook_event_name"], one["url"]) for one in found]
+        return [(one["webhook_event_name"], one["url"]) for one in self._simulator.room.webhooks.values()]
+
+
+@contextmanager
+def served(simulator: DeveloperSimulator) -> Iterator[str]:
+    """Serve it beside the test, which waits for programs; gives its URL."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = TestServer(simulator.application())
+    try:
+        asyncio.run_coroutine_threadsafe(server.start_server(), loop).result(PATIENCE)
+        yield str(server.make_url("")).rstrip("/")
+        asyncio.run_coroutine_threadsafe(server.close(), loop).result(PATIENCE)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(PATIENCE)
+        loop.close()
 
 
 @pytest.fixture
-def vendor(shop: Shop, start: Start, monkeypatch: pytest.MonkeyPatch) -> Vendor:
-    monkeypatch.setenv("APP_TOKEN", "simulated-access-token")
+def vendor(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendor]:
+    simulator = DeveloperSimulator(SystemClock(), per_second=None)
+    monkeypatch.setenv("APP_TOKEN", simulator.access_token)
     shop.write("engine.yaml", f"server: {{port: 0, admin_port: 0, public_url: {PUBLIC}}}\n")
     shop.write("scenarios/reviews.yaml", REVIEWS)
-    return Vendor(start("simulate", "yotpo_developer", "--port", "0"), shop)
+    with served(simulator) as url:
+        fields = simulator.connection(url)
+        found = Vendor(simulator, str(fields.get("base_url", url)))
+        found.connect(shop, "app")
+        yield found
 
 
 def row(shop: Shop, name: str = "scenario:reviews") -> Any:
@@ -80,6 +106,15 @@ def test_more_events_are_told_of_and_what_another_entered_by_hand_is_found(shop:
     shop.write("scenarios/reviews.yaml", REVIEWS.replace("[review_create]", "[review_create, review_updated]"))
     assert shop.json("webhooks", "attach", "reviews")["webhooks"][0]["changed"] is True
     assert vendor.told == [("review_create", url), ("review_updated", url)]
+
+
+def test_what_the_vendor_refuses_is_not_noted_and_can_be_tried_again(shop: Shop, vendor: Vendor) -> None:
+    vendor.fail_next(403)
+    refused = shop.engine("webhooks", "attach", "reviews")
+    assert (refused.exit_code, vendor.told, row(shop)["attached"]["over"]) == (1, [], None)
+    assert "auth-error" in refused.stderr
+    assert shop.json("webhooks", "attach", "reviews")["webhooks"][0]["changed"] is True
+    assert vendor.told == [("review_create", row(shop)["url"])]
 
 
 def test_after_a_rotation_the_vendor_is_told_anew(shop: Shop, vendor: Vendor) -> None:
