@@ -18,7 +18,7 @@ from engine.cli.options import data_option, json_option
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace, environment, refuse, wrong_usage
 from engine.plugins import Registry
-from engine.runtime.connection_file import ConnectionEntry
+from engine.runtime.connection_file import ConnectionEntry, lacking
 from engine.runtime.connections import signs_in
 from engine.runtime.reader import SecretRef
 from engine.runtime.secrets import KeyRing, SecretBox
@@ -157,6 +157,8 @@ def add(
     values |= _ask(kind, list(dict.fromkeys([*wanted, *asked])))
     fields = {field: _typed(kind, field, text) for field, text in values.items()}
     _validate(kind, fields)
+    if (lack := lacking(kind, fields | references)) is not None:
+        raise wrong_usage(f"type '{kind.name}': {lack}")
     secrets = {f"{name}.{field}": str(fields[field]) for field in fields if field in kind.secrets}
     shown: dict[str, Json | SecretRef] = {
         field: SecretRef("secret", f"{name}.{field}") if field in kind.secrets else value

@@ -27,8 +27,8 @@ from engine.plugins import Registry
 from engine.scenario.plan import Scenario
 from engine.scenario.together import calls_in
 from engine.sdk import jsontext
-from engine.store.records import DeliveryState
-from engine.testing import SimulatedHarness
+from engine.store.records import DeliveryState, EffectState
+from engine.testing import RunResult, SimulatedHarness
 from engine.testing.beside import events_beside, play_of, several
 from engine.testing.crash import HEADERS, Everywhere, FaultAt, Life, Play, Report, live
 
@@ -185,10 +185,16 @@ def _rows(name: str, life: Life) -> list[tuple[str, str]]:
         why = "; ".join(hold["message"] for hold in result.holds) if result.holds else ""
         error = result.error or {}
         at = f"{error['step']}: " if error.get("step") else ""
-        told = why or (f"{at}{error['message']}" if error.get("message") else "")
+        told = why or (f"{at}{error['message']}" if error.get("message") else _refusals(result))
         rows.append((result.state, told if own else f"{result.run.scenario}, which it calls: {told}"))
     others = [fate for fate in life.fates if fate.state is not DeliveryState.RUN]
     return rows + [(str(fate.state), fate.reason or "") for fate in others]
+
+
+def _refusals(result: RunResult) -> str:
+    """What vendors refused though the run went on: that a loop has come to its end says nothing of its items."""
+    refused = [effect for effect in result.effects if effect.state is EffectState.REFUSED]
+    return f"{counted(len(refused), 'write')} refused, first at {refused[0].key.partition('#')[0]}" if refused else ""
 
 
 def project_tests(root: Path, *, quiet: bool) -> bool | None:

@@ -20,6 +20,8 @@ from engine.sdk.connections import ConnectionType
 from engine.sdk.modules import Json
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_\-]*")
+#: keywords that say which fields go together
+_TOGETHER = ("if", "then", "else", "dependentRequired")
 _BASE_URL = re.compile(r"https?://[^/?#\s@]+(/[^?#\s]*)?")
 
 
@@ -106,7 +108,21 @@ def _entry(reader: Reader, name: str, node: Node, registry: Registry) -> Connect
     if missing:
         listed = ", ".join(f"'{field}'" for field in missing)
         reader.report("missing-key", node.place, f"{what} needs {listed}", f"see `engine connections add {name}`")
+    elif (lack := lacking(kind, fields)) is not None:
+        reader.report("missing-key", node.place, f"{what}: {lack}", kind.description)
     return ConnectionEntry(name, type_name, fields, node.place)
+
+
+def lacking(kind: ConnectionType, fields: Mapping[str, Json | SecretRef | None]) -> str | None:
+    """Which fields are missing that go with others, in words; None: none, or nobody knows yet."""
+    rules = {keyword: kind.fields[keyword] for keyword in _TOGETHER if keyword in kind.fields}
+    decided = {*rules.get("if", {}).get("properties", {})}
+    if any(isinstance(fields.get(field), SecretRef) for field in decided):
+        return None
+    # only which fields there are is looked at: a secret is as good as its value
+    instance = {field: "" if isinstance(value, SecretRef) else value for field, value in fields.items()}
+    error = next(jsonschema.Draft202012Validator(rules).iter_errors(instance), None)
+    return describe(error) if error is not None else None
 
 
 def _known(reader: Reader, kind: ConnectionType, node: Node, field: str, what: str) -> bool:

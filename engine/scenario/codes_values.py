@@ -157,9 +157,9 @@ VALUE_CODES: dict[str, Code] = {
         _HINT,
     ),
     "untrusted-text": Code(
-        "Text from outside stands in a URL or a header as it is.",
+        "Text from outside stands in a URL, a header or an SQL statement as it is.",
         "Whoever sends the event could lead the request elsewhere: `1/../admin`, `1?all=true`. Numbers are safe, and so"
-        " is what is encoded, or passed in a `query`.",
+        " is what is encoded, or passed in a `query`. A statement takes values as `:name`, from `params`.",
         f"{ORDERS}  - id: page\n    module: crm.fetch_page\n    with: {{url: '/orders/${{{{ trigger.email }}}}'}}\n",
         f"{ORDERS}  - id: page\n    module: crm.fetch_page\n    with: {{url: '/orders/${{{{ trigger.id }}}}'}}\n",
         _WARNING,

@@ -29,9 +29,12 @@ _OUTSIDE = frozenset({"trigger", "request", "event"})
 _ENCODING = frozenset(
     {"encode_url", "url_encode", "encode_uri", "encode_url_component", "to_number", "length", "sha256", "sha1", "md5"}
 )
+#: what the author has written; all else, such as a row that was read, may hold what others wrote
+_OWN = frozenset({"vars", "env", "run", "index"})
 _SAFE = frozenset({"number", "boolean"})
 _PLACES = {
     "url": ("a URL", "a `/`, `?` or `#` in it would lead elsewhere", "encode it: url_encode(…)"),
+    "sql": ("a statement", "it could say anything to the database", "write :name there, and the value under `params`"),
     "header": ("a header", "whoever sends it chooses what the other side reads there", "encode or check it first"),
 }
 
@@ -124,7 +127,8 @@ class _Check:
         if place not in _PLACES:
             return
         for expression, value in holes:
-            if not expression.names & _OUTSIDE or called(expression.ast) & _ENCODING:
+            names = expression.names - _OWN if place == "sql" else expression.names & _OUTSIDE
+            if not names or (place != "sql" and called(expression.ast) & _ENCODING):
                 continue
             found = kinds(value)
             if found and (found <= _SAFE or types.values_of(value) is not None):

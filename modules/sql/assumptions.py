@@ -11,7 +11,9 @@ ASSUMPTIONS = (
         changed_by="modules.sql.simulator:SqlSimulator",
         settled_by="a run on a PostgreSQL of your own (`engine run` without --simulate)",
         mark="inferred",
-        source="the simulator is an SQLite in a temporary folder, empty at first",
-        shown_by=("an SQLite stands in, whatever the connection names; it is empty at first",),
+        source="the simulator is an SQLite in a temporary folder, empty at first or with a sample",
+        shown_by=(
+            "an SQLite stands in, whatever the connection names; it begins with the connection's sample, else empty",
+        ),
     ),
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from engine import Call, ConnectionType, Opening, Schema
 from modules.sql.database import Database
+from modules.sql.sample import begin
 from modules.sql.sqlite import Sqlite
 
 #: seconds that a statement may take
@@ -25,6 +27,8 @@ async def dial(opening: Opening) -> AsyncIterator[Database]:
     timeout = float(given.get("statement_timeout", STATEMENT_TIMEOUT))
     read_only = given.get("read_only") is True
     if given["database"] == "sqlite":
+        if opening.simulated and "sample" in given:
+            await asyncio.to_thread(begin, opening.folder / given["path"], opening.folder / given["sample"])
         yield Sqlite(opening.folder / given["path"], timeout, read_only=read_only)
         return
     from modules.sql.postgres import Postgres  # noqa: PLC0415 - the driver is loaded where it is used
@@ -73,6 +77,11 @@ CONNECTION = ConnectionType(
         "properties": {
             "database": _field("Database", "Which kind it is.", enum=["sqlite", "postgresql"]),
             "path": _field("Path", "The file of an SQLite; a relative one begins in the project's folder."),
+            "sample": _field(
+                "Sample",
+                "A file of SQLite statements that a simulated database begins with, such as sample.sql; the real one "
+                "never sees it.",
+            ),
             "url": _field(
                 "URL", "Of a PostgreSQL, such as postgresql://user:password@db.example.com/shop.", writeOnly=True
             ),
@@ -109,6 +118,7 @@ CONNECTION = ConnectionType(
             },
         },
     },
+    kept=frozenset({"sample"}),
     test=check,
     client=dial,
 )

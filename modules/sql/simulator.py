@@ -11,7 +11,10 @@ from typing import Any
 from engine import Behaviour, Clock
 
 BEHAVIOURS = (
-    Behaviour("an SQLite stands in, whatever the connection names; it is empty at first", "assumed"),
+    Behaviour(
+        "an SQLite stands in, whatever the connection names; it begins with the connection's sample, else empty",
+        "assumed",
+    ),
     Behaviour("a statement that is wrong, or names a table that is not there, is refused", "verified"),
     Behaviour("a second row of a unique key is refused", "verified"),
     Behaviour("a query can change nothing", "verified"),

@@ -78,7 +78,7 @@ class Sqlite:
     def _with(self, work: Callable[[sqlite3.Connection], _T], *, writes: bool) -> _T:
         if writes and self._read_only:
             raise DataError("the connection is read-only; nothing was changed", refused=True)
-        with _mapped(), closing(self._open()) as connection:
+        with mapped(), closing(self._open()) as connection:
             if not writes:
                 connection.execute("PRAGMA query_only = ON")
             until = time.monotonic() + self._timeout
@@ -95,7 +95,8 @@ class Sqlite:
 
 
 @contextmanager
-def _mapped() -> Iterator[None]:
+def mapped() -> Iterator[None]:
+    """Errors of SQLite as those of the app."""
     try:
         yield
     except sqlite3.Error as error:

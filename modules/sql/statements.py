@@ -23,6 +23,7 @@ _SQL: Schema = {
     "title": "SQL",
     "description": "One statement. Values stand in it as :name, and never as text of their own.",
     "minLength": 1,
+    "x-place": "sql",
 }
 _PARAMS: Schema = {
     "type": "object",

@@ -97,6 +97,14 @@ def test_a_run_that_fails_and_an_event_that_is_refused_fail_the_test(shop: Shop)
     assert (row["events"], row["calls"], row["writes"]) == ("1", {"shop.look_up": 1, "shop.send": 1}, {"shop.send": 1})
 
 
+def test_what_was_refused_is_told_though_the_run_went_on(shop: Shop) -> None:
+    shop.write("scenarios/order.event.json", '{"kind": "order", "email": "ana@example.com", "mode": "refused"}')
+    path = shop.root / "scenarios/order.yaml"
+    path.write_text(re.sub(r"( +)(module: shop\.send\n)", r"\1\2\1on_error: ignore\n", path.read_text()))
+    [row] = shop.json("test", "scenarios")
+    assert (row["ended"], row["well"], row["runs"][0]["about"]) == ("succeeded", True, "1 write refused, first at send")
+
+
 def test_nothing_to_test_is_an_error(shop: Shop) -> None:
     result = shop.engine("test")
     assert result.exit_code == 1

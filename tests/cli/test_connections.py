@@ -71,6 +71,20 @@ def test_what_is_wrong_with_a_field_is_said_without_its_value(shop: Shop) -> Non
     assert not (shop.root / "connections.yaml").exists()
 
 
+def test_a_field_that_another_one_needs_is_asked_for_in_words(shop: Shop) -> None:
+    before = (shop.root / "connections.yaml").read_text() if (shop.root / "connections.yaml").exists() else None
+    added = shop.engine("connections", "add", "orders", "--type", "sql", "--set", "database=sqlite")
+    assert added.exit_code == 2
+    assert "type 'sql': 'path' is missing" in added.stderr
+    assert before is None or (shop.root / "connections.yaml").read_text() == before
+    shop.write("connections.yaml", "orders: {type: sql, database: postgresql, host: db.example.com}\n")
+    checked = shop.engine("check")
+    assert checked.exit_code == 1
+    assert "connection 'orders': one of 'url', 'host' with 'name' with 'user' is needed" in checked.output
+    shop.write("connections.yaml", "orders: {type: sql, database: postgresql, url: {env: WAREHOUSE_URL}}\n")
+    assert "connection 'orders'" not in shop.engine("check").output
+
+
 def test_test_says_whether_the_credentials_work(shop: Shop) -> None:
     shop.engine("connections", "add", "shop", "--set", "shop_name=x", "--set", f"token={SECRET}")
     refused = shop.engine("connections", "test", "shop")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from engine import AuthError, Conflict, DataError, Effect, ModuleError, Opening
+from engine import AuthError, Conflict, DataError, Effect, ModuleError, Opening, plugins
 from engine import ConnectionError as Unreached
 from engine import TimeoutError as TookTooLong
+from engine.scenario.load import load_scenario
 from engine.testing import CrashAt, SimulatedHarness, VirtualClock
 from modules.sql import text
 from modules.sql.connection import check, dial
@@ -259,6 +260,62 @@ steps:
     with: {sql: "select count(*) as n from hits"}
 output: ${{ hits[0].n }}
 """
+
+
+@pytest.mark.parametrize(
+    ("statement", "doubted"),
+    [
+        ("select * from hits where n = ${{ trigger.n }}", True),
+        ("select * from hits where n = ${{ hits[0].n }}", True),
+        ("select * from hits where n = ${{ url_encode(trigger.n) }}", True),
+        ("select * from hits where n = ${{ to_number(trigger.n) }}", False),
+        ("select * from ${{ vars.table }}", False),
+        ("select * from hits", False),
+    ],
+)
+def test_a_value_that_is_written_into_a_statement_is_doubted(statement: str, doubted: bool) -> None:
+    step = f'  - id: more\n    module: sql.query_rows\n    connection: db\n    with: {{sql: "{statement}"}}\n'
+    source = SCENARIO.replace("output:", f"{step}output:").replace("steps:", "vars: {table: hits}\nsteps:")
+    _, found = load_scenario(source, "scenario.yaml", plugins.load())
+    assert [one.code for one in found if one.code == "untrusted-text"] == ["untrusted-text"] * doubted
+
+
+SAMPLE = """
+-- two orders; the text has a semicolon
+create table orders (id integer primary key, note text);
+insert into orders values (1, 'tea; green'), (2, null);
+"""
+
+
+async def test_the_simulator_begins_with_the_sample_of_the_connection(tmp_path: Path) -> None:
+    (tmp_path / "sample.sql").write_text(SAMPLE)
+    file = tmp_path / "simulated.db"
+    opening = Opening({"database": "sqlite", "path": str(file), "sample": "sample.sql"}, VirtualClock(), tmp_path, 10.0)
+    for rows in ([{"id": 1, "note": "tea; green"}, {"id": 2, "note": None}], [{"id": 2, "note": None}]):
+        async with dial(replace(opening, simulated=True)) as database:
+            assert await ask(database, "select id, note from orders order by id") == rows
+            await execute(Asked(database, {"sql": "delete from orders where id = 1", "once": False}))  # type: ignore[arg-type]
+
+
+async def test_a_real_database_never_gets_the_sample(tmp_path: Path) -> None:
+    (tmp_path / "sample.sql").write_text(SAMPLE)
+    fields = {"database": "sqlite", "path": str(tmp_path / "real.db"), "sample": "sample.sql"}
+    async with dial(Opening(fields, VirtualClock(), tmp_path, 10.0)) as database:
+        with pytest.raises(DataError, match="no such table"):
+            await ask(database, "select * from orders")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "cannot be read"), ("create tabel x;", "syntax"), ("insert into x values ('", "incomplete")],
+)
+async def test_a_sample_that_is_wrong_is_told(tmp_path: Path, content: str | None, told: str) -> None:
+    if content is not None:
+        (tmp_path / "sample.sql").write_text(content)
+    fields = {"database": "sqlite", "path": str(tmp_path / "simulated.db"), "sample": "sample.sql"}
+    with pytest.raises(DataError, match=told):
+        async with dial(Opening(fields, VirtualClock(), tmp_path, 10.0, simulated=True)):
+            pass
 
 
 async def test_the_simulator_is_a_database_that_is_empty_at_first() -> None:
