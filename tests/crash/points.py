@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 from engine.testing.crash import HEADERS, Choose, Everywhere, Kind, Moment, Report
 from tests.crash import lives
-from tests.crash.plays import FILES, play
+from tests.crash.plays import FILES, UNSEEN, play
 
 SIGKILL = "sigkill"
 
@@ -39,7 +39,9 @@ async def run(name: str, kinds: Sequence[str], folder: Path, *, every: int = 1, 
     if inside:
         everywhere = Everywhere(folder, inside, some(every), twice)
         reports.append(await everywhere.run(name, play(name)))
-    if SIGKILL in kinds:
+    if SIGKILL in kinds and name in UNSEEN:
+        click.echo(f"{name}: no process is killed: {UNSEEN[name]}", err=True)
+    elif SIGKILL in kinds:
         reports.append(await lives.run(name, folder, some(every)))
     return reports
 
