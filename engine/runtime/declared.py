@@ -11,6 +11,7 @@ from engine.runtime.pages import Pager, pager_of
 from engine.runtime.told import found_something
 from engine.runtime.urls import fill
 from engine.scenario.expressions import OMIT, Expression, ExpressionError, ExpressionSyntaxError, compile_expression
+from engine.scenario.diagnostics import did_you_mean
 from engine.sdk.connections import ConnectionType
 from engine.sdk.errors import DataError, VendorError
 from engine.sdk.http import ErrorTable, Response
@@ -29,6 +30,9 @@ from engine.sdk.modules import (
     Search,
 )
 from engine.sdk.paging import Where
+
+#: a key of the config in a declared path
+_IN_PATH = re.compile(r"\{\+?(\w+)\}")
 
 ReadPage = Callable[[Call, Json], Awaitable[Page]]
 Ask = Callable[[Call, datetime], Awaitable[Happened | ProbeResult]]
@@ -239,7 +243,19 @@ def declared_fault(part: Module | ConnectionType) -> str | None:
         return f"a declared expression cannot be read: {error.message}: {error.text}"
     except re.error as error:
         return f"a regular expression of its errors cannot be read: {error}: {error.pattern!r}"
-    return None
+    return _unfilled(part) if isinstance(part, Action | Search | PollingTrigger) else None
+
+
+def _unfilled(part: Action | Search | PollingTrigger) -> str | None:
+    """A key of a declared path that no config can have; where ``prepare`` changes the config, nobody can tell."""
+    if part.request is None or part.config.get("additionalProperties") is not False or getattr(part, "prepare", None):
+        return None
+    known = part.config.get("properties", {})
+    wrong = next((key for key in _IN_PATH.findall(part.request.path) if key not in known), None)
+    if wrong is None:
+        return None
+    hint = did_you_mean(wrong, known) or f"it has {', '.join(known) or 'none'}"
+    return f"the path {part.request.path} inserts {{{wrong}}}, which is no key of its config ({hint})"
 
 
 def read(expression: Expression, answer: Json, response: Response) -> Json:

@@ -231,6 +231,19 @@ def test_what_cannot_be_read_is_said_before_anybody_calls_it() -> None:
     assert [declared_fault(part) for part in (action(), search(None), table())] == [None, None, None]
 
 
+def test_a_path_that_inserts_what_no_config_has_is_told() -> None:
+    def reading(path: str) -> Action:
+        config = {"type": "object", "additionalProperties": False, "properties": {"email": {"type": "string"}}}
+        return Action(
+            name="a", title="A", description="A.", config=config, effect=Effect.READ, request=Request("GET", path)
+        )
+
+    assert declared_fault(reading("/members/{mail}")) == (
+        "the path /members/{mail} inserts {mail}, which is no key of its config (did you mean 'email'?)"
+    )
+    assert declared_fault(reading("/shops/{connection.shop}/members/{email}")) is None
+
+
 def test_of_the_built_in_apps_all_can_be_read() -> None:
     registry = plugins.load()
     assert registry.doubts(declared_fault) == []
