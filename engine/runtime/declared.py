@@ -10,8 +10,8 @@ from typing import Any
 from engine.runtime.pages import Pager, pager_of
 from engine.runtime.told import found_something
 from engine.runtime.urls import fill
-from engine.scenario.expressions import OMIT, Expression, ExpressionError, ExpressionSyntaxError, compile_expression
 from engine.scenario.diagnostics import did_you_mean
+from engine.scenario.expressions import OMIT, Expression, ExpressionError, ExpressionSyntaxError, compile_expression
 from engine.sdk.connections import ConnectionType
 from engine.sdk.errors import DataError, VendorError
 from engine.sdk.http import ErrorTable, Response
