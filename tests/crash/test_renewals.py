@@ -56,6 +56,7 @@ class Club(SimulatedVendor):
         #: generation of the refresh token that was used last; the one before it is taken until the next is used
         self._used = 0
         self._ends: dict[str, float] = {}
+        self._came_with: dict[str, int] = {}
 
     def connection(self, base_url: str) -> Mapping[str, Any]:
         return {"client_id": "engine", "token_url": f"{base_url.rstrip('/')}/token"}
@@ -72,6 +73,7 @@ class Club(SimulatedVendor):
         self.renewals += 1
         access = f"access-{self.renewals}"
         self._ends[access] = self.clock.time() + LIFETIME
+        self._came_with[access] = generation + 1
         tokens = {"access_token": access, "refresh_token": f"refresh-{generation + 1}", "expires_in": LIFETIME}
         return web.json_response({**tokens, "token_type": "Bearer"})
 
@@ -79,6 +81,8 @@ class Club(SimulatedVendor):
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if self._ends.get(token, 0) <= self.clock.time():
             raise Refused(401, {"error": "invalid_token"})
+        # whoever uses the token has kept what came with it
+        self._used = max(self._used, self._came_with[token])
         name = f"earned/{(await self.body_of(request))['n']}"
         self.taken[name] = self.taken.get(name, 0) + 1
         return web.json_response({"ok": True})
@@ -177,3 +181,19 @@ async def test_a_renewal_survives_failing_anywhere(member: Play, tmp_path: Path,
         "token.stored",
     }
     assert not report.broken, [f"{life.moment}: {life.said}" for life in report.broken[:5]]
+
+
+async def test_it_sees_that_renewed_tokens_are_not_kept(
+    member: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = await live(member, tmp_path / "without.db", [FaultAt()])
+    put = Grants.put
+
+    async def first_only(self: Grants, connection: str, grant: Grant) -> None:
+        if grant.access_token == "access-0":
+            await put(self, connection, grant)
+
+    monkeypatch.setattr(Grants, "put", first_only)
+    life = await live(member, tmp_path / "mutant.db", [FaultAt()])
+    judge(life, without)
+    assert life.broken
