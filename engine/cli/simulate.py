@@ -85,12 +85,16 @@ class Order:
     epilog="\b\nExamples:\n"
     "  engine simulate yotpo_loyalty --port 9000\n"
     "  engine simulate yotpo_loyalty --list\n"
+    "  engine simulate yotpo_loyalty --print tier_earned > event.json\n"
     "  engine simulate yotpo_loyalty --send tier_earned --webhook http://127.0.0.1:8080/hooks/TOKEN"
 )
 @click.argument("app")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Where to listen; 0 takes a free port.  [default: 0]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address on which to listen.")
 @click.option("--list", "listing", is_flag=True, help="Show what it does and which webhooks it can send, and end.")
+@click.option(
+    "--print", "printed", metavar="NAME", help="Print the body of this webhook, as a file of events, and end."
+)
 @click.option(
     "--webhook",
     type=WebhookUrl(),
@@ -120,6 +124,7 @@ def simulate(
     port: int | None,
     host: str,
     listing: bool,
+    printed: str | None,
     webhook: str | None,
     send: tuple[str, ...],
     every: float | None,
@@ -141,6 +146,10 @@ def simulate(
     samples = webhooks_of(registry, vendor, simulator)
     if listing:
         _list(vendor, simulator, samples)
+        return
+    if printed is not None:
+        _check_name(vendor, samples, printed)
+        click.echo(json.dumps(samples[printed].body, indent=2, ensure_ascii=False))
         return
     _check_usage(vendor, samples, webhook=webhook, send=send, every=every, count=count, headers=headers)
     order = Order(
@@ -177,15 +186,19 @@ def _check_usage(
     if (webhook or send) and not samples:
         raise wrong_usage(f"the simulator of app '{app.name}' sends no webhooks")
     for name in send:
-        if name not in (*samples, ALL):
-            hint = did_you_mean(name, (*samples, ALL)) or f"`engine simulate {app.name} --list` shows them"
-            raise wrong_usage(f"there is no webhook '{name}' ({hint})")
+        _check_name(app, samples, name, ALL)
     if send and not webhook:
         raise wrong_usage("--send needs --webhook URL: where to send it")
     if headers and not webhook:
         raise wrong_usage("--header goes with --webhook")
     if (every is not None or count is not None) and not send:
         raise wrong_usage("--every and --count go with --send")
+
+
+def _check_name(app: App, samples: Mapping[str, WebhookSample], name: str, *more: str) -> None:
+    if name not in (*samples, *more):
+        hint = did_you_mean(name, (*samples, *more)) or f"`engine simulate {app.name} --list` shows them"
+        raise wrong_usage(f"there is no webhook '{name}' ({hint})")
 
 
 async def _simulate(workspace: Workspace, registry: Registry, app: App, order: Order) -> bool:

@@ -220,6 +220,14 @@ def test_the_list_shows_behaviours_names_and_topics(shop: Shop) -> None:
     assert ["tier_earned", "swell/tier/earned:"] in [row[:2] for row in rows]
 
 
+def test_the_body_of_one_is_printed_as_an_event(shop: Shop) -> None:
+    code, out, _ = send(shop, "--print", "tier_earned")
+    assert (code, json.loads(out)["topic"]) == (0, "swell/tier/earned")
+    code, _, err = send(shop, "--print", "tier_earnd")
+    assert code == 2
+    assert "did you mean 'tier_earned'?" in err
+
+
 def test_an_app_that_sends_none_says_so(shop: Shop) -> None:
     result = shop.engine("simulate", "optimove", "--list")
     assert (result.exit_code, "\n\n" in result.stdout) == (0, False)
