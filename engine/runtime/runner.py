@@ -55,6 +55,8 @@ MAX_RECOVERIES = 5
 MEND_EVERY = 1.0
 #: seconds that runs in memory get to end by themselves when the store breaks or the process stops
 GRACE = 30.0
+#: real seconds after which what was cancelled and has not ended is cancelled again
+CANCEL_AGAIN = 1.0
 
 _EVENTS: dict[type[Outcome], Event] = {
     Succeeded: Event.SUCCEED,
@@ -170,11 +172,12 @@ class Runner:
     async def _wind_down(self, grace: float) -> None:
         if self._tasks and grace > 0:
             await asyncio.wait(list(self._tasks.values()), timeout=grace)
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        tasks = set(self._tasks.values())
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            # again: a run that was just going to sleep takes one cancellation for the one that puts it there
+            _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN)
 
     def admits(self, plan: Scenario) -> bool:
         """Whether a new run may be in memory at once. Then room is kept for it, until ``came``.

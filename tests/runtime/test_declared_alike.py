@@ -26,6 +26,7 @@ from engine import (
     ErrorTable,
     Happened,
     Json,
+    NotFound,
     Page,
     Probe,
     ProbeResult,
@@ -117,7 +118,10 @@ def programmed(kind: str) -> Action:
         return (await call.http.request("POST", f"/orders/{kind}", json=body, headers=headers)).json()["order"]
 
     async def look(call: Call, _sent_at: datetime) -> Happened | ProbeResult:
-        answer = (await call.http.request("GET", "/orders", query=SHOP)).json()
+        try:
+            answer = (await call.http.request("GET", "/orders", query=SHOP)).json()
+        except NotFound:
+            return ProbeResult.ABSENT
         found = [one for one in answer["orders"] if one["order"] == call.config["order"]]
         return Happened({"id": found[0]["n"], "order": found[0]["order"]}) if found else ProbeResult.ABSENT
 
