@@ -196,3 +196,22 @@ async def test_a_long_loop_that_waits_for_nothing_lets_other_runs_have_their_tur
         for run_id in (long, short):
             assert (await harness.result(run_id)).state == "succeeded"
         assert order == [1, 2000]
+
+
+async def test_a_plugin_that_swallows_its_cancellation_keeps_nobody_from_stopping() -> None:
+    cancelled = 0
+
+    async def stubborn(_config: Any) -> Any:
+        nonlocal cancelled
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled += 1
+        await asyncio.Event().wait()
+
+    harness = shop("- id: a\n  module: shop.get\n  with: {}", {"shop.get": stubborn})
+    async with asyncio.timeout(20):
+        async with harness:
+            await harness.send({})
+            await harness.clock.settle()
+    assert cancelled == 1
