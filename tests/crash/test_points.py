@@ -25,9 +25,9 @@ from tests.crash.plays import FILES, play
 from tests.crash.points import some
 
 #: of the moments at which the same point is passed again, each so manieth is visited here
-EVERY = 25
+EVERY = 60
 #: for exceptions and cancellations only each so manieth moment; another one for each scenario
-THIN = 3
+THIN = 7
 
 
 def assert_whole(report: Report) -> None:

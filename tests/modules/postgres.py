@@ -29,6 +29,17 @@ def _programs() -> Path:
     return max(Path(package).glob("pginstall*/bin"))
 
 
+def _for_everybody(programs: Path, folder: Path) -> Path:
+    """The programs where anybody may run them: the environment of the tests may stand in a folder of root's own."""
+    package = programs.parent.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        # they look for their libraries beside their package
+        shutil.copytree(libraries, folder / libraries.name)
+    shutil.copytree(programs.parent, folder / package.name / programs.parent.name)
+    return folder / package.name / programs.parent.name / programs.name
+
+
 @contextmanager
 def postgres() -> Iterator[dict[str, Any]]:
     """Fields of a connection that leads to a new, empty server."""
@@ -36,6 +47,7 @@ def postgres() -> Iterator[dict[str, Any]]:
     who: dict[str, Any] = {}
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
+        programs = _for_everybody(programs, folder)
         who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
