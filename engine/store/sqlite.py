@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -115,7 +116,9 @@ class SqliteStore(AlertsInFile):
         if self._closed:
             return
         if self._writer.crash is None and self._ids is not None:
-            await self._writer.quiet()
+            # it may come to a simulated crash while what waits is committed
+            with suppress(SimulatedCrash):
+                await self._writer.quiet()
         self._closed = True
         await self._on_reader(self._close_reading)
         self._reader.shutdown(wait=False)
