@@ -25,18 +25,16 @@ from tests.crash.plays import FILES, play
 from tests.crash.points import some
 
 #: of the moments at which the same point is passed again, each so manieth is visited here
-EVERY = 60
+EVERY = 25
 #: for exceptions and cancellations only each so manieth moment; another one for each scenario
-THIN = 7
+THIN = 3
 
 
 def assert_whole(report: Report) -> None:
     assert report.lives
     assert not report.broken, [f"{life.moment}: {life.said}" for life in report.broken[:5]]
-    # how many commits there are depends on what gathers for one; everything else is passed as often in each life, but
-    # that real databases and servers take their time, by which runs may go side by side
-    missed = [life.moment for life in report.lives if not life.fired and " store." not in life.moment]
-    assert len(missed) <= max(1, len(report.lives) // 20), missed
+    # how many commits there are depends on what gathers for one; everything else is passed as often in each life
+    assert all(life.fired for life in report.lives if " store." not in life.moment)
 
 
 @pytest.mark.parametrize("kind", Kind)
