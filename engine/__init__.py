@@ -62,7 +62,7 @@ from engine.sdk.modules import (
 )
 from engine.sdk.oauth import OAuth2
 from engine.sdk.paging import CursorPaging, LinkPaging, NumberPaging, OffsetPaging, PageSize
-from engine.sdk.schemas import options, record
+from engine.sdk.schemas import field, options, record
 
 __all__ = [
     "CLIENT_ERRORS",
@@ -137,6 +137,7 @@ __all__ = [
     "WebhookSample",
     "WebhookSender",
     "WebhookTrigger",
+    "field",
     "hookimpl",
     "options",
     "record",

@@ -14,7 +14,7 @@ from engine.cli.failures import Finished
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace, refuse, shorten, warn_of
 from engine.runtime.clock import SystemClock
-from engine.runtime.declared import declared_fault
+from engine.runtime.declarations import declared_fault
 from engine.runtime.project import CONNECTIONS, SETTINGS, Project
 from engine.runtime.reader import SettingsError
 from engine.scenario.callees import Callee
@@ -126,7 +126,7 @@ def _project(path: Path, environment: str | None, found: _Found) -> Project:
 def _check(workspace: Workspace, paths: list[Path], found: _Found) -> None:
     project = workspace.project
     registry = workspace.registry()
-    doubts = registry.doubts(declared_fault)
+    doubts = registry.doubts(lambda part: declared_fault(part, registry.connection_types))
     warn_of(doubts)
     found.plugins |= {str(problem): problem.to_json() for problem in (*registry.problems, *doubts)}
     connections: dict[str, str] | None = None

@@ -15,7 +15,7 @@ from engine.cli.options import json_option
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace, refuse, warn_of
 from engine.plugins import Registry
-from engine.runtime.declared import declared_fault
+from engine.runtime.declarations import declared_fault
 from engine.scenario.diagnostics import did_you_mean
 from engine.sdk.apps import App, Assumption
 from engine.sdk.modules import Action, Module, PollingTrigger, Schema, Search, Transform, WebhookTrigger
@@ -45,7 +45,11 @@ def modules(session: Session, name: str | None) -> None:
     exit code 1; so are modules whose example does not fit their own schema, which do not.
     """
     registry = Workspace.of(session).registry()
-    doubts = [doubt for doubt in registry.doubts(declared_fault) if name is None or doubt.about(name)]
+    doubts = [
+        doubt
+        for doubt in registry.doubts(lambda part: declared_fault(part, registry.connection_types))
+        if name is None or doubt.about(name)
+    ]
     warn_of(doubts)
     if name is None:
         chosen = dict(registry.modules)

@@ -21,6 +21,7 @@ from engine.runtime import consents, urls
 from engine.runtime.auth import TokenGiver, TokenSource
 from engine.runtime.clients import Clients
 from engine.runtime.connection_file import ConnectionEntry
+from engine.runtime.declared import DeclaredRequest
 from engine.runtime.grants import CredentialsSource, Grant, Grants, GrantSource
 from engine.runtime.http import ConnectionHttp, Pools, Target
 from engine.runtime.pacing import Pace
@@ -35,7 +36,7 @@ from engine.sdk.connections import ConnectionType, Opening, TokenAuth
 from engine.sdk.errors import AuthError, ConfigError, DataError, EngineError
 from engine.sdk.faults import NO_FAULTS, Faults
 from engine.sdk.http import ErrorTable, Http, Response
-from engine.sdk.modules import Call, Config, Json, RunInfo
+from engine.sdk.modules import Call, Config, Json, Request, RunInfo
 from engine.sdk.oauth import OAuth2
 
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
@@ -153,7 +154,11 @@ class Connections:
         await connection.fields()
         if kind is None or kind.test is None:
             return False
-        await kind.test(self.call(name, {}))
+        call = self.call(name, {})
+        if isinstance(kind.test, Request):
+            await DeclaredRequest(kind.test).call(call, writes=False)
+        else:
+            await kind.test(call)
         return True
 
     def call(self, name: str, config: Config) -> Call:
@@ -470,7 +475,7 @@ class _Source:
         # frozen for everybody else
         object.__setattr__(self, "given", frozenset(self.fields))
         if self.kind is not None and (self.simulated or self.name is not None):
-            object.__setattr__(self, "fields", {**self.kind.defaults, **self.fields})
+            object.__setattr__(self, "fields", self.kind.with_defaults(self.fields))
         hidden = self.kind.secrets if self.kind else frozenset()
         public = {name: given for name, given in self.fields.items() if name not in hidden}
         shown = tuple((name, given) for name, given in public.items() if isinstance(given, SecretRef))

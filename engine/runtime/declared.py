@@ -9,19 +9,15 @@ from typing import Any
 
 from engine.runtime.pages import Pager, pager_of
 from engine.runtime.told import found_something
-from engine.runtime.urls import fill
-from engine.scenario.diagnostics import did_you_mean
-from engine.scenario.expressions import OMIT, Expression, ExpressionError, ExpressionSyntaxError, compile_expression
-from engine.sdk.connections import ConnectionType
-from engine.sdk.errors import DataError, VendorError
-from engine.sdk.http import ErrorTable, Response
+from engine.runtime.urls import fill, look_up
+from engine.scenario.expressions import OMIT, Expression, ExpressionError, compile_expression
+from engine.sdk.errors import DataError, NotFound, VendorError
+from engine.sdk.http import Response
 from engine.sdk.modules import (
-    Action,
     Call,
     Config,
     Happened,
     Json,
-    Module,
     Page,
     PollingTrigger,
     Probe,
@@ -31,8 +27,10 @@ from engine.sdk.modules import (
 )
 from engine.sdk.paging import Where
 
-#: a key of the config in a declared path
-_IN_PATH = re.compile(r"\{\+?(\w+)\}")
+#: a wrapper that the connection names
+WRAPPER = re.compile(r"\{connection\.([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}", re.ASCII)
+#: pages in which a probe looks
+PROBED_PAGES = 100
 
 ReadPage = Callable[[Call, Json], Awaitable[Page]]
 Ask = Callable[[Call, datetime], Awaitable[Happened | ProbeResult]]
@@ -62,10 +60,18 @@ class DeclaredRequest:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self._query = _compiled(request.query)
-        self._body = _compiled(request.body)
-        self._output = _compiled(request.output)
+        self._query = compiled(request.query)
+        self._body = compiled(request.body)
+        self._output = compiled(request.output)
+        self._expects = compiled(request.expects)
+        self._gives = compiled(request.gives)
+        self._absent = compiled(request.absent)
+        self._warns = compiled(request.warns)
         self._method_holds = "{" in request.method
+        named = WRAPPER.fullmatch(request.wrapper or "")
+        self._wrapper_field = named[1] if named else None
+        # what is made of other things alone leaves the vendor free to answer what it likes
+        self._reads = bool(request.output or request.expects or self._gives is None or "answer" in self._gives.names)
 
     async def call(self, call: Call, *, writes: bool) -> Json:
         """Send it and give the output.
@@ -74,13 +80,20 @@ class DeclaredRequest:
             vendor said yes: the output is null, and a warning is given.
         :raises DataError: the config gives no path, query or body; nothing was sent.
         """
-        response = await self.send(call)
         try:
-            return self.output(response, response.json())
+            response = await self.send(call)
+        except NotFound as error:
+            output = self.absent(call, error)
+            if output is OMIT:
+                raise
+            return output
+        try:
+            return self.output(response, call)
         except VendorError as error:
             if not writes:
                 raise
-            call.warn(f"the vendor accepted the call, but its answer cannot be used: {error.message}")
+            hint = f" ({error.hint})" if error.hint else ""
+            call.warn(f"the vendor accepted the call, but its answer cannot be used: {error.message}{hint}")
             return None
 
     async def send(
@@ -100,6 +113,8 @@ class DeclaredRequest:
         if query is not None and not isinstance(query, dict):
             raise DataError("the module's query must be an object", refused=True)
         body = OMIT if self._body is None else _part(self._body, scope, "body")
+        if body is not OMIT and (wrapper := self._wrapper(connection)):
+            body = {wrapper: body}
         if more is not None and where == "query":
             query = {**({} if alone or query is None else query), **more}
         elif more is not None:
@@ -112,50 +127,120 @@ class DeclaredRequest:
         given: dict[str, Any] = {} if body is OMIT else {"json": body}
         return await call.http.request(
             fill(request.method, call.config, "config", connection) if self._method_holds else request.method,
-            fill(request.path, call.config, "config", connection),
+            fill(request.path, call.config, "config", connection, request.holes),
             query=query,
             headers=headers,
             errors=request.errors,
             **given,
         )
 
-    def output(self, response: Response, answer: Json) -> Json:
-        """What the call gives of an answer. Raises ``VendorError``."""
-        if self._output is None:
+    def output(self, response: Response, call: Call, wanted: str = "nothing") -> Json:
+        """What the call gives of an answer. Raises ``VendorError``.
+
+        :param wanted: what an answer without its wrapper is said to have.
+        """
+        if self._warns is not None:
+            self._warn(self._warns, response, call)
+        answer = self._answer(response, call, wanted) if self._reads else None
+        if self._gives is None:
             return answer
-        output = read(self._output, answer, response)
-        return None if output is OMIT else output
+        scope = {**_beside(call), "status": response.status, "answer": answer, "body": _body(response)}
+        return _none(read(self._gives, scope, response))
+
+    def _answer(self, response: Response, call: Call, wanted: str) -> Json:
+        """What an answer holds, out of its wrapper. Raises ``VendorError`` for one of another form."""
+        answer = response.json()
+        if self.request.wrapper is not None and (name := self._wrapper(call.connection)):
+            if isinstance(answer, dict) and name in answer:
+                answer = answer[name]
+            elif self._expects is None:
+                raise self._missing(wanted, response, call)
+        if self._expects is not None and not found_something(read(self._expects, answer, response)):
+            raise self._missing(f"no {self.request.expects}", response, call)
+        return answer if self._output is None else _none(read(self._output, answer, response))
+
+    def items(self, response: Response, call: Call) -> list[Json]:
+        """The items of a page."""
+        items = self.output(response, call, "no list")
+        if isinstance(items, list):
+            return items
+        if self.request.wrapper is not None:
+            raise self._missing("no list", response, call)
+        raise VendorError(
+            "the answer is not of the expected form: it has no list of items",
+            status=response.status,
+            detail=response.readable,
+        )
+
+    def absent(self, call: Call, error: NotFound) -> Json:
+        """What the call gives where the vendor knows nothing of it; ``OMIT``: that is an error."""
+        if self._absent is None:
+            return OMIT
+        try:
+            return self._absent.evaluate(_beside(call))
+        except ExpressionError:
+            raise error from None
+
+    def _wrapper(self, connection: Mapping[str, Json]) -> str:
+        if self._wrapper_field is None:
+            return self.request.wrapper or ""
+        name = look_up(connection, self._wrapper_field)
+        if not isinstance(name, str):
+            raise DataError(f"'{self._wrapper_field}' of the connection names a key and is no text", refused=True)
+        return name
+
+    def _missing(self, what: str, response: Response, call: Call) -> VendorError:
+        name, field = self._wrapper(call.connection), self._wrapper_field
+        hint = None
+        if name and field is not None:
+            place, _, key = field.rpartition(".")
+            hint = f"if it has another name there, set {key}{f' in {place}' if place else ''} of the connection"
+        return VendorError(
+            f"the answer has {what} under '{name}'" if name else f"the answer has {what}",
+            status=response.status,
+            detail=response.readable,
+            hint=hint,
+        )
+
+    def _warn(self, warns: Expression, response: Response, call: Call) -> None:
+        try:
+            found = warns.evaluate(response.json())
+        except (ExpressionError, VendorError):
+            # an answer of another form, which holds no word
+            return
+        if found_something(found):
+            call.warn(f"the vendor accepted the call, but its answer has {warns.text}: {found!r}"[:500])
 
 
 class DeclaredPages:
-    """The pages of a search that is a ``Request``."""
+    """The pages of a request.
 
-    def __init__(self, module: Search | PollingTrigger) -> None:
+    :param module: what they are of, whose ``paging`` says how they go on.
+    """
+
+    def __init__(self, module: Search | PollingTrigger | Probe) -> None:
         assert module.request is not None
         self._request = DeclaredRequest(module.request)
         self._pager: Pager | None = pager_of(module.paging)
+        # a write may call something else so
+        self._limited = not isinstance(module, Probe)
 
     async def page(self, call: Call, cursor: Json) -> Page:
         """See ``engine.Search.page``."""
         pager = self._pager
-        if pager is None:
-            response = await self._request.send(call)
-            return Page(self._items(response, response.json()))
-        more, alone = pager.ask(call.config.get("limit"), cursor)
-        response = await self._request.send(call, more, pager.where, alone=alone)
-        answer = response.json()
-        items = self._items(response, answer)
-        return Page(items, pager.next(items, cursor, more, response, answer))
-
-    def _items(self, response: Response, answer: Json) -> list[Json]:
-        items = self._request.output(response, answer)
-        if not isinstance(items, list):
-            raise VendorError(
-                "the answer is not of the expected form: it has no list of items",
-                status=response.status,
-                detail=response.readable,
-            )
-        return items
+        limit = call.config.get("limit") if self._limited else None
+        more, alone = (None, False) if pager is None else pager.ask(limit, cursor)
+        try:
+            response = await self._request.send(call, more, "query" if pager is None else pager.where, alone=alone)
+        except NotFound as error:
+            output = self._request.absent(call, error)
+            if not isinstance(output, list):
+                raise
+            return Page(output)
+        items = self._request.items(response, call)
+        if pager is None or more is None:
+            return Page(items)
+        return Page(items, pager.next(items, cursor, more, response, response.json()))
 
 
 class DeclaredProbe:
@@ -165,21 +250,28 @@ class DeclaredProbe:
         self._request = DeclaredRequest(probe.request)
         self._found = compile_expression(probe.found)
         self._absent = probe.absent
+        self._pages = None if probe.paging is None else DeclaredPages(probe)
 
     async def ask(self, call: Call, sent_at: datetime) -> Happened | ProbeResult:
         """Look whether the write happened."""
         try:
-            answer = await self._request.call(call, writes=False)
+            if self._pages is None:
+                return self._look(await self._request.call(call, writes=False), call, sent_at)
+            cursor: Json = None
+            for _ in range(PROBED_PAGES):
+                page = await self._pages.page(call, cursor)
+                told = self._look(page.items, call, sent_at)
+                if page.cursor is None or told is not ProbeResult.ABSENT:
+                    return told
+                cursor = page.cursor
         except self._absent:
             return ProbeResult.ABSENT
-        scope = {
-            "answer": answer,
-            "config": dict(call.config),
-            "connection": dict(call.connection),
-            "sent_at": sent_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        }
+        call.warn(f"the probe cannot tell: the list has more than {PROBED_PAGES} pages, or leads in a circle")
+        return ProbeResult.UNKNOWN
+
+    def _look(self, answer: Json, call: Call, sent_at: datetime) -> Happened | ProbeResult:
         try:
-            found = self._found.evaluate(scope)
+            found = self._found.evaluate({**_beside(call), "answer": answer, "sent_at": _iso(sent_at)})
         except ExpressionError as error:
             call.warn(f"the probe cannot tell: {error.message}")
             return ProbeResult.UNKNOWN
@@ -220,44 +312,6 @@ class Declared:
         return made.ask
 
 
-def declared_fault(part: Module | ConnectionType) -> str | None:
-    """What cannot be read in what a module or a connection type declares; None: nothing."""
-    tables = [part.errors] if isinstance(part, ConnectionType) else []
-    try:
-        if isinstance(part, Action | Search | PollingTrigger) and part.request is not None:
-            DeclaredRequest(part.request)
-            tables.append(part.request.errors or ErrorTable())
-        if isinstance(part, Search | PollingTrigger):
-            pager_of(part.paging)
-        if isinstance(part, Action) and isinstance(part.probe, Probe):
-            DeclaredProbe(part.probe)
-            tables.append(part.probe.request.errors or ErrorTable())
-        for table in tables:
-            _compiled(table.said)
-            if table.body is not None:
-                _compiled(table.body.found)
-                _compiled(table.body.taken)
-                for kind in table.body.kinds:
-                    re.compile(kind.text)
-    except ExpressionSyntaxError as error:
-        return f"a declared expression cannot be read: {error.message}: {error.text}"
-    except re.error as error:
-        return f"a regular expression of its errors cannot be read: {error}: {error.pattern!r}"
-    return _unfilled(part) if isinstance(part, Action | Search | PollingTrigger) else None
-
-
-def _unfilled(part: Action | Search | PollingTrigger) -> str | None:
-    """A key of a declared path that no config can have; where ``prepare`` changes the config, nobody can tell."""
-    if part.request is None or part.config.get("additionalProperties") is not False or getattr(part, "prepare", None):
-        return None
-    known = part.config.get("properties", {})
-    wrong = next((key for key in _IN_PATH.findall(part.request.path) if key not in known), None)
-    if wrong is None:
-        return None
-    hint = did_you_mean(wrong, known) or f"it has {', '.join(known) or 'none'}"
-    return f"the path {part.request.path} inserts {{{wrong}}}, which is no key of its config ({hint})"
-
-
 def read(expression: Expression, answer: Json, response: Response) -> Json:
     """What an expression finds in an answer. Raises ``VendorError`` for an answer of another form."""
     try:
@@ -270,8 +324,29 @@ def read(expression: Expression, answer: Json, response: Response) -> Json:
         ) from None
 
 
-def _compiled(text: str | None) -> Expression | None:
+def compiled(text: str | None) -> Expression | None:
+    """An expression that may be left out."""
     return None if text is None else compile_expression(text)
+
+
+def _beside(call: Call) -> dict[str, Json]:
+    """What is known beside the answer."""
+    return {"config": dict(call.config), "connection": dict(call.connection), "sent_at": _iso(call.now)}
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _body(response: Response) -> Json:
+    try:
+        return response.json()
+    except VendorError:
+        return response.text
+
+
+def _none(value: Json) -> Json:
+    return None if value is OMIT else value
 
 
 def _part(expression: Expression | None, scope: Mapping[str, Json], part: str) -> Json:

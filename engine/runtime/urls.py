@@ -26,7 +26,11 @@ _HALF = re.compile(r"[\ud800-\udfff]")
 _WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 #: a path that stands below a base URL as it is: nothing to encode, no segment that leads elsewhere
 PLAIN = re.compile(r"(?:/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+")
-_HOLE = re.compile(r"\{(\+?)(connection\.)?([A-Za-z_][A-Za-z0-9_]*)\}")
+#: only what belongs to the connection has a field in a field
+_HOLE = re.compile(r"\{(\+?)(?:connection\.([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|([A-Za-z_]\w*))\}", re.ASCII)
+
+#: a key of the config in a path that a connection gives
+_INNER = re.compile(r"\{([A-Za-z_]\w*)\}", re.ASCII)
 
 
 def refused_address(address: str, allowed: Collection[str] = ()) -> bool:
@@ -61,25 +65,50 @@ def host_allowed(host: str, allow_hosts: Sequence[str] | None) -> bool:
     )
 
 
-def fill(template: str, values: Mapping[str, Any], what: str, connection: Mapping[str, Any] | None = None) -> str:
+def fill(
+    template: str,
+    values: Mapping[str, Any],
+    what: str,
+    connection: Mapping[str, Any] | None = None,
+    holes: Mapping[str, str] | None = None,
+) -> str:
     """Insert values at ``{name}``, percent-encoded. A missing, null or empty one is a ``DataError``.
 
     :param what: where the values come from, for the message: ``config``, ``connection``.
-    :param connection: what ``{connection.name}`` inserts; ``{+connection.name}`` inserts it as it is, as a path.
+    :param connection: what ``{connection.name}`` inserts; ``{+connection.name}`` inserts it as it is, as a path in
+        which ``{name}`` is filled too.
+    :param holes: what such a path calls a value, where that has another name.
     """
 
     def insert(hole: re.Match[str]) -> str:
-        raw, prefix, name = hole.groups()
-        if (prefix or raw) and connection is None:
+        raw, field, name = hole.groups()
+        if (field or raw) and connection is None:
             return hole[0]
-        value, whose = (connection or {}).get(name) if prefix else values.get(name), "connection" if prefix else what
-        if value is None or value == "" or isinstance(value, dict | list):
-            met = "is missing" if value is None else "is empty" if value == "" else "is no text or number"
-            raise DataError(f"'{name}' of the {whose} goes into the path and {met}", refused=True)
-        text = _sendable(text_of(value), name)
-        return text if raw and prefix else quote(text, safe="")
+        if field is None:
+            return quote(_plain(values.get(name), name, what), safe="")
+        text = _plain(look_up(connection or {}, field), field, "connection")
+        return _INNER.sub(inner, text) if raw else quote(text, safe="")
+
+    def inner(hole: re.Match[str]) -> str:
+        name = (holes or {}).get(hole[1], hole[1])
+        return quote(_plain(values.get(name), name, what), safe="")
 
     return _HOLE.sub(insert, template)
+
+
+def look_up(fields: Mapping[str, Any], path: str) -> Any:
+    """The field of a path such as ``webhook_paths.target``; None: there is none."""
+    found: Any = fields
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _plain(value: Any, name: str, whose: str) -> str:
+    if value is None or value == "" or isinstance(value, Mapping | list):
+        met = "is missing" if value is None else "is empty" if value == "" else "is no text or number"
+        raise DataError(f"'{name}' of the {whose} goes into the path and {met}", refused=True)
+    return _sendable(text_of(value), name)
 
 
 def text_of(value: Any) -> str:

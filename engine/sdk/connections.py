@@ -14,7 +14,7 @@ from engine.sdk.http import ErrorTable
 from engine.sdk.oauth import OAuth2
 
 if TYPE_CHECKING:
-    from engine.sdk.modules import Call
+    from engine.sdk.modules import Call, Request
 
 _HOLE = re.compile(r"\{(\w+)\}")
 
@@ -168,7 +168,8 @@ class ConnectionType:
         Empty: module calls give whole URLs.
     :param auth: put on every request, in this order; one whose field is optional and not given is left out.
     :param errors: how the vendor's statuses map to the standard types.
-    :param test: a cheap read that proves that the credentials work; raises ``AuthError`` when they do not.
+    :param test: a cheap read that proves that the credentials work: a ``Request``, which sees the connection alone, or
+        a function that raises ``AuthError`` when they do not.
     :param timeout: seconds for one request.
     :param rate: how many requests the vendor takes; None: the engine does not hold back.
     :param signature: a function of the connection's fields that gives how its requests are signed, after ``auth``.
@@ -185,7 +186,7 @@ class ConnectionType:
     base_url: str = ""
     auth: tuple[Auth, ...] = ()
     errors: ErrorTable = field(default_factory=ErrorTable)
-    test: Callable[[Call], Awaitable[None]] | None = None
+    test: Callable[[Call], Awaitable[None]] | Request | None = None
     description: str = ""
     timeout: float = 30.0
     rate: RateLimit | None = None
@@ -213,13 +214,12 @@ class ConnectionType:
     @property
     def defaults(self) -> Mapping[str, Any]:
         """What the fields without secrets are when a connection does not give them, where their schemas say so."""
-        properties: Mapping[str, Any] = self.fields.get("properties", {})
         own = self.rate.field if self.rate is not None else None
-        return {
-            name: schema["default"]
-            for name, schema in properties.items()
-            if "default" in schema and not schema.get("writeOnly") and name != own
-        }
+        return {name: value for name, value in _defaults(self.fields).items() if name != own}
+
+    def with_defaults(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A connection's fields, and the defaults of those that it does not give; of an object, of those in it too."""
+        return _beside(self.defaults, fields)
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -262,3 +262,25 @@ class ConnectionType:
 
 def _insert(name: str, fields: Mapping[str, Any]) -> str:
     return _HOLE.sub(lambda hole: str(fields.get(hole[1], "")), name)
+
+
+def _defaults(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties: Mapping[str, Any] = schema.get("properties", {})
+    found: dict[str, Any] = {}
+    for name, one in properties.items():
+        if one.get("writeOnly"):
+            continue
+        if "default" in one:
+            found[name] = one["default"]
+        elif inner := _defaults(one):
+            found[name] = inner
+    return found
+
+
+def _beside(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is given, and beside it the defaults of what is not."""
+    both = {**defaults, **given}
+    for name, default in defaults.items():
+        if isinstance(default, Mapping) and isinstance(given.get(name), Mapping):
+            both[name] = _beside(default, given[name])
+    return both

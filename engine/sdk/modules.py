@@ -106,17 +106,30 @@ class Call(Protocol):
 class Request:
     """A call declared rather than programmed.
 
-    Expressions see the keys of the config as ``prepare`` left it and, under the name ``connection``, the connection's
-    fields without its secrets; fields that are not given have the default of the connection type.
+    What is sent is made of the keys of the config as ``prepare`` left it and, under the name ``connection``, of the
+    connection's fields without its secrets; fields that are not given have the default of the connection type. What
+    comes of it is made of the answer (``wrapper``, ``expects``, ``output``), or of all that is known (``gives``).
 
     :param method: may be ``{connection.field}``.
     :param path: relative to the base URL; ``{key}`` inserts a key of the config, ``{connection.field}`` a field of the
-        connection, percent-encoded. ``{+connection.field}`` inserts a path as it is.
+        connection, percent-encoded. ``{+connection.field}`` inserts a path as it is; ``{key}`` inside that path is
+        filled too. A field of a field is ``{connection.field.inner}``.
     :param query: JMESPath that gives an object; None values are left out.
     :param body: JMESPath that gives the JSON body; no body when not given.
     :param key_header: name of a header that takes the effect's key, for a vendor that honours idempotency keys.
     :param output: JMESPath over the answer's JSON; the whole answer when not given. Of a search, it gives the items.
     :param errors: a table in place of the connection type's.
+    :param wrapper: the name that the body is wrapped in, and that the answer stands under; ``{connection.field}`` where
+        a connection can set it. Empty: none. An answer without it is an error.
+    :param expects: JMESPath over the answer, without its wrapper, that finds something in each that is as expected;
+        others are errors. An answer that has it and no wrapper is taken as it is.
+    :param gives: JMESPath that makes the output of ``answer`` (what ``output`` gives), ``config``, ``connection``,
+        ``sent_at`` (ISO 8601, UTC), ``status``, and ``body`` (the answer as JSON, else as text). Where it looks at
+        ``answer`` nowhere, the vendor may answer what it likes.
+    :param absent: the output where the vendor answers ``NotFound``: JMESPath over ``config``, ``connection`` and
+        ``sent_at``; ``omit()`` leaves it an error.
+    :param warns: JMESPath over an answer's JSON; what it finds is said as a warning, and the call goes on.
+    :param holes: what an inserted path calls a key of the config, where that is another name: ``{"id": "target_id"}``.
     """
 
     method: str
@@ -127,6 +140,12 @@ class Request:
     output: str | None = None
     errors: ErrorTable | None = None
     key_header: str | None = None
+    wrapper: str | None = None
+    expects: str | None = None
+    gives: str | None = None
+    absent: str | None = None
+    warns: str | None = None
+    holes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +173,14 @@ class Probe:
         of, and when it was sent (ISO 8601, UTC). Where it gives something, the write happened, and this is its output;
         null, false and what is empty mean that the vendor does not show it.
     :param absent: errors of the request that mean the same.
+    :param paging: how the pages of the request go on; ``found`` is asked of each until it finds something. A list of
+        more than 100 pages tells nothing.
     """
 
     request: Request
     found: str
     absent: tuple[type[ModuleError], ...] = (NotFound,)
+    paging: Paging | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

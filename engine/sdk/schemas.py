@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.sdk.modules import Schema
 
 
@@ -29,3 +31,12 @@ def record(*required: str, **properties: Schema) -> Schema:
         "required": list(required),
         "properties": properties,
     }
+
+
+def field(title: str, description: str, schema: Schema | None = None, /, **keywords: Any) -> Schema:
+    """The schema of one field, as forms and pages show it: ``field("Points", "How many.", type="integer")``.
+
+    :param schema: what several fields share, such as ``EMAIL``; for keywords that Python does not take (``not``) too.
+    :param keywords: of JSON Schema: ``type``, ``minLength``, ``default``…; they go before those of ``schema``.
+    """
+    return {**(schema or {}), **keywords, "title": title, "description": description}

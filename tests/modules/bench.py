@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 from aiohttp.test_utils import TestServer
 
-from engine import Action, ConnectionType, Happened, Json, ProbeResult, RunInfo, Search, Simulator
+from engine import Action, ConnectionType, Happened, Json, ProbeResult, Request, RunInfo, Search, Simulator
 from engine.runtime.auth import TokenSource
 from engine.runtime.callers import search
 from engine.runtime.declared import Declared, DeclaredRequest
@@ -68,9 +68,15 @@ class Bench:
         )
 
     def call(self, config: Mapping[str, Any], **changes: Any) -> BenchCall:
-        given = {**self.kind.defaults, **self.fields}
+        given = self.kind.with_defaults(self.fields)
         public = {name: value for name, value in given.items() if name not in self.kind.secrets}
         return BenchCall(config, public, self.http, datetime.fromtimestamp(self.clock.time(), UTC), **changes)
+
+    async def test(self) -> None:
+        """What `engine connections test` does."""
+        call, test = self.call({}), self.kind.test
+        assert test is not None
+        await (DeclaredRequest(test).call(call, writes=False) if isinstance(test, Request) else test(call))
 
     async def run(self, action: Action, config: Mapping[str, Any], **changes: Any) -> Json:
         """What the engine does with a step: check, prepare, send, and look whether the output is as declared."""

@@ -11,7 +11,8 @@ import pytest
 
 from engine import plugins
 from engine.runtime.callers import KEY_SPACE, Attempt, ModuleCall
-from engine.runtime.declared import DeclaredProbe, DeclaredRequest, declared_fault
+from engine.runtime.declarations import declared_fault
+from engine.runtime.declared import DeclaredProbe, DeclaredRequest
 from engine.runtime.http import ConnectionHttp, Pools, Target
 from engine.scenario.expressions import ExpressionSyntaxError
 from engine.sdk import errors
@@ -246,7 +247,7 @@ def test_a_path_that_inserts_what_no_config_has_is_told() -> None:
 
 def test_of_the_built_in_apps_all_can_be_read() -> None:
     registry = plugins.load()
-    assert registry.doubts(declared_fault) == []
+    assert registry.doubts(lambda part: declared_fault(part, registry.connection_types)) == []
     mistaken = Action(
         name="a", title="A", description="A.", config={}, effect=Effect.READ, request=Request("GET", "/x", output="a[")
     )
