@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine import BearerAuth, BodyErrors, Call, ConnectionType, ErrorTable, RateLimit
+from engine import BearerAuth, BodyErrors, Call, ConnectionType, ErrorTable, RateLimit, options
+from modules.talkable.schemas import TEXT, field
 
 BASE_URL = "https://www.talkable.com/api/v2"
 
@@ -34,49 +35,32 @@ CONNECTION = ConnectionType(
     name="talkable",
     title="Talkable",
     description="The API key is under Account Settings; the site's ID is shown in the dashboard.",
-    fields={
-        "type": "object",
-        "required": ["api_key", "site_slug"],
-        "additionalProperties": False,
-        "properties": {
-            "api_key": {
-                "type": "string",
-                "title": "API key",
-                "description": "Sent as a bearer token with every call.",
-                "minLength": 1,
-                "writeOnly": True,
-            },
-            "site_slug": {
-                "type": "string",
-                "title": "Site ID",
-                "description": "The site's ID, such as my-store; it goes with every call.",
-                "pattern": "^[A-Za-z0-9_-]+$",
-            },
-            "webhook_key": {
-                "type": "string",
-                "title": "Webhook security key",
-                "description": "Menu > Webhooks. Needed only to receive: it proves that a webhook is Talkable's.",
-                "minLength": 1,
-                "writeOnly": True,
-            },
-            "yotpo_properties": {
-                "type": "string",
-                "title": "Form of Yotpo's values",
-                "description": (
-                    "How sync_loyalty_data stores a customer's values: flat, as yotpo_point_balance, or nested, as "
-                    "yotpo.point_balance. The default is inferred."
-                ),
-                "enum": list(FORMS),
-                "default": FORM,
-            },
-            "base_url": {
-                "type": "string",
-                "title": "Base URL",
-                "description": "Another host, as a whole URL.",
-                "pattern": "^https?://[^\\s]+$",
-            },
-        },
-    },
+    fields=options(
+        "api_key",
+        "site_slug",
+        api_key=field("API key", "Sent as a bearer token with every call.", **TEXT, writeOnly=True),
+        site_slug=field(
+            "Site ID",
+            "The site's ID, such as my-store; it goes with every call.",
+            type="string",
+            pattern="^[A-Za-z0-9_-]+$",
+        ),
+        webhook_key=field(
+            "Webhook security key",
+            "Menu > Webhooks. Needed only to receive: it proves that a webhook is Talkable's.",
+            **TEXT,
+            writeOnly=True,
+        ),
+        yotpo_properties=field(
+            "Form of Yotpo's values",
+            "How sync_loyalty_data stores a customer's values: flat, as yotpo_point_balance, or nested, as "
+            "yotpo.point_balance. The default is inferred.",
+            type="string",
+            enum=list(FORMS),
+            default=FORM,
+        ),
+        base_url=field("Base URL", "Another host, as a whole URL.", type="string", pattern="^https?://[^\\s]+$"),
+    ),
     base_url=BASE_URL,
     auth=(BearerAuth("api_key"),),
     errors=ERRORS,

@@ -2,60 +2,50 @@
 
 from __future__ import annotations
 
-from engine import Action, Effect
+from engine import Action, Effect, options
 from modules.talkable import schemas as s
 
 _PATH = "/loyalty/members/{email}"
+_OUTPUT = "result.loyalty_member"
 
 GET_LOYALTY_MEMBER = Action(
     name="get_loyalty_member",
     title="Get a Loyalty Member",
     description="Reads a member's points and custom properties.",
     connection="talkable",
-    config=s.config({"email": s.PERSON_EMAIL}, "email"),
+    config=options("email", email=s.PERSON_EMAIL),
     output=s.MEMBER,
     effect=Effect.READ,
-    request=s.read(_PATH, "loyalty_member"),
+    request=s.read(_PATH, _OUTPUT),
     example={"email": "ana@example.com"},
 )
-
 UPDATE_LOYALTY_MEMBER = Action(
     name="update_loyalty_member",
     title="Update a Loyalty Member",
     description="Changes a member's custom properties. They are stored as text: `t` for true, `123` for 123.",
     connection="talkable",
-    config=s.config({"email": s.PERSON_EMAIL, "custom_properties": s.CUSTOM_PROPERTIES}, "email", "custom_properties"),
+    config=options("email", "custom_properties", email=s.PERSON_EMAIL, custom_properties=s.CUSTOM_PROPERTIES),
     output=s.MEMBER,
     effect=Effect.IDEMPOTENT,
-    request=s.write("PUT", _PATH, "loyalty_member", "{custom_properties: custom_properties}"),
+    request=s.write("PUT", _PATH, _OUTPUT, "{custom_properties: custom_properties}"),
     example={"email": "ana@example.com", "custom_properties": {"contest_participant": True}},
 )
-
 # No probe: a member shows the balance alone, and others may change it meanwhile.
 ADJUST_POINTS = Action(
     name="adjust_points",
     title="Adjust Points",
     description="Gives a member points, or takes them. Twice is not once.",
     connection="talkable",
-    config=s.config(
-        {
-            "email": s.PERSON_EMAIL,
-            "points": s.titled(
-                "Points", {"type": "integer", "not": {"const": 0}}, "How many: less than zero takes them away."
-            ),
-            "description": s.titled("Description", s.TEXT, "What for, such as: for being a loyal customer."),
-        },
+    config=options(
         "email",
         "points",
+        email=s.PERSON_EMAIL,
+        points=s.field("Points", "How many: less than zero takes them away.", **s.COUNT, **{"not": {"const": 0}}),
+        description=s.field("Description", "What for, such as: for being a loyal customer.", **s.TEXT),
     ),
     output=s.MEMBER,
     effect=Effect.WRITE,
-    request=s.write(
-        "POST",
-        f"{_PATH}/manual_adjustment_actions",
-        "loyalty_member",
-        "pick_keys(@, 'points', 'description')",
-    ),
+    request=s.write("POST", f"{_PATH}/manual_adjustment_actions", _OUTPUT, "pick_keys(@, 'points', 'description')"),
     example={"email": "ana@example.com", "points": 100, "description": "For being a loyal customer"},
 )
 

@@ -1,181 +1,139 @@
-"""What several modules take and give."""
+"""What several modules take and give, and the envelope around it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from engine import Request, Schema
+from engine import Request, Schema, record
 
 EMAIL: Schema = {"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$"}
 TEXT: Schema = {"type": "string", "minLength": 1}
-_OR_NULL: Schema = {"type": ["string", "null"]}
+STRING: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer"}
+BOOLEAN: Schema = {"type": "boolean"}
+OR_NULL: Schema = {"type": ["string", "null"]}
+_ID_OR_NULL: Schema = {"type": ["integer", "null"]}
+_NUMBER_OR_NULL: Schema = {"type": ["string", "integer", "null"]}
+_AMOUNT_OR_NULL: Schema = {"type": ["number", "null"]}
+_OBJECT_OR_NULL: Schema = {"type": ["object", "null"]}
+_MOMENT: Schema = {"type": "string", "description": "ISO 8601 with an offset"}
+OBJECT: Schema = {"type": "object", "additionalProperties": True}
+_ANYTHING: Schema = {}
 
-#: the vendor's rule: lower-case letters, digits and underscores, no digit first; values are flat
-PROPERTIES: Schema = {
-    "type": "object",
-    "propertyNames": {"pattern": "^[a-z_][a-z0-9_]*$"},
-    "additionalProperties": {"type": ["string", "number", "boolean"]},
-}
 
-
-def titled(title: str, schema: Schema, description: str) -> Schema:
+def field(title: str, description: str, **schema: Any) -> Schema:
     """A field of a form."""
     return {**schema, "title": title, "description": description}
 
 
-def config(properties: Mapping[str, Schema], *required: str, **more: Any) -> Schema:
-    """The schema of a module's ``with:``."""
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(required),
-        "properties": dict(properties),
-        **more,
-    }
-
-
-def record(properties: Mapping[str, Schema], *required: str) -> Schema:
-    """The schema of an answer, to which the vendor may add keys."""
-    return {"type": "object", "required": list(required), "properties": dict(properties), "additionalProperties": True}
-
-
-def read(path: str, output: str = "", query: str = "{site_slug: connection.site_slug}") -> Request:
+def read(path: str, output: str, query: str = "{site_slug: connection.site_slug}") -> Request:
     """A read of a site: the site goes in the query, the answer stands in an envelope."""
-    return Request("GET", path, query=query, output=f"result.{output}" if output else "result")
+    return Request("GET", path, query=query, output=output)
 
 
-def write(method: str, path: str, output: str, data: str | None = None) -> Request:
+def write(method: str, path: str, output: str, data: str = "") -> Request:
     """A write: the site goes in the body, beside ``data``."""
-    body = "{site_slug: connection.site_slug}"
-    if data is not None:
-        body = f"{{site_slug: connection.site_slug, data: {data}}}"
-    return Request(method, path, body=body, output=f"result.{output}")
+    more = f", data: {data}" if data else ""
+    return Request(method, path, body=f"{{site_slug: connection.site_slug{more}}}", output=output)
 
 
-PERSON_EMAIL = titled("Email", EMAIL, "The person's e-mail address.")
-PERSON_SLUG = titled("Person", TEXT, "The person's e-mail address or username.")
-CUSTOM_PROPERTIES = titled(
+PERSON_EMAIL = field("Email", "The person's e-mail address.", **EMAIL)
+PERSON_SLUG = field("Person", "The person's e-mail address or username.", **TEXT)
+#: the vendor's rule: lower-case letters, digits and underscores, no digit first; values are flat
+CUSTOM_PROPERTIES = field(
     "Custom Properties",
-    PROPERTIES,
     "Names of lower-case letters, digits and underscores, no digit first; values are text, numbers or booleans. One "
     "that is there is overwritten, the others stay.",
+    type="object",
+    propertyNames={"pattern": "^[a-z_][a-z0-9_]*$"},
+    additionalProperties={"type": ["string", "number", "boolean"]},
 )
 
-_COUNT: Schema = {"type": "integer"}
 PERSON = record(
-    {
-        "personal_claim_url": _OR_NULL,
-        "events_count": _COUNT,
-        "first_name": _OR_NULL,
-        "last_name": _OR_NULL,
-        "email": {"type": "string"},
-        "username": _OR_NULL,
-        "subscribed_at": _OR_NULL,
-        "unsubscribed_at": _OR_NULL,
-        "sub_choice": {"type": ["boolean", "null"]},
-        "customer_id": _OR_NULL,
-        "custom_properties": {"type": "object", "additionalProperties": True},
-        "referred_by": {},
-        "referral_counts": record({"total": _COUNT, "approved": _COUNT, "pending": _COUNT}),
-        "reward_counts": record({"total": _COUNT, "unpaid": _COUNT, "paid": _COUNT}),
-        "share_counts": record({"total": _COUNT, "facebook": _COUNT, "other": _COUNT}),
-    },
     "email",
     "custom_properties",
+    email=STRING,
+    **dict.fromkeys(("personal_claim_url", "first_name", "last_name", "username", "customer_id"), OR_NULL),
+    **dict.fromkeys(("subscribed_at", "unsubscribed_at"), OR_NULL),
+    sub_choice={"type": ["boolean", "null"]},
+    events_count=COUNT,
+    custom_properties=OBJECT,
+    referred_by=_ANYTHING,
+    referral_counts=record(**dict.fromkeys(("total", "approved", "pending"), COUNT)),
+    reward_counts=record(**dict.fromkeys(("total", "unpaid", "paid"), COUNT)),
+    share_counts=record(**dict.fromkeys(("total", "facebook", "other"), COUNT)),
 )
-
 MEMBER = record(
-    {
-        "email": {"type": "string"},
-        "points_balance": {"type": "integer"},
-        "custom_properties": {
-            "type": "object",
-            "additionalProperties": {"type": ["string", "null"]},
-            "description": 'Stored as text: true is "t", false is "f", 123 is "123"',
-        },
-    },
     "email",
     "points_balance",
     "custom_properties",
+    email=STRING,
+    points_balance=COUNT,
+    custom_properties={
+        "type": "object",
+        "additionalProperties": OR_NULL,
+        "description": 'Stored as text: true is "t", false is "f", 123 is "123"',
+    },
 )
-
-_PERSON_IN = record({"id": _COUNT, "email": {"type": "string"}, "first_name": _OR_NULL, "last_name": _OR_NULL})
+_PERSON_IN = record(id=COUNT, email=STRING, first_name=OR_NULL, last_name=OR_NULL)
 REFERRAL = record(
-    {
-        "id": _COUNT,
-        "status": {"type": "string", "description": "pending, approved, voided, blocked"},
-        "ad_rewarded": {"type": "boolean"},
-        "advocate_person": _PERSON_IN,
-        "friend_person": _PERSON_IN,
-        "campaign_id": {"type": ["integer", "null"]},
-        "offer_id": {"type": ["integer", "null"]},
-        "referred_origin_id": {"type": ["integer", "null"]},
-        "referred_subtotal": {"type": ["number", "null"]},
-        "track_method": _OR_NULL,
-        "fraud_details": {},
-        "fraud_policies_status": {},
-        "qa_generated": {"type": "boolean"},
-        "created_at": {"type": "string", "description": "ISO 8601 with an offset"},
-        "updated_at": {"type": "string", "description": "ISO 8601 with an offset"},
-    },
     "id",
     "status",
+    id=COUNT,
+    status={**STRING, "description": "pending, approved, voided, blocked"},
+    ad_rewarded=BOOLEAN,
+    advocate_person=_PERSON_IN,
+    friend_person=_PERSON_IN,
+    **dict.fromkeys(("campaign_id", "offer_id", "referred_origin_id"), _ID_OR_NULL),
+    referred_subtotal=_AMOUNT_OR_NULL,
+    track_method=OR_NULL,
+    **dict.fromkeys(("fraud_details", "fraud_policies_status"), _ANYTHING),
+    qa_generated=BOOLEAN,
+    **dict.fromkeys(("created_at", "updated_at"), _MOMENT),
 )
-
 REWARD = record(
-    {
-        "id": _COUNT,
-        "reason": {"type": "string", "description": "Such as shared, referrer"},
-        "status": {"type": "string", "description": "Paid, Unpaid or Voided"},
-        "amount": {"type": ["number", "null"]},
-        "incentive_type": _OR_NULL,
-        "incentive_description": _OR_NULL,
-        "incentive_custom_description": _OR_NULL,
-        "coupon": {"type": ["object", "null"]},
-        "coupon_code": _OR_NULL,
-    },
     "id",
     "status",
+    id=COUNT,
+    reason={**STRING, "description": "Such as shared, referrer"},
+    status={**STRING, "description": "Paid, Unpaid or Voided"},
+    amount=_AMOUNT_OR_NULL,
+    **dict.fromkeys(("incentive_type", "incentive_description", "incentive_custom_description"), OR_NULL),
+    coupon=_OBJECT_OR_NULL,
+    coupon_code=OR_NULL,
 )
-
+SHARE = record(
+    "id",
+    id=COUNT,
+    type=STRING,
+    channel_identifier={**OR_NULL, "description": "Such as facebook"},
+    short_url=OR_NULL,
+    **dict.fromkeys(("friends_count", "friend_clicks_count"), COUNT),
+    **dict.fromkeys(("offer", "campaign"), _OBJECT_OR_NULL),
+)
 CAMPAIGN = record(
-    {
-        "id": _COUNT,
-        "slug": {"type": ["integer", "string"]},
-        "name": {"type": "string"},
-        "status": {"type": "string", "description": "Live, Test or Disabled"},
-        "is_active": {"type": "boolean"},
-        "appearance": _OR_NULL,
-        "tag_names": {"type": "array", "items": {"type": "string"}},
-        "new_customer": {},
-        "origin_max_age": {},
-        "origin_min_age": {},
-    },
     "id",
     "name",
+    id=COUNT,
+    slug={"type": ["integer", "string"]},
+    name=STRING,
+    status={**STRING, "description": "Live, Test or Disabled"},
+    is_active=BOOLEAN,
+    appearance=OR_NULL,
+    tag_names={"type": "array", "items": STRING},
+    **dict.fromkeys(("new_customer", "origin_max_age", "origin_min_age"), _ANYTHING),
 )
-
 ORIGIN = record(
-    {
-        "origin": record(
-            {
-                "id": _COUNT,
-                "type": {"type": "string"},
-                "order_number": {"type": ["string", "integer", "null"]},
-                "event_number": {"type": ["string", "integer", "null"]},
-                "event_category": _OR_NULL,
-                "subtotal": {"type": ["number", "null"]},
-                "customer_id": _OR_NULL,
-                "ip_address": _OR_NULL,
-                "refunded_at": _OR_NULL,
-                "coupon_code": _OR_NULL,
-            },
-            "id",
-            "type",
-        ),
-        "offer": {"type": ["object", "null"], "description": "What the person is offered; null: nothing"},
-        "claim_links": {"type": ["object", "array", "null"]},
-    },
     "origin",
+    origin=record(
+        "id",
+        "type",
+        id=COUNT,
+        type=STRING,
+        **dict.fromkeys(("order_number", "event_number"), _NUMBER_OR_NULL),
+        subtotal=_AMOUNT_OR_NULL,
+        **dict.fromkeys(("event_category", "customer_id", "ip_address", "refunded_at", "coupon_code"), OR_NULL),
+    ),
+    offer={"type": ["object", "null"], "description": "What the person is offered; null: nothing"},
+    claim_links={"type": ["object", "array", "null"]},
 )
