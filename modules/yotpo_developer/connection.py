@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import Call, ConnectionType, ErrorTable, NotFound, OAuth2, QueryAuth, RateLimit
+from engine import Call, ConnectionType, ErrorTable, NotFound, OAuth2, QueryAuth, RateLimit, field, options
 
 #: where the API is; the account id is the shop's app key
 BASE_URL = "https://developers.yotpo.com/v2/{account_id}"
@@ -45,43 +45,34 @@ CONNECTION = ConnectionType(
         "installs it in the browser (OAuth 2); or access_token, when you have what the shop gave it."
     ),
     fields={
-        "type": "object",
-        "required": ["account_id"],
+        **options(
+            "account_id",
+            account_id=field("Account ID", "The app key of the shop.", type="string", pattern="^[A-Za-z0-9_-]+$"),
+            access_token=field(
+                "Access Token",
+                "Of the app, for this shop; sent as access_token in the query.",
+                type="string",
+                minLength=1,
+                writeOnly=True,
+            ),
+            base_url=field(
+                "Base URL",
+                "Another host: the whole URL, the account id included.",
+                type="string",
+                pattern="^https?://[^\\s]+$",
+            ),
+            customer_at=field(
+                "Place of the customer",
+                "Where in an answer the attributes stand, such as `customer` or `response.customer`; the answer itself "
+                "when left out, which is inferred.",
+                type="string",
+                default=CUSTOMER_AT,
+                pattern="^([A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*)?$",
+            ),
+        ),
         "anyOf": [{"required": ["access_token"]}, {"required": ["client_id", "client_secret"]}],
         # both are sent as access_token
         "not": {"required": ["access_token", "client_id"]},
-        "additionalProperties": False,
-        "properties": {
-            "account_id": {
-                "type": "string",
-                "title": "Account ID",
-                "description": "The app key of the shop.",
-                "pattern": "^[A-Za-z0-9_-]+$",
-            },
-            "access_token": {
-                "type": "string",
-                "title": "Access Token",
-                "description": "Of the app, for this shop; sent as access_token in the query.",
-                "minLength": 1,
-                "writeOnly": True,
-            },
-            "base_url": {
-                "type": "string",
-                "title": "Base URL",
-                "description": "Another host: the whole URL, the account id included.",
-                "pattern": "^https?://[^\\s]+$",
-            },
-            "customer_at": {
-                "type": "string",
-                "title": "Place of the customer",
-                "description": (
-                    "Where in an answer the attributes stand, such as `customer` or `response.customer`; the answer "
-                    "itself when left out, which is inferred."
-                ),
-                "default": CUSTOMER_AT,
-                "pattern": "^([A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*)?$",
-            },
-        },
     },
     base_url=BASE_URL,
     auth=(

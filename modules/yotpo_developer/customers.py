@@ -4,71 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine import Action, Call, Effect, Json, NotFound, Schema, VendorError
+from engine import Action, Call, Effect, Json, NotFound, Schema, VendorError, field, options
 from modules.yotpo_developer.connection import CUSTOMER_AT, CUSTOMERS_PATH
 
 _COUNT: Schema = {"type": ["integer", "null"]}
 _AVERAGE: Schema = {"type": ["number", "null"]}
 
+
+def _told(what: str, schema: Schema = _COUNT) -> Schema:
+    return {**schema, "description": what}
+
+
 #: The vendor's attributes of a customer. Their names are the vendor's; their types are inferred from what they tell.
 #: Whether one is left out or null where there is nothing to tell is not described: so none is promised.
 ATTRIBUTES: Mapping[str, Schema] = {
-    "total_reviews": {**_COUNT, "description": "How many reviews the customer wrote."},
-    "avg_product_rating": {**_AVERAGE, "description": "Stars of the product reviews, on average."},
-    "avg_site_rating": {**_AVERAGE, "description": "Stars of the site reviews, on average."},
-    "total_avg_rating": {**_AVERAGE, "description": "Stars of all reviews, on average."},
-    "avg_sentiment_product": {**_AVERAGE, "description": "Sentiment of the product reviews, on average."},
-    "avg_sentiment_site": {**_AVERAGE, "description": "Sentiment of the site reviews, on average."},
-    "total_avg_sentiment": {**_AVERAGE, "description": "Sentiment of all reviews, on average."},
-    "top_topics": {
-        "type": ["array", "null"],
-        "items": {"type": "string"},
-        "description": "What the customer writes of most.",
-    },
-    "points_earned": {**_COUNT, "description": "All points that the customer ever earned."},
-    "point_balance": {**_COUNT, "description": "Points now; the Loyalty API calls them `points_balance`."},
-    "total_redemptions": {
-        **_COUNT,
-        "description": "How often the customer redeemed, by its name; the vendor's page has it the other way.",
-    },
-    "total_points_redeemed": {
-        **_COUNT,
-        "description": "How many points were redeemed, by its name; the vendor's page has it the other way.",
-    },
-    "vip_tier_name": {"type": ["string", "null"], "description": "The tier; null without one."},
-    "successful_referrals": {**_COUNT, "description": "Friends who bought."},
-    "referrals_made_and_clicked": {**_COUNT, "description": "How often the customer's link was clicked by friends."},
-    "is_referred_by_other_customer": {
-        "type": ["boolean", "null"],
-        "description": "Whether another customer brought this one.",
-    },
+    "total_reviews": _told("How many reviews the customer wrote."),
+    "avg_product_rating": _told("Stars of the product reviews, on average.", _AVERAGE),
+    "avg_site_rating": _told("Stars of the site reviews, on average.", _AVERAGE),
+    "total_avg_rating": _told("Stars of all reviews, on average.", _AVERAGE),
+    "avg_sentiment_product": _told("Sentiment of the product reviews, on average.", _AVERAGE),
+    "avg_sentiment_site": _told("Sentiment of the site reviews, on average.", _AVERAGE),
+    "total_avg_sentiment": _told("Sentiment of all reviews, on average.", _AVERAGE),
+    "top_topics": _told("What the customer writes of most.", {"type": ["array", "null"], "items": {"type": "string"}}),
+    "points_earned": _told("All points that the customer ever earned."),
+    "point_balance": _told("Points now; the Loyalty API calls them `points_balance`."),
+    "total_redemptions": _told("How often the customer redeemed, by its name; the vendor's page has it the other way."),
+    "total_points_redeemed": _told(
+        "How many points were redeemed, by its name; the vendor's page has it the other way."
+    ),
+    "vip_tier_name": _told("The tier; null without one.", {"type": ["string", "null"]}),
+    "successful_referrals": _told("Friends who bought."),
+    "referrals_made_and_clicked": _told("How often the customer's link was clicked by friends."),
+    "is_referred_by_other_customer": _told("Whether another customer brought this one.", {"type": ["boolean", "null"]}),
 }
-
 CUSTOMER: Schema = {"type": "object", "properties": dict(ATTRIBUTES)}
 
-CONFIG: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["customer_email"],
-    "properties": {
-        "customer_email": {
-            "type": "string",
-            "title": "Customer Email",
-            "description": "Whom to look for.",
-            "pattern": "^[^@\\s]+@[^@\\s]+$",
-        },
-        "if_unknown": {
-            "type": "string",
-            "title": "If unknown",
-            "description": (
-                "What becomes of the step where the vendor knows no such customer: fail (NotFound), or null as output: "
-                "somebody can be in the loyalty program without having written a review."
-            ),
-            "enum": ["fail", "null"],
-            "default": "fail",
-        },
-    },
-}
+CONFIG = options(
+    "customer_email",
+    customer_email=field("Customer Email", "Whom to look for.", type="string", pattern="^[^@\\s]+@[^@\\s]+$"),
+    if_unknown=field(
+        "If unknown",
+        "What becomes of the step where the vendor knows no such customer: fail (NotFound), or null as output: "
+        "somebody can be in the loyalty program without having written a review.",
+        type="string",
+        enum=["fail", "null"],
+        default="fail",
+    ),
+)
 
 
 def output(config: Mapping[str, Json]) -> Schema:

@@ -17,26 +17,24 @@ from engine import (
     Json,
     ModuleError,
     NotFound,
-    Page,
     ProbeResult,
-    Schema,
+    Request,
     Search,
     VendorError,
+    field,
+    options,
+    record,
 )
 from modules.yotpo_developer.reviews import WRITES
 
 WEBHOOKS_PATH = "/webhooks"
 EVENTS = ("review_create", "review_updated")
 
-WEBHOOK: Schema = {
-    "type": "object",
-    "properties": {
-        "id": {"type": ["integer", "string"], "description": "By which it is deleted"},
-        "webhook_event_name": {"type": "string", "description": "On which event the URL is called"},
-        "url": {"type": "string"},
-    },
-    "additionalProperties": True,
-}
+WEBHOOK = record(
+    id={"type": ["integer", "string"], "description": "By which it is deleted"},
+    webhook_event_name={"type": "string", "description": "On which event the URL is called"},
+    url={"type": "string"},
+)
 
 
 async def _all(call: Call) -> list[Mapping[str, Any]]:
@@ -81,25 +79,16 @@ CREATE_WEBHOOK = Action(
     title="Create a Webhook",
     description="Tells the vendor a URL, which it calls from then on for one event of reviews.",
     connection="yotpo_developer",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["event_name", "url"],
-        "properties": {
-            "event_name": {
-                "type": "string",
-                "title": "Event Name",
-                "description": "On which event the URL is called; one webhook for each.",
-                "enum": list(EVENTS),
-            },
-            "url": {
-                "type": "string",
-                "title": "URL",
-                "description": "Of the webhook, as `engine webhooks` shows it; https.",
-                "pattern": "^https://[^\\s]+$",
-            },
-        },
-    },
+    config=options(
+        "event_name",
+        "url",
+        event_name=field(
+            "Event Name", "On which event the URL is called; one webhook for each.", type="string", enum=list(EVENTS)
+        ),
+        url=field(
+            "URL", "Of the webhook, as `engine webhooks` shows it; https.", type="string", pattern="^https://[^\\s]+$"
+        ),
+    ),
     output={
         "type": "object",
         "required": ["id", "event_name", "url"],
@@ -116,18 +105,14 @@ CREATE_WEBHOOK = Action(
 )
 
 
-async def find(call: Call, _cursor: Json) -> Page:
-    return Page(await _all(call))
-
-
 FIND_WEBHOOKS = Search(
     name="find_webhooks",
     title="Find Webhooks",
     description="Lists the webhooks that the vendor was told.",
     connection="yotpo_developer",
-    config={"type": "object", "additionalProperties": False, "properties": {}},
+    config=options(),
     output={"type": "array", "items": WEBHOOK},
-    page=find,
+    request=Request("GET", WEBHOOKS_PATH, output="not_null(webhooks.webhooks, webhooks, @)"),
     example={},
 )
 
@@ -149,19 +134,10 @@ DELETE_WEBHOOK = Action(
     title="Delete a Webhook",
     description="Lets the vendor call a URL no longer. One that is not there is left at that.",
     connection="yotpo_developer",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["webhook_id"],
-        "properties": {
-            "webhook_id": {
-                "type": ["integer", "string"],
-                "title": "Webhook ID",
-                "description": "As find_webhooks gives it.",
-                "minLength": 1,
-            }
-        },
-    },
+    config=options(
+        "webhook_id",
+        webhook_id=field("Webhook ID", "As find_webhooks gives it.", type=["integer", "string"], minLength=1),
+    ),
     output={
         "type": "object",
         "required": ["deleted"],

@@ -13,7 +13,19 @@ from typing import Any
 import jsonschema
 from aiohttp.test_utils import TestServer
 
-from engine import Action, ConnectionType, Happened, Json, ProbeResult, Request, RunInfo, Search, Simulator
+from engine import (
+    Action,
+    ConnectionType,
+    Happened,
+    Json,
+    Page,
+    PollingTrigger,
+    ProbeResult,
+    Request,
+    RunInfo,
+    Search,
+    Simulator,
+)
 from engine.runtime.auth import TokenSource
 from engine.runtime.callers import search
 from engine.runtime.declared import Declared, DeclaredRequest
@@ -99,6 +111,10 @@ class Bench:
         output = await search(module.name, Declared().reader(module.name, module), self.call(config))
         assert problems(output, module.output_schema(config)) == []
         return output
+
+    async def page(self, module: Search | PollingTrigger, config: Mapping[str, Any], cursor: Json = None) -> Page:
+        """One page, whether it is declared or programmed."""
+        return await Declared().reader(module.name, module)(self.call(config), cursor)
 
     async def probe(self, action: Action, config: Mapping[str, Any], sent_at: datetime) -> Happened | ProbeResult:
         """What the engine learns of a write whose outcome it does not know."""

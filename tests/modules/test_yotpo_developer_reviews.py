@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from engine import DataError, Effect, Happened, NotFound, ProbeResult, VendorError
-from modules.yotpo_developer import reviews as reviews_module
+from engine import DataError, Effect, Happened, NotFound, NumberPaging, PageSize, ProbeResult, Search, VendorError
 from modules.yotpo_developer.connection import CONNECTION
 from modules.yotpo_developer.reviews import CREATE_COMMENT, FIND_REVIEWS
 from modules.yotpo_developer.simulator import DeveloperSimulator
@@ -31,26 +31,25 @@ async def yotpo(simulator: DeveloperSimulator, clock: HandClock) -> AsyncIterato
         yield connected
 
 
-async def found(yotpo: Bench, **config: Any) -> list[Any]:
+async def found(yotpo: Bench, module: Search = FIND_REVIEWS, **config: Any) -> list[Any]:
     items: list[Any] = []
     cursor = None
     while True:
-        page = await FIND_REVIEWS.page(yotpo.call(config), cursor)
+        page = await yotpo.page(module, config, cursor)
         items += page.items
         cursor = page.cursor
         if cursor is None:
             return items
 
 
-async def test_reviews_are_found_by_customer_and_page_by_page(
-    yotpo: Bench, simulator: DeveloperSimulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_reviews_are_found_by_customer_and_page_by_page(yotpo: Bench, simulator: DeveloperSimulator) -> None:
     assert [one["score"] for one in await found(yotpo, customer_email="ana@example.com")] == [5]
-    monkeypatch.setattr(reviews_module, "LARGEST_PAGE", 1)
-    assert [one["id"] for one in await found(yotpo)] == [5002, 5001]
+    assert isinstance(FIND_REVIEWS.paging, NumberPaging)
+    one_by_one = replace(FIND_REVIEWS, paging=replace(FIND_REVIEWS.paging, size=PageSize("count", 1, True)))
+    assert [one["id"] for one in await found(yotpo, one_by_one)] == [5002, 5001]
     simulator.room.reviews[0]["published"] = False
-    assert [one["id"] for one in await found(yotpo)] == [5001]
-    assert len(await found(yotpo, include_unpublished_reviews=True)) == 2
+    assert [one["id"] for one in await found(yotpo, one_by_one)] == [5001]
+    assert len(await found(yotpo, one_by_one, include_unpublished_reviews=True)) == 2
 
 
 async def test_a_review_is_answered_in_public(yotpo: Bench, simulator: DeveloperSimulator) -> None:
@@ -68,7 +67,7 @@ async def test_a_review_is_answered_in_public(yotpo: Bench, simulator: Developer
 async def test_a_webhook_is_made_listed_and_deleted(yotpo: Bench, simulator: DeveloperSimulator) -> None:
     made = await yotpo.run(CREATE_WEBHOOK, HOOK)
     assert made == {"id": 11, **HOOK}
-    page = await FIND_WEBHOOKS.page(yotpo.call({}), None)
+    page = await yotpo.page(FIND_WEBHOOKS, {})
     assert page.items == [{"id": 11, "webhook_event_name": "review_create", "url": HOOK["url"]}]
     assert await yotpo.run(DELETE_WEBHOOK, {"webhook_id": 11}) == {"deleted": True}
     assert await yotpo.run(DELETE_WEBHOOK, {"webhook_id": 11}) == {"deleted": False}
@@ -102,4 +101,4 @@ async def test_an_answer_without_its_list_is_no_empty_one(yotpo: Bench, simulato
     with pytest.raises(VendorError):
         await found(yotpo)
     with pytest.raises(VendorError):
-        await FIND_WEBHOOKS.page(yotpo.call({}), None)
+        await yotpo.page(FIND_WEBHOOKS, {})
