@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine import BearerAuth, BodyErrors, Call, ConnectionType, ErrorTable, RateLimit, options
-from modules.talkable.schemas import TEXT, field
+from engine import BearerAuth, BodyErrors, Call, ConnectionType, ErrorTable, RateLimit, field, options
+from modules.talkable.schemas import TEXT
 
 BASE_URL = "https://www.talkable.com/api/v2"
 
@@ -38,7 +38,7 @@ CONNECTION = ConnectionType(
     fields=options(
         "api_key",
         "site_slug",
-        api_key=field("API key", "Sent as a bearer token with every call.", **TEXT, writeOnly=True),
+        api_key=field("API key", "Sent as a bearer token with every call.", TEXT, writeOnly=True),
         site_slug=field(
             "Site ID",
             "The site's ID, such as my-store; it goes with every call.",
@@ -48,7 +48,7 @@ CONNECTION = ConnectionType(
         webhook_key=field(
             "Webhook security key",
             "Menu > Webhooks. Needed only to receive: it proves that a webhook is Talkable's.",
-            **TEXT,
+            TEXT,
             writeOnly=True,
         ),
         yotpo_properties=field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import Action, Effect, options
+from engine import Action, Effect, field, options
 from modules.talkable import schemas as s
 
 _PATH = "/loyalty/members/{email}"
@@ -40,8 +40,8 @@ ADJUST_POINTS = Action(
         "email",
         "points",
         email=s.PERSON_EMAIL,
-        points=s.field("Points", "How many: less than zero takes them away.", **s.COUNT, **{"not": {"const": 0}}),
-        description=s.field("Description", "What for, such as: for being a loyal customer.", **s.TEXT),
+        points=field("Points", "How many: less than zero takes them away.", s.COUNT, **{"not": {"const": 0}}),
+        description=field("Description", "What for, such as: for being a loyal customer.", s.TEXT),
     ),
     output=s.MEMBER,
     effect=Effect.WRITE,

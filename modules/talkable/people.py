@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from engine import Action, Call, Effect, Happened, NotFound, ProbeResult, Schema, options
+from engine import Action, Call, Effect, Happened, NotFound, ProbeResult, Schema, field, options
 from modules.talkable import schemas as s
 
 #: What stands before a name where the values are flat. Inferred, as the form is.
@@ -40,10 +40,10 @@ CREATE_OR_UPDATE_PERSON = Action(
         **options(
             "email",
             email=s.PERSON_EMAIL,
-            first_name=s.field("First Name", "Given name.", **s.TEXT),
-            last_name=s.field("Last Name", "Family name.", **s.TEXT),
-            username=s.field("Username", "Names the person beside the e-mail address.", **s.TEXT),
-            customer_id=s.field("Customer ID", "The person's identifier in your system.", **s.TEXT),
+            first_name=field("First Name", "Given name.", s.TEXT),
+            last_name=field("Last Name", "Family name.", s.TEXT),
+            username=field("Username", "Names the person beside the e-mail address.", s.TEXT),
+            customer_id=field("Customer ID", "The person's identifier in your system.", s.TEXT),
             person_custom_properties=s.CUSTOM_PROPERTIES,
         ),
         "minProperties": 2,
@@ -106,15 +106,15 @@ _COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
 _MISSPELLED = "The key is misspelled, as the vendor publishes it."
 #: as the vendor publishes them, misspellings included: campaigns read them under these names
 LOYALTY: dict[str, Schema] = {
-    "points_earned": s.field("Points Earned", "Points that the customer ever earned.", **_COUNT),
-    "point_balance": s.field("Point Balance", "Points that the customer has.", **s.COUNT),
-    "total_redemptions": s.field("Total Redemptions", "How often the customer redeemed points.", **_COUNT),
-    "total_points_redeemed": s.field("Total Points Redeemed", "Points that the customer redeemed.", **_COUNT),
-    "vip_tier_name": s.field(
-        "VIP Tier Name", "Null: the customer has none, which is stored as an empty text.", **s.OR_NULL
+    "points_earned": field("Points Earned", "Points that the customer ever earned.", _COUNT),
+    "point_balance": field("Point Balance", "Points that the customer has.", s.COUNT),
+    "total_redemptions": field("Total Redemptions", "How often the customer redeemed points.", _COUNT),
+    "total_points_redeemed": field("Total Points Redeemed", "Points that the customer redeemed.", _COUNT),
+    "vip_tier_name": field(
+        "VIP Tier Name", "Null: the customer has none, which is stored as an empty text.", s.OR_NULL
     ),
-    "successfull_referales": s.field("Successful Referrals", _MISSPELLED, **_COUNT),
-    "referrales_made_and_clicked": s.field("Referrals Made and Clicked", _MISSPELLED, **_COUNT),
+    "successfull_referales": field("Successful Referrals", _MISSPELLED, _COUNT),
+    "referrales_made_and_clicked": field("Referrals Made and Clicked", _MISSPELLED, _COUNT),
 }
 _NESTED = f"to_object(entries(omit_keys(@, 'email')), &key, &not_null(value, '{NO_TIER}'))"
 _FLAT = f"to_object(entries(omit_keys(@, 'email')), &concat('{PREFIX}', key), &not_null(value, '{NO_TIER}'))"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine import Action, Conflict, Effect, Request, Schema, Search, options
+from engine import Action, Conflict, Effect, Request, Schema, Search, field, options
 from modules.talkable import schemas as s
 from modules.talkable.connection import ERRORS
 
@@ -16,24 +16,24 @@ _NUMBER: dict[str, Any] = {"type": ["string", "integer"], "minLength": 1}
 
 _COMMON: Mapping[str, Schema] = {
     "email": s.PERSON_EMAIL,
-    "customer_id": s.field("Customer ID", "The person's identifier in your system.", **s.TEXT),
-    "first_name": s.field("First Name", "Given name.", **s.TEXT),
-    "last_name": s.field("Last Name", "Family name.", **s.TEXT),
+    "customer_id": field("Customer ID", "The person's identifier in your system.", s.TEXT),
+    "first_name": field("First Name", "Given name.", s.TEXT),
+    "last_name": field("Last Name", "Family name.", s.TEXT),
     "person_custom_properties": s.CUSTOM_PROPERTIES,
-    "uuid": s.field("UUID", "The visitor's, as a claim page gave it.", **s.TEXT),
-    "ip_address": s.field("IP Address", "The person's; `current` means that of the request.", **s.TEXT),
-    "traffic_source": s.field("Traffic Source", "Tells several points of integration apart.", **s.TEXT),
-    "campaign_tags": s.field("Campaign Tags", "Which campaigns may make an offer.", **_TEXTS),
-    "sharing_channels": s.field("Sharing Channels", "For which to make links.", **_TEXTS),
+    "uuid": field("UUID", "The visitor's, as a claim page gave it.", s.TEXT),
+    "ip_address": field("IP Address", "The person's; `current` means that of the request.", s.TEXT),
+    "traffic_source": field("Traffic Source", "Tells several points of integration apart.", s.TEXT),
+    "campaign_tags": field("Campaign Tags", "Which campaigns may make an offer.", _TEXTS),
+    "sharing_channels": field("Sharing Channels", "For which to make links.", _TEXTS),
 }
-_COUPON = s.field("Coupon Code", "The coupon that was used.", **s.TEXT)
+_COUPON = field("Coupon Code", "The coupon that was used.", s.TEXT)
 _ITEM = options(
     "price",
     "quantity",
     "product_id",
-    price=s.field("Price", "Of one.", **_AMOUNT),
-    quantity=s.field("Quantity", "How many.", type="integer", minimum=1),
-    product_id=s.field("Product ID", "The product's identifier in your shop.", **s.TEXT),
+    price=field("Price", "Of one.", _AMOUNT),
+    quantity=field("Quantity", "How many.", type="integer", minimum=1),
+    product_id=field("Product ID", "The product's identifier in your shop.", s.TEXT),
 )
 
 
@@ -66,9 +66,9 @@ REGISTER_PURCHASE = Action(
         "order_number",
         "subtotal",
         **_COMMON,
-        order_number=s.field("Order Number", "By which the referral is found later.", **_NUMBER),
-        subtotal=s.field("Subtotal", "What was paid for the goods.", **_AMOUNT),
-        items=s.field("Items", "What was bought.", type="array", items=_ITEM),
+        order_number=field("Order Number", "By which the referral is found later.", _NUMBER),
+        subtotal=field("Subtotal", "What was paid for the goods.", _AMOUNT),
+        items=field("Items", "What was bought.", type="array", items=_ITEM),
         coupon_code=_COUPON,
     ),
     output=s.ORIGIN,
@@ -91,9 +91,9 @@ REGISTER_EVENT = Action(
         "event_category",
         "event_number",
         **_COMMON,
-        event_category=s.field("Event Category", "Its kind, as campaigns name it.", **s.TEXT),
-        event_number=s.field("Event Number", "Which one of its kind it is.", **_NUMBER),
-        subtotal=s.field("Subtotal", "What was paid, where something was.", **_AMOUNT),
+        event_category=field("Event Category", "Its kind, as campaigns name it.", s.TEXT),
+        event_number=field("Event Number", "Which one of its kind it is.", _NUMBER),
+        subtotal=field("Subtotal", "What was paid, where something was.", _AMOUNT),
         coupon_code=_COUPON,
     ),
     output=s.ORIGIN,
@@ -109,12 +109,12 @@ UPDATE_REFERRAL = Action(
     config=options(
         "origin",
         "status",
-        origin=s.field(
+        origin=field(
             "Origin",
             "The order number of the purchase, or event_category:event_number, such as newsletter_subscription:42.",
-            **s.TEXT,
+            s.TEXT,
         ),
-        status=s.field("Status", "What becomes of it.", type="string", enum=["approved", "voided"]),
+        status=field("Status", "What becomes of it.", type="string", enum=["approved", "voided"]),
     ),
     output=s.REFERRAL,
     # the same status again changes nothing
@@ -157,8 +157,8 @@ LIST_REWARDS = Search(
     connection="talkable",
     config=options(
         "visitor_uuid",
-        visitor_uuid=s.field("Visitor UUID", "As a claim page gave it.", **s.TEXT),
-        status=s.field(
+        visitor_uuid=field("Visitor UUID", "As a claim page gave it.", s.TEXT),
+        status=field(
             "Status",
             "Which of them; those that are paid when left out.",
             type="string",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from engine import Request, Schema, record
+from engine import Request, Schema, field, record
 
 EMAIL: Schema = {"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$"}
 TEXT: Schema = {"type": "string", "minLength": 1}
@@ -21,11 +19,6 @@ OBJECT: Schema = {"type": "object", "additionalProperties": True}
 _ANYTHING: Schema = {}
 
 
-def field(title: str, description: str, **schema: Any) -> Schema:
-    """A field of a form."""
-    return {**schema, "title": title, "description": description}
-
-
 def read(path: str, output: str, query: str = "{site_slug: connection.site_slug}") -> Request:
     """A read of a site: the site goes in the query, the answer stands in an envelope."""
     return Request("GET", path, query=query, output=output)
@@ -37,8 +30,8 @@ def write(method: str, path: str, output: str, data: str = "") -> Request:
     return Request(method, path, body=f"{{site_slug: connection.site_slug{more}}}", output=output)
 
 
-PERSON_EMAIL = field("Email", "The person's e-mail address.", **EMAIL)
-PERSON_SLUG = field("Person", "The person's e-mail address or username.", **TEXT)
+PERSON_EMAIL = field("Email", "The person's e-mail address.", EMAIL)
+PERSON_SLUG = field("Person", "The person's e-mail address or username.", TEXT)
 #: the vendor's rule: lower-case letters, digits and underscores, no digit first; values are flat
 CUSTOM_PROPERTIES = field(
     "Custom Properties",

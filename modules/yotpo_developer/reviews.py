@@ -47,10 +47,10 @@ FIND_REVIEWS = Search(
             "Customer Email", "Only reviews of this customer.", type="string", pattern="^[^@\\s]+@[^@\\s]+$"
         ),
         include_unpublished_reviews=field(
-            "Include Unpublished Reviews", "Also those that the merchant does not show.", **_FLAG
+            "Include Unpublished Reviews", "Also those that the merchant does not show.", _FLAG
         ),
-        include_nested=field("Include Nested", "With what belongs to a review, such as product and comments.", **_FLAG),
-        include_site_reviews=field("Include Site Reviews", "Also reviews of the shop as a whole.", **_FLAG),
+        include_nested=field("Include Nested", "With what belongs to a review, such as product and comments.", _FLAG),
+        include_site_reviews=field("Include Site Reviews", "Also reviews of the shop as a whole.", _FLAG),
         limit=field("Limit", "How many reviews at most; all when left out.", type="integer", minimum=1),
     ),
     output={"type": "array", "items": REVIEW},
