@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from engine import Call, ConnectionType, ErrorTable, HeaderAuth, NotFound, RateLimit
+from engine import Call, ConnectionType, ErrorTable, HeaderAuth, NotFound, RateLimit, field, options
 
 BASE_URL = "https://unification.useinsider.com"
 UPSERT_PATH = "/api/user/v1/upsert"
@@ -43,33 +43,20 @@ CONNECTION = ConnectionType(
     name="insider",
     title="Insider",
     description="Partner name: InOne > Inone Settings > Account Preferences. Token: InOne > API Authentication Tokens.",
-    fields={
-        "type": "object",
-        "required": ["partner_name", "request_token"],
-        "additionalProperties": False,
-        "properties": {
-            "partner_name": {
-                "type": "string",
-                "title": "Partner Name",
-                "description": "Your partner name, in lowercase: the vendor refuses any other.",
-                "pattern": "^[^A-Z\\s]+$",
-            },
-            "request_token": {
-                "type": "string",
-                "title": "Request Token",
-                "description": "The key that authorizes requests.",
-                "minLength": 1,
-                "writeOnly": True,
-            },
-            "base_url": {
-                "type": "string",
-                "title": "Base URL",
-                "description": "Another host.",
-                "default": BASE_URL,
-                "pattern": "^https?://[^\\s]+$",
-            },
-        },
-    },
+    fields=options(
+        "partner_name",
+        "request_token",
+        partner_name=field(
+            "Partner Name",
+            "Your partner name, in lowercase: the vendor refuses any other.",
+            type="string",
+            pattern="^[^A-Z\\s]+$",
+        ),
+        request_token=field(
+            "Request Token", "The key that authorizes requests.", type="string", minLength=1, writeOnly=True
+        ),
+        base_url=field("Base URL", "Another host.", type="string", default=BASE_URL, pattern="^https?://[^\\s]+$"),
+    ),
     base_url=BASE_URL,
     auth=(HeaderAuth("X-PARTNER-NAME", "partner_name"), HeaderAuth("X-REQUEST-TOKEN", "request_token")),
     errors=ErrorTable(refused=REFUSED),

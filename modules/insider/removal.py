@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import Action, Batch, Call, Done, Effect, Json, Refused, Schema, Unknown
+from engine import Action, Batch, Call, Done, Effect, Refused, Request, Unknown, field, options
 from modules.insider.answers import outcomes
 from modules.insider.connection import (
     ANONYMIZE_PATH,
@@ -14,29 +14,14 @@ from modules.insider.connection import (
 )
 from modules.insider.schemas import IDENTIFIERS, USER_TO_STRIP, known_by
 
-_ONE: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["identifiers"],
-    "properties": {"identifiers": IDENTIFIERS},
-}
-_NOTHING: Schema = {"type": "null", "title": "Nothing", "description": "The vendor says nothing more."}
+_ONE = options("identifiers", identifiers=IDENTIFIERS)
+_NOTHING = field("Nothing", "The vendor says nothing more.", type="null")
 
 
 async def strip(call: Call) -> list[Done | Refused | Unknown]:
     users = call.config["users"]
     response = await call.http.request("POST", DELETE_ATTRIBUTES_PATH, json={"users": users})
     return list(outcomes(response, len(users)))
-
-
-async def delete(call: Call) -> Json:
-    await call.http.request("POST", DELETE_USER_PATH, json={"identifiers": call.config["identifiers"]})
-    return None
-
-
-async def anonymize(call: Call) -> Json:
-    await call.http.request("POST", ANONYMIZE_PATH, json={"identifiers": call.config["identifiers"]})
-    return None
 
 
 DELETE_ATTRIBUTES = Action(
@@ -47,21 +32,17 @@ DELETE_ATTRIBUTES = Action(
         "be undone. Identifiers cannot be deleted by it."
     ),
     connection="insider",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["users"],
-        "properties": {
-            "users": {
-                "type": "array",
-                "title": "Users",
-                "description": "The users, and what is deleted of each.",
-                "minItems": 1,
-                "maxItems": MOST_USERS,
-                "items": USER_TO_STRIP,
-            },
-        },
-    },
+    config=options(
+        "users",
+        users=field(
+            "Users",
+            "The users, and what is deleted of each.",
+            type="array",
+            minItems=1,
+            maxItems=MOST_USERS,
+            items=USER_TO_STRIP,
+        ),
+    ),
     output={"type": "null"},
     effect=Effect.IDEMPOTENT,
     run=strip,
@@ -77,7 +58,7 @@ DELETE_USER = Action(
     config=_ONE,
     output=_NOTHING,
     effect=Effect.IDEMPOTENT,
-    run=delete,
+    request=Request("POST", DELETE_USER_PATH, body="{identifiers: identifiers}", gives="null"),
     example={"identifiers": {"email": "ana@example.com"}},
 )
 
@@ -92,6 +73,6 @@ ANONYMIZE_USER = Action(
     config=_ONE,
     output=_NOTHING,
     effect=Effect.IDEMPOTENT,
-    run=anonymize,
+    request=Request("POST", ANONYMIZE_PATH, body="{identifiers: identifiers}", gives="null"),
     example={"identifiers": {"email": "ana@example.com"}},
 )

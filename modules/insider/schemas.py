@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import Json, Schema
+from engine import Json, Schema, field
 
 EMAIL = "^.+@.+\\..+$"
 PHONE_NUMBER = "^\\+[1-9]\\d{6,14}$"
@@ -18,15 +18,12 @@ UTC = f"^{_MOMENT}Z$"
 EVENT_NAME = "^[a-z0-9][a-z0-9._-]*$"
 
 
-def _text(title: str, description: str, **more: Any) -> dict[str, Any]:
-    return {"type": "string", "title": title, "description": description, **more}
+_TEXT: Schema = {"type": "string"}
+_YES: Schema = {"type": "boolean"}
+_NUMBER: Schema = {"type": "number"}
 
 
-def _kind(kind: str | list[str], title: str, description: str, **more: Any) -> dict[str, Any]:
-    return {"type": kind, "title": title, "description": description, **more}
-
-
-def or_null(schema: dict[str, Any]) -> dict[str, Any]:
+def or_null(schema: Schema) -> Schema:
     """The same, or null, which is left out of the request."""
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     return {**schema, "type": [*kinds, "null"]}
@@ -39,11 +36,11 @@ _VALUE: Schema = {
 }
 
 
-def _custom(what: str) -> dict[str, Any]:
-    return _kind(
-        "object",
+def _custom(what: str) -> Schema:
+    return field(
         "Custom",
         f"Your own {what}, by name and without the prefix c_, which only reads have. A null is left out.",
+        type="object",
         additionalProperties=_VALUE,
     )
 
@@ -55,42 +52,42 @@ IDENTIFIERS: dict[str, Any] = {
     "additionalProperties": False,
     "minProperties": 1,
     "properties": {
-        "email": _text("Email", "The user's e-mail address.", pattern=EMAIL),
-        "phone_number": _text("Phone Number", "In E.164 format, such as +15550100.", pattern=PHONE_NUMBER),
-        "uuid": _text("UUID", "The user's identifier in your system, as text.", minLength=1),
-        "custom": _kind(
-            "object",
+        "email": field("Email", "The user's e-mail address.", _TEXT, pattern=EMAIL),
+        "phone_number": field("Phone Number", "In E.164 format, such as +15550100.", _TEXT, pattern=PHONE_NUMBER),
+        "uuid": field("UUID", "The user's identifier in your system, as text.", _TEXT, minLength=1),
+        "custom": field(
             "Custom",
             "Your own identifiers, by name, as text.",
+            type="object",
             minProperties=1,
             additionalProperties={"type": "string", "minLength": 1},
         ),
     },
 }
-INSIDER_ID = _text("Insider ID", "The vendor's identifier: Profile ID on its User Profiles page.", minLength=1)
+INSIDER_ID = field("Insider ID", "The vendor's identifier: Profile ID on its User Profiles page.", _TEXT, minLength=1)
 
-_ATTRIBUTES: dict[str, dict[str, Any]] = {
-    "email": _text("Email", "E-mail address.", pattern=EMAIL),
-    "phone_number": _text("Phone Number", "In E.164 format.", pattern=PHONE_NUMBER),
-    "email_optin": _kind("boolean", "Email Opt-in", "Whether marketing e-mails may be sent."),
-    "sms_optin": _kind("boolean", "SMS Opt-in", "Whether SMS may be sent."),
-    "whatsapp_optin": _kind("boolean", "WhatsApp Opt-in", "Whether WhatsApp messages may be sent."),
-    "gdpr_optin": _kind("boolean", "GDPR Opt-in", "False: no campaign, message or processing at all."),
-    "name": _text("Name", "First name."),
-    "surname": _text("Surname", "Last name."),
-    "birthday": _text("Birthday", "RFC 3339 ending in Z, such as 1980-01-01T00:00:00Z.", pattern=UTC),
-    "gender": _text("Gender", "Gender."),
-    "age": _kind("number", "Age", "Age in years.", minimum=0),
-    "language": _text("Language", "Language, such as en_US."),
-    "country": _text("Country", "ISO 3166-1 alpha-2, such as US.", pattern="^[A-Z]{2}$"),
-    "city": _text("City", "City."),
-    "uuid": _text("UUID", "The user's identifier in your system, as an attribute."),
-    "lo": _text("Locale", "The user's locale."),
-    "static_segment_id": _kind(
-        "array", "Static Segment IDs", "Newsletter contact lists to put the user on.", items={"type": "integer"}
+_ATTRIBUTES: dict[str, Schema] = {
+    "email": field("Email", "E-mail address.", _TEXT, pattern=EMAIL),
+    "phone_number": field("Phone Number", "In E.164 format.", _TEXT, pattern=PHONE_NUMBER),
+    "email_optin": field("Email Opt-in", "Whether marketing e-mails may be sent.", _YES),
+    "sms_optin": field("SMS Opt-in", "Whether SMS may be sent.", _YES),
+    "whatsapp_optin": field("WhatsApp Opt-in", "Whether WhatsApp messages may be sent.", _YES),
+    "gdpr_optin": field("GDPR Opt-in", "False: no campaign, message or processing at all.", _YES),
+    "name": field("Name", "First name.", _TEXT),
+    "surname": field("Surname", "Last name.", _TEXT),
+    "birthday": field("Birthday", "RFC 3339 ending in Z, such as 1980-01-01T00:00:00Z.", _TEXT, pattern=UTC),
+    "gender": field("Gender", "Gender.", _TEXT),
+    "age": field("Age", "Age in years.", _NUMBER, minimum=0),
+    "language": field("Language", "Language, such as en_US.", _TEXT),
+    "country": field("Country", "ISO 3166-1 alpha-2, such as US.", _TEXT, pattern="^[A-Z]{2}$"),
+    "city": field("City", "City.", _TEXT),
+    "uuid": field("UUID", "The user's identifier in your system, as an attribute.", _TEXT),
+    "lo": field("Locale", "The user's locale.", _TEXT),
+    "static_segment_id": field(
+        "Static Segment IDs", "Newsletter contact lists to put the user on.", type="array", items={"type": "integer"}
     ),
-    "list_id": _kind(
-        "array", "List IDs", "The older name of the same in the vendor's samples.", items={"type": "integer"}
+    "list_id": field(
+        "List IDs", "The older name of the same in the vendor's samples.", type="array", items={"type": "integer"}
     ),
 }
 ATTRIBUTES: dict[str, Any] = {
@@ -102,22 +99,24 @@ ATTRIBUTES: dict[str, Any] = {
     "properties": {name: or_null(schema) for name, schema in _ATTRIBUTES.items()} | {"custom": _custom("attributes")},
 }
 
-_PARAMETERS: dict[str, dict[str, Any]] = {
-    "product_id": _text("Product ID", "Unique id of the product."),
-    "name": _text("Product Name", "Name of the product."),
-    "taxonomy": _kind("array", "Taxonomy", "Category tree of the product.", items={"type": "string"}),
-    "currency": _text("Currency", "ISO 4217, such as USD.", pattern="^[A-Z]{3}$"),
-    "quantity": _kind("integer", "Quantity", "How many."),
-    "unit_price": _kind("number", "Unit Price", "Price of one, without discounts."),
-    "unit_sale_price": _kind("number", "Unit Sale Price", "Price that was paid for one."),
-    "event_group_id": _text("Event Group ID", "What events of one kind belong together by, such as an order's id."),
-    "url": _text("URL", "The product's URL."),
-    "locale": _text("Locale", "The user's locale."),
-    "color": _text("Color", "Color of the product."),
-    "size": _text("Size", "Size of the product."),
-    "shipping_cost": _kind(["string", "number"], "Shipping Cost", "Shipping cost of the basket."),
-    "promotion_name": _text("Promotion Name", "Name of the promotion."),
-    "promotion_discount": _kind("number", "Promotion Discount", "The discount that promotions made."),
+_PARAMETERS: dict[str, Schema] = {
+    "product_id": field("Product ID", "Unique id of the product.", _TEXT),
+    "name": field("Product Name", "Name of the product.", _TEXT),
+    "taxonomy": field("Taxonomy", "Category tree of the product.", type="array", items={"type": "string"}),
+    "currency": field("Currency", "ISO 4217, such as USD.", _TEXT, pattern="^[A-Z]{3}$"),
+    "quantity": field("Quantity", "How many.", type="integer"),
+    "unit_price": field("Unit Price", "Price of one, without discounts.", _NUMBER),
+    "unit_sale_price": field("Unit Sale Price", "Price that was paid for one.", _NUMBER),
+    "event_group_id": field(
+        "Event Group ID", "What events of one kind belong together by, such as an order's id.", _TEXT
+    ),
+    "url": field("URL", "The product's URL.", _TEXT),
+    "locale": field("Locale", "The user's locale.", _TEXT),
+    "color": field("Color", "Color of the product.", _TEXT),
+    "size": field("Size", "Size of the product.", _TEXT),
+    "shipping_cost": field("Shipping Cost", "Shipping cost of the basket.", type=["string", "number"]),
+    "promotion_name": field("Promotion Name", "Name of the promotion.", _TEXT),
+    "promotion_discount": field("Promotion Discount", "The discount that promotions made.", _NUMBER),
 }
 PARAMETERS: dict[str, Any] = {
     "type": "object",
@@ -137,15 +136,17 @@ EVENT: dict[str, Any] = {
     "additionalProperties": False,
     "required": ["event_name", "timestamp"],
     "properties": {
-        "event_name": _text(
+        "event_name": field(
             "Event Name",
             "Lowercase letters, digits, '.', '_' and '-', such as points_earned. Capitals are refused.",
+            _TEXT,
             pattern=EVENT_NAME,
         ),
-        "timestamp": _text(
+        "timestamp": field(
             "Timestamp",
             "When it happened, RFC 3339, such as 2024-03-05T09:00:00Z. Events that are older than the account keeps "
             "them are dropped.",
+            _TEXT,
             pattern=TIMESTAMP,
         ),
         "event_params": PARAMETERS,
@@ -174,8 +175,8 @@ _USER: dict[str, Any] = {
         "minItems": 1,
         "items": EVENT,
     },
-    "not_append": _kind("boolean", "Do Not Append", "True: lists among the attributes are replaced."),
-    "append": _kind("boolean", "Append", "False: lists among the attributes are replaced. Goes before not_append."),
+    "not_append": field("Do Not Append", "True: lists among the attributes are replaced.", _YES),
+    "append": field("Append", "False: lists among the attributes are replaced. Goes before not_append.", _YES),
 }
 #: a user as upserts take it
 USER: dict[str, Any] = {
@@ -185,20 +186,16 @@ USER: dict[str, Any] = {
     "properties": _USER,
 }
 
-_WHOLE: dict[str, Any] = {
-    "type": "array",
-    "title": "Whole",
-    "description": "Names of attributes that are deleted.",
-    "items": {"type": "string", "minLength": 1},
-    "minItems": 1,
-}
-_PARTIAL: dict[str, Any] = {
-    "type": "object",
-    "title": "Partial",
-    "description": "Values that are taken out of lists, by the attribute's name.",
-    "minProperties": 1,
-    "additionalProperties": {"type": "array", "minItems": 1},
-}
+_WHOLE = field(
+    "Whole", "Names of attributes that are deleted.", type="array", items={"type": "string", "minLength": 1}, minItems=1
+)
+_PARTIAL = field(
+    "Partial",
+    "Values that are taken out of lists, by the attribute's name.",
+    type="object",
+    minProperties=1,
+    additionalProperties={"type": "array", "minItems": 1},
+)
 #: a user as deletions of attributes take it
 USER_TO_STRIP: dict[str, Any] = {
     "type": "object",

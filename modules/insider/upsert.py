@@ -4,52 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import Action, Batch, Call, Config, DataError, Done, Effect, Json, Refused, Schema, Unknown
+from engine import Action, Batch, Call, Config, DataError, Done, Effect, Json, Refused, Schema, Unknown, field, options
 from modules.insider.answers import outcomes
 from modules.insider.connection import ENVELOPE, LARGEST_REQUEST, MOST_USERS, UPSERT_PATH
 from modules.insider.schemas import USER, known_by, without_nulls
 
 _OPTIONS: dict[str, Any] = {
-    "skip_hook": {
-        "type": "boolean",
-        "title": "Skip Hook",
-        "description": "True: what is sent starts no journey and feeds no data stream, as suits historical data.",
-        "default": False,
-    },
-    "error_callback_endpoint": {
-        "type": "string",
-        "title": "Error Callback Endpoint",
-        "description": "A URL that the vendor tells when a request fails later, on its side.",
-        "pattern": "^https?://[^\\s]+$",
-        "x-place": "url",
-    },
-    "may_repeat": {
-        "type": "boolean",
-        "title": "May Repeat",
-        "description": (
-            "True: a request whose outcome is not known is sent again although it has events, or adds to lists. The "
-            "vendor keeps the same event once; a journey may start twice all the same. Without it a person is asked."
-        ),
-        "default": False,
-    },
+    "skip_hook": field(
+        "Skip Hook",
+        "True: what is sent starts no journey and feeds no data stream, as suits historical data.",
+        type="boolean",
+        default=False,
+    ),
+    "error_callback_endpoint": field(
+        "Error Callback Endpoint",
+        "A URL that the vendor tells when a request fails later, on its side.",
+        {"x-place": "url"},
+        type="string",
+        pattern="^https?://[^\\s]+$",
+    ),
+    "may_repeat": field(
+        "May Repeat",
+        "True: a request whose outcome is not known is sent again although it has events, or adds to lists. The vendor "
+        "keeps the same event once; a journey may start twice all the same. Without it a person is asked.",
+        type="boolean",
+        default=False,
+    ),
 }
-
-USERS_CONFIG: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["users"],
-    "properties": {
-        "users": {
-            "type": "array",
-            "title": "Users",
-            "description": "The users, at most 1,000 and 5 MB.",
-            "minItems": 1,
-            "maxItems": MOST_USERS,
-            "items": USER,
-        },
-        **_OPTIONS,
-    },
-}
+_USERS = field(
+    "Users",
+    "The users, at most 1,000 and 5 MB.",
+    type="array",
+    minItems=1,
+    maxItems=MOST_USERS,
+    items=USER,
+)
+USERS_CONFIG = options("users", users=_USERS, **_OPTIONS)
 USER_CONFIG: Schema = {**USER, "properties": {**USER["properties"], **_OPTIONS}}
 
 
@@ -144,11 +134,11 @@ UPSERT_USER = Action(
         "description": "The user that was sent.",
         "required": ["key"],
         "properties": {
-            "key": {
-                "type": ["string", "null"],
-                "title": "Key",
-                "description": "The first of the user's identifiers: the vendor says nothing of the user.",
-            }
+            "key": field(
+                "Key",
+                "The first of the user's identifiers: the vendor says nothing of the user.",
+                type=["string", "null"],
+            )
         },
     },
     effect=effect,

@@ -16,6 +16,8 @@ from engine import (
     RateLimit,
     Response,
     Schema,
+    field,
+    options,
 )
 
 #: Names of events and parameters. The vendor says: snake case, and that case counts; its mobile guides say lower case.
@@ -66,13 +68,7 @@ async def check(call: Call) -> None:
         await call.http.request("POST", "", json={"tenant": call.connection["tenant"]})
 
 
-_EVENT_NAMES: Schema = {
-    "type": "object",
-    "title": "Event names",
-    "description": "What an event is called in Optimove, where that is not the name that scenarios use.",
-    "propertyNames": {"pattern": SNAKE_CASE},
-    "additionalProperties": {"type": "string", "minLength": 1},
-}
+_TEXT: Schema = {"type": "string", "minLength": 1}
 
 CONNECTION = ConnectionType(
     name="optimove",
@@ -82,38 +78,34 @@ CONNECTION = ConnectionType(
         "customer ID must be the e-mail address for the loyalty events to find their customers."
     ),
     fields={
-        "type": "object",
-        "required": ["tenant", "base_url"],
-        "additionalProperties": False,
+        **options(
+            "tenant",
+            "base_url",
+            tenant=field(
+                "Tenant ID", "The number of your Optimove site; stands in every event.", type="integer", minimum=1
+            ),
+            base_url=field(
+                "Endpoint",
+                "The whole URL that server-side events are sent to; each tenant has its own.",
+                type="string",
+                pattern="^https?://[^\\s?#]+$",
+            ),
+            token=field("Real-time token", "Newer sites have one.", _TEXT, writeOnly=True),
+            token_header=field(
+                "Header of the token",
+                "The header's name as Optimove told it to you; it is not publicly documented.",
+                type="string",
+                pattern="^[A-Za-z0-9-]+$",
+            ),
+            event_names=field(
+                "Event names",
+                "What an event is called in Optimove, where that is not the name that scenarios use.",
+                type="object",
+                propertyNames={"pattern": SNAKE_CASE},
+                additionalProperties=_TEXT,
+            ),
+        ),
         "dependentRequired": {"token": ["token_header"], "token_header": ["token"]},
-        "properties": {
-            "tenant": {
-                "type": "integer",
-                "title": "Tenant ID",
-                "description": "The number of your Optimove site; stands in every event.",
-                "minimum": 1,
-            },
-            "base_url": {
-                "type": "string",
-                "title": "Endpoint",
-                "description": "The whole URL that server-side events are sent to; each tenant has its own.",
-                "pattern": "^https?://[^\\s?#]+$",
-            },
-            "token": {
-                "type": "string",
-                "title": "Real-time token",
-                "description": "Newer sites have one.",
-                "minLength": 1,
-                "writeOnly": True,
-            },
-            "token_header": {
-                "type": "string",
-                "title": "Header of the token",
-                "description": "The header's name as Optimove told it to you; it is not publicly documented.",
-                "pattern": "^[A-Za-z0-9-]+$",
-            },
-            "event_names": _EVENT_NAMES,
-        },
     },
     auth=(HeaderAuth("{token_header}", "token"),),
     errors=ERRORS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from engine import Action, Call, Config, DataError, Effect, Json, Schema
+from engine import Action, Call, Config, DataError, Effect, Json, Schema, field, options
 from modules.optimove.connection import LONGEST_TEXT, SNAKE_CASE, event_id
 
 _DATE, _TIME = "\\d{4}-\\d{2}-\\d{2}", "\\d{2}:\\d{2}:\\d{2}"
@@ -13,66 +13,48 @@ _DATE, _TIME = "\\d{4}-\\d{2}-\\d{2}", "\\d{2}:\\d{2}:\\d{2}"
 VENDORS_TIME = f"^{_DATE} {_TIME}\\.\\d{{3}}(\\d{{3}})? UTC$"
 _ISO_TIME = f"^{_DATE}[T ]{_TIME}(\\.\\d+)?(Z|[+-]\\d{{2}}:?\\d{{2}})$"
 
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_EITHER = "give customer or visitor, and not both"
+
 CONFIG: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["event"],
-    "oneOf": [
-        {"required": ["customer"], "description": "give customer or visitor, and not both"},
-        {"required": ["visitor"], "description": "give customer or visitor, and not both"},
-    ],
+    **options(
+        "event",
+        event=field(
+            "Event", "Its name, in snake case; it must be set up in Optimove before.", type="string", pattern=SNAKE_CASE
+        ),
+        customer=field(
+            "Customer",
+            "Customer ID in Optimove: the e-mail address, for loyalty events. Not beside visitor.",
+            _TEXT,
+        ),
+        visitor=field("Visitor", "Visitor ID of somebody who is no customer yet. Not beside customer.", _TEXT),
+        timestamp=field(
+            "Timestamp",
+            "When it happened: ISO 8601 with a zone, such as 2024-03-05T09:00:00Z, or the vendor's form, such as "
+            "2024-03-05 09:00:00.000 UTC. The first try's time when left out.",
+            type="string",
+            anyOf=[{"pattern": VENDORS_TIME}, {"pattern": _ISO_TIME}],
+        ),
+        context=field(
+            "Context",
+            f"The event's parameters, set up in Optimove before: texts of up to {LONGEST_TEXT} characters, numbers, "
+            "booleans. No null: write omit() for a value that can be null.",
+            type="object",
+            propertyNames={"pattern": SNAKE_CASE},
+            additionalProperties={"type": ["string", "number", "boolean"]},
+        ),
+        cut_long_texts=field(
+            "Cut Long Texts",
+            f"Not sent. Cuts texts in context that have more than {LONGEST_TEXT} characters, and warns of each. "
+            "Otherwise such an event is an error.",
+            type="boolean",
+            default=False,
+        ),
+    ),
+    "oneOf": [{"required": [name], "description": _EITHER} for name in ("customer", "visitor")],
     "if": {"required": ["cut_long_texts"], "properties": {"cut_long_texts": {"const": True}}},
     "else": {"properties": {"context": {"additionalProperties": {"maxLength": LONGEST_TEXT}}}},
-    "properties": {
-        "event": {
-            "type": "string",
-            "title": "Event",
-            "description": "Its name, in snake case; it must be set up in Optimove before.",
-            "pattern": SNAKE_CASE,
-        },
-        "customer": {
-            "type": "string",
-            "title": "Customer",
-            "description": "Customer ID in Optimove: the e-mail address, for loyalty events. Not beside visitor.",
-            "minLength": 1,
-        },
-        "visitor": {
-            "type": "string",
-            "title": "Visitor",
-            "description": "Visitor ID of somebody who is no customer yet. Not beside customer.",
-            "minLength": 1,
-        },
-        "timestamp": {
-            "type": "string",
-            "title": "Timestamp",
-            "description": (
-                "When it happened: ISO 8601 with a zone, such as 2024-03-05T09:00:00Z, or the vendor's form, such as "
-                "2024-03-05 09:00:00.000 UTC. The first try's time when left out."
-            ),
-            "anyOf": [{"pattern": VENDORS_TIME}, {"pattern": _ISO_TIME}],
-        },
-        "context": {
-            "type": "object",
-            "title": "Context",
-            "description": (
-                f"The event's parameters, set up in Optimove before: texts of up to {LONGEST_TEXT} characters, "
-                "numbers, booleans. No null: write omit() for a value that can be null."
-            ),
-            "propertyNames": {"pattern": SNAKE_CASE},
-            "additionalProperties": {"type": ["string", "number", "boolean"]},
-        },
-        "cut_long_texts": {
-            "type": "boolean",
-            "title": "Cut Long Texts",
-            "description": (
-                f"Not sent. Cuts texts in context that have more than {LONGEST_TEXT} characters, and warns of each. "
-                "Otherwise such an event is an error."
-            ),
-            "default": False,
-        },
-    },
 }
-
 OUTPUT: Schema = {
     "type": "object",
     "required": ["id", "event", "timestamp"],
