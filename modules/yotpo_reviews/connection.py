@@ -13,7 +13,10 @@ from engine import (
     NotFound,
     RateLimit,
     RateLimitError,
+    Request,
     TokenAuth,
+    field,
+    options,
 )
 
 BASE_URL = "https://api.yotpo.com"
@@ -80,81 +83,68 @@ def path(call: Call, template: str) -> str:
     return template.replace("{app_key}", str(call.connection["app_key"]))
 
 
-async def check(call: Call) -> None:
-    """Read one review: the token exchange before it proves the secret."""
-    await call.http.request("GET", path(call, REVIEWS_PATH), query={"count": 1, "page": 1})
-
-
 CONNECTION = ConnectionType(
     name="yotpo_reviews",
     title="Yotpo Reviews",
     description="The app key and the secret of the store are exchanged for tokens, which are renewed by themselves.",
-    fields={
-        "type": "object",
-        "required": ["app_key", "secret"],
-        "additionalProperties": False,
-        "properties": {
-            "app_key": {
-                "type": "string",
-                "title": "App Key",
-                "description": "Of the store.",
-                "pattern": "^[A-Za-z0-9_-]+$",
-            },
-            "secret": {
-                "type": "string",
-                "title": "Secret",
-                "description": "Exchanged for tokens; never sent with anything else.",
-                "minLength": 1,
-                "writeOnly": True,
-            },
-            "base_url": {
-                "type": "string",
-                "title": "Base URL",
-                "description": "Another host, such as https://proxy.example.com; the vendor's paths follow it.",
-                "pattern": "^https?://[^\\s]+$",
-            },
-            "import_paths": {
-                "type": "object",
-                "title": "Paths of imports",
-                "description": "Where they go; `{app_key}` inserts the app key. The defaults are inferred.",
-                "additionalProperties": False,
-                "properties": {
-                    what: {
-                        "type": "string",
-                        "title": what.capitalize(),
-                        "description": f"In place of {default}.",
-                        "default": default,
-                        "pattern": "^/[^\\s?#]+$",
-                    }
+    fields=options(
+        "app_key",
+        "secret",
+        app_key=field("App Key", "Of the store.", type="string", pattern="^[A-Za-z0-9_-]+$"),
+        secret=field(
+            "Secret",
+            "Exchanged for tokens; never sent with anything else.",
+            type="string",
+            minLength=1,
+            writeOnly=True,
+        ),
+        base_url=field(
+            "Base URL",
+            "Another host, such as https://proxy.example.com; the vendor's paths follow it.",
+            type="string",
+            pattern="^https?://[^\\s]+$",
+        ),
+        import_paths=field(
+            "Paths of imports",
+            "Where they go; `{app_key}` inserts the app key. The defaults are inferred.",
+            options(
+                **{
+                    what: field(
+                        what.capitalize(),
+                        f"In place of {default}.",
+                        type="string",
+                        default=default,
+                        pattern="^/[^\\s?#]+$",
+                    )
                     for what, default in IMPORT_PATHS.items()
-                },
-            },
-            "import_keys": {
-                "type": "object",
-                "title": "Key names of imports",
-                "description": "The vendor's name of a key, where it is not ours; most of ours are inferred.",
-                "additionalProperties": False,
-                "properties": {
-                    key: {
-                        "type": "string",
-                        "title": key.replace("_", " ").capitalize(),
-                        "description": f"In place of {default}.",
-                        "default": default,
-                        "minLength": 1,
-                    }
+                }
+            ),
+        ),
+        import_keys=field(
+            "Key names of imports",
+            "The vendor's name of a key, where it is not ours; most of ours are inferred.",
+            options(
+                **{
+                    key: field(
+                        key.replace("_", " ").capitalize(),
+                        f"In place of {default}.",
+                        type="string",
+                        default=default,
+                        minLength=1,
+                    )
                     for key, default in IMPORT_KEYS.items()
-                },
-            },
-            "images_at_once": {
-                "type": "integer",
-                "title": "Images at once",
-                "description": "Images of one call: more than three only where Yotpo's support allowed it.",
-                "default": IMAGES_AT_ONCE,
-                "minimum": 1,
-                "maximum": MOST_IMAGES,
-            },
-        },
-    },
+                }
+            ),
+        ),
+        images_at_once=field(
+            "Images at once",
+            "Images of one call: more than three only where Yotpo's support allowed it.",
+            type="integer",
+            default=IMAGES_AT_ONCE,
+            minimum=1,
+            maximum=MOST_IMAGES,
+        ),
+    ),
     base_url=BASE_URL,
     auth=(
         TokenAuth(
@@ -167,6 +157,7 @@ CONNECTION = ConnectionType(
         ),
     ),
     errors=ERRORS,
-    test=check,
+    # one review: the token exchange before it proves the secret
+    test=Request("GET", REVIEWS_PATH.replace("{app_key}", "{connection.app_key}"), query="{count: 1, page: 1}"),
     rate=RateLimit(REQUESTS_PER_SECOND),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine import Action, Batch, Call, DataError, Done, Effect, Refused, Schema, Unknown, VendorError
+from engine import Action, Batch, Call, DataError, Done, Effect, Refused, Schema, Unknown, VendorError, field, options
 from modules.yotpo_reviews.connection import (
     IMAGES_AT_ONCE,
     IMPORT_KEYS,
@@ -20,47 +20,25 @@ from modules.yotpo_reviews.envelope import opened
 _TEXT: Schema = {"type": ["string", "null"], "minLength": 1}
 _TEXTS: Schema = {"type": ["array", "null"], "items": {"type": "string", "minLength": 1}}
 
-_ITEM: Mapping[str, Schema] = {
-    "url": {
-        "type": "string",
-        "title": "URL",
-        "description": "Where the vendor gets it, https.",
-        "pattern": "^https://[^\\s]+$",
-    },
-    "album_names": {**_TEXTS, "title": "Album Names", "description": "The merchant's albums that it goes into."},
-    "domain_keys": {
-        **_TEXTS,
-        "maxItems": MOST_PRODUCTS,
-        "title": "Domain Keys",
-        "description": f"The products on it, by the store's identifiers; at most {MOST_PRODUCTS}.",
-    },
-    "title": {**_TEXT, "title": "Title", "description": "A caption."},
-    "creator": {**_TEXT, "title": "Creator", "description": "Whose it is."},
-    "post_url": {**_TEXT, "title": "Post URL", "description": "Where it was posted."},
-}
+_ITEM = options(
+    "url",
+    url=field("URL", "Where the vendor gets it, https.", type="string", pattern="^https://[^\\s]+$"),
+    album_names=field("Album Names", "The merchant's albums that it goes into.", _TEXTS),
+    domain_keys=field(
+        "Domain Keys",
+        f"The products on it, by the store's identifiers; at most {MOST_PRODUCTS}.",
+        _TEXTS,
+        maxItems=MOST_PRODUCTS,
+    ),
+    title=field("Title", "A caption.", _TEXT),
+    creator=field("Creator", "Whose it is.", _TEXT),
+    post_url=field("Post URL", "Where it was posted.", _TEXT),
+)
 
 
 def _config(what: str, most: int, description: str) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [what],
-        "properties": {
-            what: {
-                "type": "array",
-                "title": what.capitalize(),
-                "description": description,
-                "minItems": 1,
-                "maxItems": most,
-                "items": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["url"],
-                    "properties": dict(_ITEM),
-                },
-            }
-        },
-    }
+    items = field(what.capitalize(), description, type="array", minItems=1, maxItems=most, items=_ITEM)
+    return options(what, **{what: items})
 
 
 _OUTPUT: Schema = {

@@ -6,7 +6,21 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine import Action, Call, Config, Effect, Happened, Json, Page, ProbeResult, Schema, Search
+from engine import (
+    Action,
+    Call,
+    Config,
+    Effect,
+    Happened,
+    Json,
+    Page,
+    ProbeResult,
+    Request,
+    Schema,
+    Search,
+    field,
+    options,
+)
 from modules.yotpo_reviews.connection import REVIEWS_PATH, WIDGET_REVIEWS_PATH, path
 from modules.yotpo_reviews.envelope import items
 from modules.yotpo_reviews.schemas import REVIEW, typed
@@ -22,10 +36,6 @@ CLOCKS = timedelta(minutes=5)
 PROBED_PAGES = 3
 
 _TEXT: Schema = {"type": "string", "minLength": 1}
-
-
-def _field(title: str, description: str, schema: Schema = _TEXT) -> Schema:
-    return {**schema, "title": title, "description": description}
 
 
 async def page(call: Call, cursor: Json) -> Page:
@@ -50,60 +60,42 @@ LIST_REVIEWS = Search(
     title="List Reviews",
     description="Reads the store's reviews page by page, all of them or those that were updated since a time.",
     connection="yotpo_reviews",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "since_updated_at": _field(
-                "Since Updated At",
-                "Only reviews that were added or changed since, such as 2024-03-05 or 2024-03-05T09:00:00Z.",
-                {"type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}(T\\d{2}:\\d{2}(:\\d{2}(\\.\\d+)?)?Z?)?$"},
-            ),
-            "deleted": _field("Deleted", "Whether deleted reviews are among them.", {"type": "boolean"}),
-            "count": _field(
-                "Count",
-                "Reviews of one page.",
-                {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": LARGEST_PAGE},
-            ),
-            "limit": _field("Limit", "How many reviews at most; all when left out.", {"type": "integer", "minimum": 1}),
-        },
-    },
+    config=options(
+        since_updated_at=field(
+            "Since Updated At",
+            "Only reviews that were added or changed since, such as 2024-03-05 or 2024-03-05T09:00:00Z.",
+            type="string",
+            pattern="^\\d{4}-\\d{2}-\\d{2}(T\\d{2}:\\d{2}(:\\d{2}(\\.\\d+)?)?Z?)?$",
+        ),
+        deleted=field("Deleted", "Whether deleted reviews are among them.", type="boolean"),
+        count=field(
+            "Count", "Reviews of one page.", type="integer", minimum=1, maximum=LARGEST_PAGE, default=LARGEST_PAGE
+        ),
+        limit=field("Limit", "How many reviews at most; all when left out.", type="integer", minimum=1),
+    ),
     output={"type": "array", "items": REVIEW},
     page=page,
     example={"since_updated_at": "2024-03-05", "count": 50},
 )
 
-_REQUIRED = ("sku", "product_title", "display_name", "email", "review_content", "review_title", "review_score")
-
-CREATE_CONFIG: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": list(_REQUIRED),
-    "properties": {
-        "sku": _field("SKU", "The product, by the store's identifier."),
-        "product_title": _field("Product Title", "The product's name."),
-        "display_name": _field("Display Name", "Under which name the review is shown."),
-        "email": _field("Email", "Of the reviewer.", {"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$"}),
-        "review_content": _field("Review Content", "What the reviewer wrote."),
-        "review_title": _field("Review Title", "Its heading."),
-        "review_score": _field("Review Score", "1 to 5.", {"type": "integer", "minimum": 1, "maximum": 5}),
-        "domain": _field("Domain", "Of the store, such as https://shop.example.com."),
-        "product_url": _field("Product URL", "The product's page."),
-        "product_description": _field("Product Description", "About the product."),
-        "product_image_url": _field("Product Image URL", "A picture of the product."),
-        "is_incentivized": _field(
-            "Is Incentivized", "Whether the reviewer got something for it, such as a sample.", {"type": "boolean"}
-        ),
-        "reviewer_type": _field("Reviewer Type", "Who the reviewer is, in the vendor's words."),
-    },
-}
-
-
-async def create(call: Call) -> Json:
-    body = {"appkey": call.connection["app_key"], **call.config}
-    await call.http.request("POST", WIDGET_REVIEWS_PATH, json=body)
-    # the review is made later, so that there is no identifier yet
-    return {"accepted": True}
+CREATE_CONFIG = options(
+    *("sku", "product_title", "display_name", "email", "review_content", "review_title", "review_score"),
+    sku=field("SKU", "The product, by the store's identifier.", _TEXT),
+    product_title=field("Product Title", "The product's name.", _TEXT),
+    display_name=field("Display Name", "Under which name the review is shown.", _TEXT),
+    email=field("Email", "Of the reviewer.", type="string", pattern="^[^@\\s]+@[^@\\s]+$"),
+    review_content=field("Review Content", "What the reviewer wrote.", _TEXT),
+    review_title=field("Review Title", "Its heading.", _TEXT),
+    review_score=field("Review Score", "1 to 5.", type="integer", minimum=1, maximum=5),
+    domain=field("Domain", "Of the store, such as https://shop.example.com.", _TEXT),
+    product_url=field("Product URL", "The product's page.", _TEXT),
+    product_description=field("Product Description", "About the product.", _TEXT),
+    product_image_url=field("Product Image URL", "A picture of the product.", _TEXT),
+    is_incentivized=field(
+        "Is Incentivized", "Whether the reviewer got something for it, such as a sample.", type="boolean"
+    ),
+    reviewer_type=field("Reviewer Type", "Who the reviewer is, in the vendor's words.", _TEXT),
+)
 
 
 async def probe(call: Call, sent_at: datetime) -> Happened | ProbeResult:
@@ -153,7 +145,10 @@ CREATE_REVIEW = Action(
         "properties": {"accepted": {"type": "boolean", "description": "The vendor has taken it"}},
     },
     effect=Effect.WRITE,
-    run=create,
+    # the review is made later, so that there is no identifier yet
+    request=Request(
+        "POST", WIDGET_REVIEWS_PATH, body="merge({appkey: connection.app_key}, @)", gives="{accepted: true}"
+    ),
     probe=probe,
     settle_after=SHOWN_AFTER,
     example={
