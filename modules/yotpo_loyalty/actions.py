@@ -4,74 +4,57 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from engine import Action, Call, Config, Effect, Happened, Json, ProbeResult, Schema
+from engine import Action, Call, Config, Effect, Happened, ProbeResult, Schema, field, options
 from modules.yotpo_loyalty import fields as f
 
 #: the only type that the vendor's documentation names
 CUSTOM_ACTION = "CustomAction"
 
 CONFIG: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["action_name"],
+    **options(
+        "action_name",
+        type=field("Type", "The kind of action.", type="string", default=CUSTOM_ACTION, minLength=1),
+        customer_email=f.CUSTOMER_EMAIL,
+        customer_id=f.CUSTOMER_ID,
+        action_name=field(
+            "Action Name",
+            "Letter for letter the action name of a Custom Action campaign in the Loyalty admin.",
+            type="string",
+            minLength=1,
+        ),
+        ip_address=field(
+            "IP Address",
+            "The customer's; needed when the action completes a referral.",
+            type="string",
+            pattern="^[0-9A-Fa-f.:]+$",
+        ),
+        user_agent=field(
+            "User Agent",
+            "The customer's browser; recommended when the action completes a referral.",
+            type="string",
+            minLength=1,
+        ),
+        created_at=field(
+            "Created At",
+            "When it happened, such as 2024-03-05T09:00:00Z; the time of the call when left out.",
+            f.MOMENT,
+        ),
+        reward_points=field("Reward Points", "Points in place of the campaign's.", type="integer", minimum=0),
+        history_title=field(
+            "History Title",
+            "What the customer's history says, in place of the campaign's text.",
+            f.HISTORY_TITLE,
+        ),
+        unique_history_title=f.UNIQUE_TITLE,
+    ),
     "anyOf": [{"required": ["customer_email"]}, {"required": ["customer_id"]}],
     "allOf": [f.TITLE_FOR_UNIQUE],
-    "properties": {
-        "type": {
-            "type": "string",
-            "title": "Type",
-            "description": "The kind of action.",
-            "default": CUSTOM_ACTION,
-            "minLength": 1,
-        },
-        "customer_email": f.CUSTOMER_EMAIL,
-        "customer_id": f.CUSTOMER_ID,
-        "action_name": {
-            "type": "string",
-            "title": "Action Name",
-            "description": "Letter for letter the action name of a Custom Action campaign in the Loyalty admin.",
-            "minLength": 1,
-        },
-        "ip_address": {
-            "type": "string",
-            "title": "IP Address",
-            "description": "The customer's; needed when the action completes a referral.",
-            "pattern": "^[0-9A-Fa-f.:]+$",
-        },
-        "user_agent": {
-            "type": "string",
-            "title": "User Agent",
-            "description": "The customer's browser; recommended when the action completes a referral.",
-            "minLength": 1,
-        },
-        "created_at": {
-            **f.MOMENT,
-            "title": "Created At",
-            "description": "When it happened, such as 2024-03-05T09:00:00Z; the time of the call when left out.",
-        },
-        "reward_points": {
-            "type": "integer",
-            "title": "Reward Points",
-            "description": "Points in place of the campaign's.",
-            "minimum": 0,
-        },
-        "history_title": {
-            **f.HISTORY_TITLE,
-            "description": "What the customer's history says, in place of the campaign's text.",
-        },
-        "unique_history_title": f.UNIQUE_TITLE,
-    },
 }
 
 
 def prepare(call: Call) -> Config:
     f.require_times(call.config, ("created_at",))
     return f.with_texts({"type": CUSTOM_ACTION, **call.config}, ("customer_id",))
-
-
-async def run(call: Call) -> Json:
-    body = {key: value for key, value in call.config.items() if key not in f.OWN}
-    return f.accepted(call, await call.http.request("POST", "/actions", json=body))
 
 
 async def probe(call: Call, _sent_at: datetime) -> Happened | ProbeResult:
@@ -88,7 +71,7 @@ RECORD_CUSTOMER_ACTION = Action(
     # the vendor takes no identity of an action: the same call again gives the points again
     effect=Effect.WRITE,
     prepare=prepare,
-    run=run,
+    request=f.sent("/actions", "omit_keys(@, 'unique_history_title')"),
     probe=probe,
     settle_after=f.shown_after,
     example={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import Action, Call, Config, Effect, Json, Schema
+from engine import Action, Call, Config, Effect, Json, Schema, field, options
 from modules.yotpo_loyalty import fields as f
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -23,77 +23,67 @@ _OF_CONNECTION = "the connection adds its credentials; a scenario holds none"
 
 _PLAIN: Schema = {"type": ["string", "number", "boolean", "null"]}
 
-CONFIG: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["url"],
-    "properties": {
-        "url": {
-            "type": "string",
-            "title": "URL",
-            "x-place": "url",
-            "description": (
-                "A path below the API's base URL, such as /customers/recent; no whole URL, and no '..' in it. The "
-                "slash in front may be left out."
-            ),
-            "minLength": 1,
-            "allOf": [
-                {
-                    "pattern": "^[^\\s#\\\\]+$",
-                    "description": "no space, '#' or backslash; put values into `query`, as they are",
-                },
-                {
-                    "pattern": "^(?!//|[A-Za-z][A-Za-z0-9+.-]*:)",
-                    "description": "a path below the API's base URL, such as /customers/recent, not a whole URL",
-                },
-                {
-                    "pattern": "^(?!([^?]*/)?(\\.|%2[Ee]){1,2}([/?]|$))",
-                    "description": "no '.' or '..' segment, which would leave the API's base URL",
-                },
-                {"pattern": f"^(?!.*[?&]({_CREDENTIAL_PARAMETER})=)", "description": _OF_CONNECTION},
-            ],
-        },
-        "method": {
-            "type": "string",
-            "title": "Method",
-            "description": (
-                "GET retrieves, POST creates, PUT replaces, PATCH changes a part, DELETE removes. What the call is "
-                "taken for goes by it, see effect."
-            ),
-            "enum": list(METHODS),
-            "default": "GET",
-        },
-        "headers": {
-            "type": "object",
-            "title": "Headers",
-            "description": "Without credentials: the connection adds them. Null is left out.",
-            "propertyNames": {
-                "allOf": [
-                    {"pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
-                    {"pattern": f"^(?!({_CREDENTIAL_HEADER})$)", "description": _OF_CONNECTION},
-                ]
+CONFIG = options(
+    "url",
+    url=field(
+        "URL",
+        "A path below the API's base URL, such as /customers/recent; no whole URL, and no '..' in it. The slash in "
+        "front may be left out.",
+        {"x-place": "url"},
+        type="string",
+        minLength=1,
+        allOf=[
+            {
+                "pattern": "^[^\\s#\\\\]+$",
+                "description": "no space, '#' or backslash; put values into `query`, as they are",
             },
-            "additionalProperties": {**_PLAIN, "pattern": "^[^\\r\\n]*$", "x-place": "header"},
+            {
+                "pattern": "^(?!//|[A-Za-z][A-Za-z0-9+.-]*:)",
+                "description": "a path below the API's base URL, such as /customers/recent, not a whole URL",
+            },
+            {
+                "pattern": "^(?!([^?]*/)?(\\.|%2[Ee]){1,2}([/?]|$))",
+                "description": "no '.' or '..' segment, which would leave the API's base URL",
+            },
+            {"pattern": f"^(?!.*[?&]({_CREDENTIAL_PARAMETER})=)", "description": _OF_CONNECTION},
+        ],
+    ),
+    method=field(
+        "Method",
+        "GET retrieves, POST creates, PUT replaces, PATCH changes a part, DELETE removes. What the call is taken for "
+        "goes by it, see effect.",
+        type="string",
+        enum=list(METHODS),
+        default="GET",
+    ),
+    headers=field(
+        "Headers",
+        "Without credentials: the connection adds them. Null is left out.",
+        type="object",
+        propertyNames={
+            "allOf": [
+                {"pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"},
+                {"pattern": f"^(?!({_CREDENTIAL_HEADER})$)", "description": _OF_CONNECTION},
+            ]
         },
-        "query": {
-            "type": "object",
-            "title": "Query String",
-            "description": "Null is left out, a list repeats its key. Without credentials.",
-            "propertyNames": {"pattern": f"^(?!({_CREDENTIAL_PARAMETER})$)", "description": _OF_CONNECTION},
-            "additionalProperties": {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN}]},
-        },
-        "body": {"title": "Body", "description": "Any value, sent as JSON; null is sent as null."},
-        "effect": {
-            "type": "string",
-            "title": "Effect",
-            "description": (
-                "What the call does. By the method when left out: GET reads; PUT and DELETE are idempotent (RFC 9110); "
-                "POST and PATCH write, and are never repeated when their outcome is unknown."
-            ),
-            "enum": [Effect.READ.value, Effect.WRITE.value, Effect.IDEMPOTENT.value],
-        },
-    },
-}
+        additionalProperties={**_PLAIN, "pattern": "^[^\\r\\n]*$", "x-place": "header"},
+    ),
+    query=field(
+        "Query String",
+        "Null is left out, a list repeats its key. Without credentials.",
+        type="object",
+        propertyNames={"pattern": f"^(?!({_CREDENTIAL_PARAMETER})$)", "description": _OF_CONNECTION},
+        additionalProperties={"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN}]},
+    ),
+    body=field("Body", "Any value, sent as JSON; null is sent as null."),
+    effect=field(
+        "Effect",
+        "What the call does. By the method when left out: GET reads; PUT and DELETE are idempotent (RFC 9110); POST "
+        "and PATCH write, and are never repeated when their outcome is unknown.",
+        type="string",
+        enum=[Effect.READ.value, Effect.WRITE.value, Effect.IDEMPOTENT.value],
+    ),
+)
 
 OUTPUT: Schema = {
     "type": "object",

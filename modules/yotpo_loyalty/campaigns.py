@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine import Action, Call, Config, Effect, Json, Schema
+from engine import Action, Config, Effect, Schema, field, options
 from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
 
@@ -69,35 +69,25 @@ def output(config: Config) -> Schema:
     return s.items(s.record(required, {**_OPTIONAL, "status": _STATUS}))
 
 
-async def run(call: Call) -> Json:
-    return await f.read_list(call, "/campaigns", call.config)
-
-
 LIST_CAMPAIGNS = Action(
     name="list_campaigns",
     title="Get Active Campaigns",
     description="Reads the ways to earn that are active; with a customer's standing in each, if wanted.",
     connection="yotpo_loyalty",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "with_status": {
-                "type": "boolean",
-                "title": "With Status",
-                "description": "Whether to retrieve the status of each campaign: the customer's, where one is named.",
-                "default": False,
-            },
-            "customer_email": {
-                **f.EMAIL,
-                "title": "Customer Email",
-                "description": "The e-mail address of the customer whose campaigns are wanted.",
-            },
-            "customer_id": f.CUSTOMER_ID,
-        },
-    },
+    config=options(
+        with_status=field(
+            "With Status",
+            "Whether to retrieve the status of each campaign: the customer's, where one is named.",
+            type="boolean",
+            default=False,
+        ),
+        customer_email=field(
+            "Customer Email", "The e-mail address of the customer whose campaigns are wanted.", f.EMAIL
+        ),
+        customer_id=f.CUSTOMER_ID,
+    ),
     output=output,
     effect=Effect.READ,
-    run=run,
+    run=f.read_list("/campaigns"),
     example={"with_status": True, "customer_email": "ana@example.com"},
 )

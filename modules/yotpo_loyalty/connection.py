@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from engine import Call, ConnectionType, ErrorTable, HeaderAuth, RateLimit
-from modules.yotpo_loyalty import fields as f
+from engine import BodyErrors, ConnectionType, ErrorTable, HeaderAuth, RateLimit, Request, field, options
 
 #: where the vendor's API is today
 BASE_URL = "https://loyalty.yotpo.com/api/v2"
@@ -24,55 +23,47 @@ REFUSED = frozenset({400, 401, 403, 404, 422, 423})
 ERRORS = ErrorTable(refused=REFUSED)
 
 
-async def check(call: Call) -> None:
-    """Read the active campaigns: a read that every account may make."""
-    await f.read_list(call, "/campaigns", {"with_status": False})
+def answers_of(form: str, what: str) -> ErrorTable:
+    """The errors of a read. Older accounts answer 200 where one fails, with ``errors`` in the body.
 
+    :param form: JMESPath that tells an answer of the expected form.
+    :param what: what the answer is to be, in words.
+    """
+    found = f"errors && concat('the answer is an error: ', errors) || !({form}) && 'the answer is {what}'"
+    return ErrorTable(refused=REFUSED, said="errors", body=BodyErrors(found))
+
+
+#: of reads whose answer is a list
+LIST_ERRORS = answers_of("type(@) == 'array'", "not a list")
 
 CONNECTION = ConnectionType(
     name="yotpo_loyalty",
     title="Yotpo Loyalty",
     description="GUID and API key stand in the Loyalty admin under Settings > General Settings.",
-    fields={
-        "type": "object",
-        "required": ["guid", "api_key"],
-        "additionalProperties": False,
-        "properties": {
-            "guid": {
-                "type": "string",
-                "title": "GUID",
-                "description": "Of the merchant; sent as x-guid.",
-                "minLength": 1,
-                "writeOnly": True,
-            },
-            "api_key": {
-                "type": "string",
-                "title": "API Key",
-                "description": "Of the merchant; sent as x-api-key.",
-                "minLength": 1,
-                "writeOnly": True,
-            },
-            "base_url": {
-                "type": "string",
-                "title": "Base URL",
-                "description": "Another host with the same paths: "
-                + " or ".join(OLDER_BASE_URLS)
-                + " for older accounts.",
-                "default": BASE_URL,
-                "pattern": "^https?://[^\\s]+$",
-            },
-            "recent_customers_key": {
-                "type": "string",
-                "title": "Key of recent customers",
-                "description": "Where an answer has the list of recently updated customers. The default is inferred.",
-                "default": RECENT_LIST_KEY,
-                "minLength": 1,
-            },
-        },
-    },
+    fields=options(
+        "guid",
+        "api_key",
+        guid=field("GUID", "Of the merchant; sent as x-guid.", type="string", minLength=1, writeOnly=True),
+        api_key=field("API Key", "Of the merchant; sent as x-api-key.", type="string", minLength=1, writeOnly=True),
+        base_url=field(
+            "Base URL",
+            f"Another host with the same paths: {' or '.join(OLDER_BASE_URLS)} for older accounts.",
+            type="string",
+            default=BASE_URL,
+            pattern="^https?://[^\\s]+$",
+        ),
+        recent_customers_key=field(
+            "Key of recent customers",
+            "Where an answer has the list of recently updated customers. The default is inferred.",
+            type="string",
+            default=RECENT_LIST_KEY,
+            minLength=1,
+        ),
+    ),
     base_url=BASE_URL,
     auth=(HeaderAuth("x-guid", "guid"), HeaderAuth("x-api-key", "api_key")),
     errors=ERRORS,
-    test=check,
+    # the active campaigns: a read that every account may make
+    test=Request("GET", "/campaigns", query="{with_status: false}", errors=LIST_ERRORS),
     rate=RateLimit(REQUESTS_PER_SECOND),
 )

@@ -4,56 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine import Action, Call, Config, Effect, Json, Schema, VendorError
+from engine import Action, Call, Config, Effect, Json, Schema, VendorError, field, options
 from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
 
+_COUNTRY: Schema = {"type": "string", "pattern": "^[A-Za-z]{2}$"}
+
 CONFIG: Schema = {
-    "type": "object",
-    "additionalProperties": False,
+    **options(
+        customer_email=field("Customer Email", "E-mail address, such as ana@example.com.", type="string", minLength=1),
+        customer_id=f.CUSTOMER_ID,
+        pos_account_id=f.POS_ACCOUNT_ID,
+        phone_number=field("Phone Number", "In E.164 format, such as +15550100.", type="string", minLength=1),
+        country_iso_code=field("Country ISO Code", "Only for a phone number that is not in E.164 format.", _COUNTRY),
+        with_referral_code=field(
+            "With Referral Code",
+            "Whether to retrieve the customer's referral code too.",
+            type="boolean",
+            default=False,
+        ),
+        with_history=field(
+            "With History",
+            "Whether to retrieve the history of points earned and redeemed too.",
+            type="boolean",
+            default=False,
+        ),
+    ),
     "anyOf": [{"required": [name]} for name in f.IDENTIFICATION],
-    "properties": {
-        "customer_email": {
-            "type": "string",
-            "title": "Customer Email",
-            "description": "E-mail address, such as ana@example.com.",
-            "minLength": 1,
-        },
-        "customer_id": {
-            **f.ID,
-            "title": "Customer ID",
-            "description": "The customer's identifier in your system.",
-        },
-        "pos_account_id": {
-            **f.ID,
-            "title": "Pos Account ID",
-            "description": "The customer's account identifier at the point of sale.",
-        },
-        "phone_number": {
-            "type": "string",
-            "title": "Phone Number",
-            "description": "In E.164 format, such as +15550100.",
-            "minLength": 1,
-        },
-        "country_iso_code": {
-            "type": "string",
-            "title": "Country ISO Code",
-            "description": "Only for a phone number that is not in E.164 format.",
-            "pattern": "^[A-Za-z]{2}$",
-        },
-        "with_referral_code": {
-            "type": "boolean",
-            "title": "With Referral Code",
-            "description": "Whether to retrieve the customer's referral code too.",
-            "default": False,
-        },
-        "with_history": {
-            "type": "boolean",
-            "title": "With History",
-            "description": "Whether to retrieve the history of points earned and redeemed too.",
-            "default": False,
-        },
-    },
 }
 
 _VIP_REQUIREMENTS = s.record(
@@ -175,80 +152,59 @@ async def run(call: Call) -> Json:
 
 
 UPSERT_CONFIG: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["email"],
-    # the vendor ignores the country of a number in E.164 format, and wants one for any other
-    "if": {"required": ["phone_number"], "not": {"required": ["country_iso_code"]}},
-    "then": {"properties": {"phone_number": {"pattern": f.E164}}},
-    "properties": {
-        "email": {
-            **f.EMAIL,
-            "title": "Email",
-            "description": "E-mail address, such as ana@example.com.",
-        },
-        "first_name": {"type": "string", "title": "First Name", "description": "The customer's first name."},
-        "last_name": {"type": "string", "title": "Last Name", "description": "The customer's last name."},
-        "id": {
-            **f.ID,
-            "title": "Customer ID",
-            "description": (
-                "The customer's identifier in your system. Required only for a generic e-commerce integration."
-            ),
-        },
-        "phone_number": {
-            "type": "string",
-            "title": "Phone Number",
-            "description": "In E.164 format, such as +15550100; another format needs country_iso_code.",
-            "pattern": "^\\+?[0-9][0-9 ()./-]{3,}$|^\\([0-9][0-9 ()./-]{3,}$",
-        },
-        "country_iso_code": {
-            "type": "string",
-            "title": "Country ISO Code",
-            "description": "Only for a phone number that is not in E.164 format: two letters, such as US.",
-            "pattern": "^[A-Za-z]{2}$",
-        },
-        "has_account": {
-            "type": "boolean",
-            "title": "Has Account",
-            "description": "Whether the customer has an account with the platform.",
-        },
-        "platform_account_created_at": {
-            **f.DATE_OR_MOMENT,
-            "title": "Platform Account Created At",
-            "description": "When the customer's account was made, such as 2024-03-05 or 2024-03-05T09:00:00Z.",
-        },
-        "opted_in": {
-            "type": ["boolean", "null"],
-            "title": "Opted In",
-            "description": (
-                "Whether the customer is opted into the loyalty program; null leaves it to the account's setting."
-            ),
-        },
-        "pos_account_id": {
-            **f.ID,
-            "title": "Pos Account ID",
-            "description": "The customer's unique account identifier at the point of sale.",
-        },
-        "tags": {
-            "title": "Tags",
-            "description": (
-                "The tags that the customer belongs to: a list, or one text with commas between them. They overwrite "
-                "the tags that the customer has; an empty list removes all. No tag has a comma in it."
-            ),
-            "type": ["string", "array"],
-            "items": {
+    **options(
+        "email",
+        email=field("Email", "E-mail address, such as ana@example.com.", f.EMAIL),
+        first_name=field("First Name", "The customer's first name.", type="string"),
+        last_name=field("Last Name", "The customer's last name.", type="string"),
+        id=field(
+            "Customer ID",
+            "The customer's identifier in your system. Required only for a generic e-commerce integration.",
+            f.ID,
+        ),
+        phone_number=field(
+            "Phone Number",
+            "In E.164 format, such as +15550100; another format needs country_iso_code.",
+            type="string",
+            pattern="^\\+?[0-9][0-9 ()./-]{3,}$|^\\([0-9][0-9 ()./-]{3,}$",
+        ),
+        country_iso_code=field(
+            "Country ISO Code",
+            "Only for a phone number that is not in E.164 format: two letters, such as US.",
+            _COUNTRY,
+        ),
+        has_account=field("Has Account", "Whether the customer has an account with the platform.", type="boolean"),
+        platform_account_created_at=field(
+            "Platform Account Created At",
+            "When the customer's account was made, such as 2024-03-05 or 2024-03-05T09:00:00Z.",
+            f.DATE_OR_MOMENT,
+        ),
+        opted_in=field(
+            "Opted In",
+            "Whether the customer is opted into the loyalty program; null leaves it to the account's setting.",
+            type=["boolean", "null"],
+        ),
+        pos_account_id=field("Pos Account ID", "The customer's unique account identifier at the point of sale.", f.ID),
+        tags=field(
+            "Tags",
+            "The tags that the customer belongs to: a list, or one text with commas between them. They overwrite the "
+            "tags that the customer has; an empty list removes all. No tag has a comma in it.",
+            type=["string", "array"],
+            items={
                 "type": "string",
                 "pattern": "^[^,]*[^,\\s][^,]*$",
                 "description": "a tag has no comma in it, and is not empty",
             },
-        },
-        "opted_in_at": {
-            **f.MOMENT,
-            "title": "Opted in at",
-            "description": "When the customer opted into the loyalty program: ISO 8601, such as 2024-03-05T09:00:00Z.",
-        },
-    },
+        ),
+        opted_in_at=field(
+            "Opted in at",
+            "When the customer opted into the loyalty program: ISO 8601, such as 2024-03-05T09:00:00Z.",
+            f.MOMENT,
+        ),
+    ),
+    # the vendor ignores the country of a number in E.164 format, and wants one for any other
+    "if": {"required": ["phone_number"], "not": {"required": ["country_iso_code"]}},
+    "then": {"properties": {"phone_number": {"pattern": f.E164}}},
 }
 
 
@@ -264,10 +220,6 @@ def prepare(call: Call) -> Config:
     return record
 
 
-async def upsert(call: Call) -> Json:
-    return f.accepted(call, await call.http.request("POST", "/customers", json=dict(call.config)))
-
-
 CREATE_OR_UPDATE_CUSTOMER = Action(
     name="create_or_update_customer",
     title="Create or Update a Customer Record",
@@ -279,7 +231,7 @@ CREATE_OR_UPDATE_CUSTOMER = Action(
     # reward for signing up is given once per customer is inferred.
     effect=Effect.IDEMPOTENT,
     prepare=prepare,
-    run=upsert,
+    request=f.sent("/customers"),
     example={
         "email": "ana@example.com",
         "first_name": "Ana",

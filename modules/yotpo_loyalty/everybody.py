@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from engine import Call, Json, Page, Schema, Search, VendorError
+from engine import NumberPaging, Request, Schema, Search, field, options
 from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
+from modules.yotpo_loyalty.connection import answers_of
 from modules.yotpo_loyalty.customers import RECENT_CUSTOMER
 
 #: customers of one page; a program of a partner of the vendor's asks for so many of the newer list
@@ -16,28 +15,8 @@ PER_PAGE = 100
 CUSTOMER: Schema = s.record({"email": s.STRING}, RECENT_CUSTOMER["properties"])
 
 
-async def page(call: Call, cursor: Json) -> Page:
-    limit = call.config.get("limit")
-    size = call.config.get("per_page", PER_PAGE)
-    number = cursor or 1
-    query = {
-        # every page of one list has the same size, or the numbers would count others
-        "per_page": size if limit is None else min(size, limit),
-        "page": number,
-        "last_seen_at": call.config.get("seen_since"),
-    }
-    response, answer = await f.read(call, "/customers/all", query)
-    customers = answer.get("customers") if isinstance(answer, Mapping) else None
-    links = answer.get("links") if isinstance(answer, Mapping) else None
-    pages = links.get("total_pages") if isinstance(links, Mapping) else None
-    if not isinstance(customers, list) or not isinstance(pages, int):
-        raise VendorError(
-            "the answer is no page of customers: it has no list `customers`, or no number `links.total_pages`",
-            status=response.status,
-            detail=response.readable,
-        )
-    return Page(customers, number + 1 if number < pages else None)
-
+_FORM = "type(customers) == 'array' && type(links.total_pages) == 'number'"
+_WANTED = "no page of customers: it has no list `customers`, or no number `links.total_pages`"
 
 LIST_CUSTOMERS = Search(
     name="list_customers",
@@ -47,32 +26,31 @@ LIST_CUSTOMERS = Search(
         "read can come twice, and who moves up when another is deleted can be passed over. Give a loop a `key`."
     ),
     connection="yotpo_loyalty",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "limit": {
-                "type": "integer",
-                "title": "Limit",
-                "description": "How many customers at most; all when left out.",
-                "minimum": 1,
-            },
-            "per_page": {
-                "type": "integer",
-                "title": "Per Page",
-                "description": "How many customers one request asks for.",
-                "minimum": 1,
-                "maximum": PER_PAGE,
-                "default": PER_PAGE,
-            },
-            "seen_since": {
-                **f.DATE_OR_MOMENT,
-                "title": "Seen since",
-                "description": "Only customers who were in the shop at that time or later, such as 2024-03-01.",
-            },
-        },
-    },
+    config=options(
+        limit=field("Limit", "How many customers at most; all when left out.", type="integer", minimum=1),
+        per_page=field(
+            "Per Page",
+            "How many customers one request asks for.",
+            type="integer",
+            minimum=1,
+            maximum=PER_PAGE,
+            default=PER_PAGE,
+        ),
+        seen_since=field(
+            "Seen since",
+            "Only customers who were in the shop at that time or later, such as 2024-03-01.",
+            f.DATE_OR_MOMENT,
+        ),
+    ),
     output=s.items(CUSTOMER),
-    page=page,
+    request=Request(
+        "GET",
+        "/customers/all",
+        # every page of one list has the same size, or the numbers would count others
+        query=f"{{per_page: min([per_page || {PER_PAGE}, limit || {PER_PAGE}]), last_seen_at: seen_since}}",
+        output="customers",
+        errors=answers_of(_FORM, _WANTED),
+    ),
+    paging=NumberPaging("page", pages="links.total_pages"),
     example={"per_page": 100},
 )

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from engine import Call, Config, DataError, Happened, Json, NotFound, ProbeResult, Response, Schema, VendorError
+from engine import (
+    Call,
+    Config,
+    DataError,
+    Happened,
+    Json,
+    NotFound,
+    ProbeResult,
+    Request,
+    Response,
+    Schema,
+    VendorError,
+    field,
+)
 from modules.yotpo_loyalty import schemas as s
 
 #: of these the vendor wants one to know of whom a look-up is
@@ -27,27 +40,19 @@ EMAIL: Schema = {"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$"}
 #: text at the vendor; a whole number is sent as text
 ID: Schema = {"type": ["string", "integer"], "minLength": 1}
 
-CUSTOMER_EMAIL: Schema = {
-    **EMAIL,
-    "title": "Customer Email",
-    "description": "E-mail address, such as ana@example.com; may be left out when there is a customer_id.",
-}
-CUSTOMER_ID: Schema = {**ID, "title": "Customer ID", "description": "The customer's identifier in your system."}
-HISTORY_TITLE: Schema = {
-    "type": "string",
-    "title": "History Title",
-    "description": "What the customer's history says.",
-    "minLength": 1,
-}
-UNIQUE_TITLE: Schema = {
-    "type": "boolean",
-    "title": "Unique History Title",
-    "description": (
-        "Not sent. Says that history_title is written for this one event, such as by naming an order. Then the "
-        "customer's history can prove that a call of unknown outcome happened."
-    ),
-    "default": False,
-}
+CUSTOMER_EMAIL = field(
+    "Customer Email", "E-mail address, such as ana@example.com; may be left out when there is a customer_id.", EMAIL
+)
+CUSTOMER_ID = field("Customer ID", "The customer's identifier in your system.", ID)
+POS_ACCOUNT_ID = field("Pos Account ID", "The customer's account identifier at the point of sale.", ID)
+HISTORY_TITLE = field("History Title", "What the customer's history says.", type="string", minLength=1)
+UNIQUE_TITLE = field(
+    "Unique History Title",
+    "Not sent. Says that history_title is written for this one event, such as by naming an order. Then the customer's "
+    "history can prove that a call of unknown outcome happened.",
+    type="boolean",
+    default=False,
+)
 #: what has no title of its own cannot be found by one
 TITLE_FOR_UNIQUE: Schema = {
     "if": {"required": ["unique_history_title"], "properties": {"unique_history_title": {"const": True}}},
@@ -110,12 +115,16 @@ async def read(call: Call, path: str, query: Mapping[str, Any] | None = None) ->
     raise VendorError("the answer is an error", status=response.status, detail=answer[ERRORS_KEY])
 
 
-async def read_list(call: Call, path: str, query: Mapping[str, Any] | None = None) -> Json:
-    """The same where the answer is a list."""
-    response, answer = await read(call, path, query)
-    if not isinstance(answer, list):
-        raise VendorError("the answer is not a list", status=response.status, detail=response.readable)
-    return answer
+def read_list(path: str) -> Callable[[Call], Awaitable[Json]]:
+    """A read of a list; the config is its query."""
+
+    async def run(call: Call) -> Json:
+        response, answer = await read(call, path, call.config)
+        if not isinstance(answer, list):
+            raise VendorError("the answer is not a list", status=response.status, detail=response.readable)
+        return answer
+
+    return run
 
 
 def warn_of_errors(call: Call, answer: Json) -> None:
@@ -127,11 +136,9 @@ def warn_of_errors(call: Call, answer: Json) -> None:
         call.warn(f"the vendor accepted the call, but its answer has errors: {answer[ERRORS_KEY]!r}"[:500])
 
 
-def accepted(call: Call, response: Response) -> Json:
-    """The output of a call whose answer is not described: JSON or text, whatever it calls itself."""
-    body = body_of(response)
-    warn_of_errors(call, body)
-    return {"status": response.status, "body": body}
+def sent(path: str, body: str = "@") -> Request:
+    """A write whose answer the vendor does not describe: it is handed on as it is, JSON or text."""
+    return Request("POST", path, body=body, gives="{status: status, body: body}", warns=ERRORS_KEY)
 
 
 def with_texts(config: Config, names: Iterable[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine import Action, Call, Config, Effect, Json, Schema
+from engine import Action, Call, Config, Effect, Json, Schema, field, options
 from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
 
@@ -15,159 +15,104 @@ _COMMA_LISTS = frozenset({"tags", "customer_tags", "coupon_code", "collections"}
 _IDENTIFIERS = frozenset({"id", "order_id", "customer_id", "clerk_employee_id"})
 
 
-def _text(title: str, description: str, **more: Any) -> Schema:
-    return {"type": "string", "title": title, "description": description, "minLength": 1, **more}
-
-
-def _identifier(title: str, description: str) -> Schema:
-    return {**f.ID, "title": title, "description": description}
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+_YES: Schema = {"type": "boolean"}
 
 
 def _cents(title: str, description: str, minimum: int = 0) -> Schema:
-    return {"type": "integer", "title": title, "description": f"{description} In cents.", "minimum": minimum}
+    return field(title, f"{description} In cents.", type="integer", minimum=minimum)
 
 
 def _commas(title: str, description: str) -> Schema:
-    return {
-        "type": ["array", "string"],
-        "title": title,
-        "description": f"{description} A list, or one text with commas.",
-        "items": {"type": "string", "pattern": "^[^,]+$"},
-    }
-
-
-def _flag(title: str, description: str) -> Schema:
-    return {"type": "boolean", "title": title, "description": description}
+    items = {"type": "string", "pattern": "^[^,]+$"}
+    return field(title, f"{description} A list, or one text with commas.", type=["array", "string"], items=items)
 
 
 def _time(title: str, description: str) -> Schema:
-    return {**f.MOMENT, "title": title, "description": f"{description} ISO 8601, such as 2024-03-05T09:00:00Z."}
-
-
-def _object(title: str, description: str, properties: Mapping[str, Schema], **more: Any) -> Schema:
-    return {
-        "type": "object",
-        "title": title,
-        "description": description,
-        "additionalProperties": False,
-        "properties": dict(properties),
-        **more,
-    }
+    return field(title, f"{description} ISO 8601, such as 2024-03-05T09:00:00Z.", f.MOMENT)
 
 
 _CURRENCY = "^[A-Z]{3}$"
+_HOW_MANY = field("Quantity", "How many.", type="integer", minimum=1)
 
-_ADDRESS: Mapping[str, Schema] = {
-    "first_name": _text("First Name", "Given name."),
-    "last_name": _text("Last Name", "Family name."),
-    "country_code": _text("Country Code", "Two letters, such as US.", pattern="^[A-Za-z]{2}$"),
-    "address1": _text("Address 1", "Street and number."),
-    "address2": {**_text("Address 2", "What else belongs to it."), "minLength": 0},
-    "city": _text("City", "Town."),
-    "state": _text("State", "State or province."),
-    "zip": _text("Zip", "Postal code."),
-    "phone": _text("Phone", "Phone number."),
-}
-
-_ITEM = _object(
-    "Item",
-    "A product that was bought.",
-    {
-        "id": _identifier("ID", "The product's identifier in your system."),
-        "name": _text("Name", "What customers call it."),
-        "quantity": {"type": "integer", "title": "Quantity", "description": "How many.", "minimum": 1},
-        "price_cents": _cents("Price", "Of one."),
-        "collections": _commas("Collections", "Collections or tags that it belongs to."),
-        "type": _text("Type", "Category, for the rules of campaigns."),
-        "vendor": _text("Vendor", "Who makes it."),
-    },
+_ADDRESS = options(
+    first_name=field("First Name", "Given name.", _TEXT),
+    last_name=field("Last Name", "Family name.", _TEXT),
+    country_code=field("Country Code", "Two letters, such as US.", _TEXT, pattern="^[A-Za-z]{2}$"),
+    address1=field("Address 1", "Street and number.", _TEXT),
+    address2=field("Address 2", "What else belongs to it.", _TEXT, minLength=0),
+    city=field("City", "Town.", _TEXT),
+    state=field("State", "State or province.", _TEXT),
+    zip=field("Zip", "Postal code.", _TEXT),
+    phone=field("Phone", "Phone number.", _TEXT),
+)
+_ITEM = options(
+    id=field("ID", "The product's identifier in your system.", f.ID),
+    name=field("Name", "What customers call it.", _TEXT),
+    quantity=_HOW_MANY,
+    price_cents=_cents("Price", "Of one."),
+    collections=_commas("Collections", "Collections or tags that it belongs to."),
+    type=field("Type", "Category, for the rules of campaigns.", _TEXT),
+    vendor=field("Vendor", "Who makes it.", _TEXT),
+)
+_CUSTOMER = options(
+    tags=_commas("Tags", "Tags of the customer, for campaigns that include or exclude by them."),
+    has_account=field("Has Account", "Whether the customer has an account with the platform.", _YES),
+    opted_in=field("Opted In", "Whether the customer should be opted into the loyalty program.", _YES),
+    opted_in_at=_time("Opted In At", "When the customer opted in."),
 )
 
 ORDER: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["customer_email", "order_id", "total_amount_cents", "currency_code"],
+    **options(
+        *("customer_email", "order_id", "total_amount_cents", "currency_code"),
+        customer_email=field("Customer Email", "The e-mail address of the customer who bought.", f.EMAIL),
+        customer_id=f.CUSTOMER_ID,
+        order_id=field("Order ID", "The order's identifier in your system; a refund names it.", f.ID),
+        total_amount_cents=_cents("Total Amount", "What the customer spent."),
+        currency_code=field("Currency Code", "ISO 4217, such as USD.", _TEXT, pattern=_CURRENCY),
+        ip_address=field("IP Address", "Where the customer ordered from. Needed unless ignore_ip_ua is true.", _TEXT),
+        user_agent=field("User Agent", "The customer's browser. Needed unless ignore_ip_ua is true.", _TEXT),
+        ignore_ip_ua=field(
+            "Ignore IP and User Agent", "Whether to skip the fraud checks by IP address and user agent.", _YES
+        ),
+        status=field("Status", "The order's state in the words of your shop, by which campaigns count it.", _TEXT),
+        created_at=_time("Created At", "When it was ordered."),
+        coupon_code=_commas("Coupon Code", "Coupon codes that were used."),
+        discount_amount_cents=_cents("Discount Amount", "What discounts took off."),
+        shipping_amount_cents=_cents("Shipping Amount", "What was paid for shipping."),
+        tax_amount_cents=_cents("Tax Amount", "What was paid for taxes."),
+        total_refunded_cents=_cents("Total Refunded", "What was refunded so far."),
+        tags=_commas("Tags", "Tags of the order."),
+        customer_tags=_commas("Customer Tags", "Tags of the customer, as older accounts take them."),
+        customer=field("Customer", "What else to know of the customer.", _CUSTOMER),
+        items=field(
+            "Items", "What was bought.", type="array", items=field("Item", "A product that was bought.", _ITEM)
+        ),
+        billing_address=field("Billing Address", "Whom the invoice went to.", _ADDRESS),
+        shipping_address=field("Shipping Address", "Where it was sent to.", _ADDRESS),
+        channel_type=field("Channel Type", "Where it was bought.", type="string", enum=["online", "offline"]),
+        clerk_employee_id=field("Clerk Employee ID", "The employee number of who sold it in a store.", f.ID),
+        clerk_name=field("Clerk Name", "The name of who sold it in a store.", _TEXT),
+        store_address=field("Store Address", "Street of the store.", _TEXT),
+        store_city=field("Store City", "Town of the store.", _TEXT),
+        store_state=field("Store State", "State or province of the store.", _TEXT),
+    ),
     # the vendor looks for fraud by address and browser, unless it is told not to
     "anyOf": [
         {"required": ["ip_address", "user_agent"]},
         {"required": ["ignore_ip_ua"], "properties": {"ignore_ip_ua": {"const": True}}},
     ],
-    "properties": {
-        "customer_email": {
-            **f.EMAIL,
-            "title": "Customer Email",
-            "description": "The e-mail address of the customer who bought.",
-        },
-        "customer_id": _identifier("Customer ID", "The customer's identifier in your system."),
-        "order_id": _identifier("Order ID", "The order's identifier in your system; a refund names it."),
-        "total_amount_cents": _cents("Total Amount", "What the customer spent."),
-        "currency_code": _text("Currency Code", "ISO 4217, such as USD.", pattern=_CURRENCY),
-        "ip_address": _text("IP Address", "Where the customer ordered from. Needed unless ignore_ip_ua is true."),
-        "user_agent": _text("User Agent", "The customer's browser. Needed unless ignore_ip_ua is true."),
-        "ignore_ip_ua": _flag(
-            "Ignore IP and User Agent", "Whether to skip the fraud checks by IP address and user agent."
-        ),
-        "status": _text("Status", "The order's state in the words of your shop, by which campaigns count it."),
-        "created_at": _time("Created At", "When it was ordered."),
-        "coupon_code": _commas("Coupon Code", "Coupon codes that were used."),
-        "discount_amount_cents": _cents("Discount Amount", "What discounts took off."),
-        "shipping_amount_cents": _cents("Shipping Amount", "What was paid for shipping."),
-        "tax_amount_cents": _cents("Tax Amount", "What was paid for taxes."),
-        "total_refunded_cents": _cents("Total Refunded", "What was refunded so far."),
-        "tags": _commas("Tags", "Tags of the order."),
-        "customer_tags": _commas("Customer Tags", "Tags of the customer, as older accounts take them."),
-        "customer": _object(
-            "Customer",
-            "What else to know of the customer.",
-            {
-                "tags": _commas("Tags", "Tags of the customer, for campaigns that include or exclude by them."),
-                "has_account": _flag("Has Account", "Whether the customer has an account with the platform."),
-                "opted_in": _flag("Opted In", "Whether the customer should be opted into the loyalty program."),
-                "opted_in_at": _time("Opted In At", "When the customer opted in."),
-            },
-        ),
-        "items": {"type": "array", "title": "Items", "description": "What was bought.", "items": _ITEM},
-        "billing_address": _object("Billing Address", "Whom the invoice went to.", _ADDRESS),
-        "shipping_address": _object("Shipping Address", "Where it was sent to.", _ADDRESS),
-        "channel_type": {
-            "type": "string",
-            "title": "Channel Type",
-            "description": "Where it was bought.",
-            "enum": ["online", "offline"],
-        },
-        "clerk_employee_id": _identifier("Clerk Employee ID", "The employee number of who sold it in a store."),
-        "clerk_name": _text("Clerk Name", "The name of who sold it in a store."),
-        "store_address": _text("Store Address", "Street of the store."),
-        "store_city": _text("Store City", "Town of the store."),
-        "store_state": _text("Store State", "State or province of the store."),
-    },
 }
-
-REFUND: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["order_id", "total_amount_cents"],
-    "properties": {
-        "order_id": _identifier("Order ID", "The order's identifier in your system, as the order was created with it."),
-        "total_amount_cents": _cents("Total Amount", "What the customer got back.", minimum=1),
-        "id": _identifier("Refund ID", "The refund's identifier in your system."),
-        "currency": _text("Currency", "ISO 4217; needed on an account with several currencies.", pattern=_CURRENCY),
-        "items": {
-            "type": "array",
-            "title": "Items",
-            "description": "What came back.",
-            "items": _object(
-                "Item",
-                "A product that came back.",
-                {
-                    "id": _identifier("ID", "The product's identifier, as in the order."),
-                    "quantity": {"type": "integer", "title": "Quantity", "description": "How many.", "minimum": 1},
-                },
-                required=["id"],
-            ),
-        },
-    },
-}
+_RETURNED = options("id", id=field("ID", "The product's identifier, as in the order.", f.ID), quantity=_HOW_MANY)
+REFUND = options(
+    "order_id",
+    "total_amount_cents",
+    order_id=field("Order ID", "The order's identifier in your system, as the order was created with it.", f.ID),
+    total_amount_cents=_cents("Total Amount", "What the customer got back.", minimum=1),
+    id=field("Refund ID", "The refund's identifier in your system.", f.ID),
+    currency=field("Currency", "ISO 4217; needed on an account with several currencies.", _TEXT, pattern=_CURRENCY),
+    items=field("Items", "What came back.", type="array", items=field("Item", "A product that came back.", _RETURNED)),
+)
 
 #: the vendor does not describe these answers
 OUTPUT = s.record(
@@ -201,14 +146,6 @@ def prepare(call: Call) -> Config:
     return body
 
 
-async def create_order(call: Call) -> Json:
-    return f.accepted(call, await call.http.request("POST", "/orders", json=dict(call.config)))
-
-
-async def create_refund(call: Call) -> Json:
-    return f.accepted(call, await call.http.request("POST", "/refunds", json=dict(call.config)))
-
-
 # Both are writes that are never repeated blindly. The vendor's documentation does not say what a second order or refund
 # of the same identifier does, and both give or take points. There is no probe, because no call of the API reads orders
 # or refunds: the customer's totals move with every purchase and cannot tell one from another.
@@ -222,7 +159,7 @@ CREATE_ORDER = Action(
     output=OUTPUT,
     effect=Effect.WRITE,
     prepare=prepare,
-    run=create_order,
+    request=f.sent("/orders"),
     example={
         "customer_email": "ana@example.com",
         "order_id": "1001",
@@ -243,6 +180,6 @@ CREATE_REFUND = Action(
     output=OUTPUT,
     effect=Effect.WRITE,
     prepare=prepare,
-    run=create_refund,
+    request=f.sent("/refunds"),
     example={"order_id": "1001", "total_amount_cents": 6250, "items": [{"id": "mug", "quantity": 1}]},
 )

@@ -5,42 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from engine import Action, Call, Config, Conflict, DataError, Effect, Happened, Json, ProbeResult, Schema
+from engine import (
+    Action,
+    Call,
+    Config,
+    Conflict,
+    DataError,
+    Effect,
+    Happened,
+    Json,
+    ProbeResult,
+    Schema,
+    field,
+    options,
+)
 from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
 
 CONFIG: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["point_adjustment_amount"],
+    **options(
+        "point_adjustment_amount",
+        customer_email=f.CUSTOMER_EMAIL,
+        customer_id=f.CUSTOMER_ID,
+        point_adjustment_amount=field(
+            "Point Adjustment Amount", "Points to give; negative to take away.", type="integer"
+        ),
+        apply_adjustment_to_points_earned=field(
+            "Apply Adjustment to Points Earned",
+            "Whether the points ever earned, on which tiers rest, change too: true for a reward and for taking one "
+            "back, false for what was spent, expired or is given back. Say it: the vendor does not tell what holds "
+            "when it is left out.",
+            type="boolean",
+        ),
+        history_title=f.HISTORY_TITLE,
+        visible_to_customer=field(
+            "Visible to Customer",
+            "Whether the customer sees it in the history; the vendor takes true when left out.",
+            type="boolean",
+            default=True,
+        ),
+        unique_history_title=f.UNIQUE_TITLE,
+    ),
     "anyOf": [{"required": ["customer_email"]}, {"required": ["customer_id"]}],
     "allOf": [f.TITLE_FOR_UNIQUE],
-    "properties": {
-        "customer_email": f.CUSTOMER_EMAIL,
-        "customer_id": f.CUSTOMER_ID,
-        "point_adjustment_amount": {
-            "type": "integer",
-            "title": "Point Adjustment Amount",
-            "description": "Points to give; negative to take away.",
-        },
-        "apply_adjustment_to_points_earned": {
-            "type": "boolean",
-            "title": "Apply Adjustment to Points Earned",
-            "description": (
-                "Whether the points ever earned, on which tiers rest, change too: true for a reward and for taking "
-                "one back, false for what was spent, expired or is given back. Say it: the vendor does not tell what "
-                "holds when it is left out."
-            ),
-        },
-        "history_title": f.HISTORY_TITLE,
-        "visible_to_customer": {
-            "type": "boolean",
-            "title": "Visible to Customer",
-            "description": "Whether the customer sees it in the history; the vendor takes true when left out.",
-            "default": True,
-        },
-        "unique_history_title": f.UNIQUE_TITLE,
-    },
 }
 
 #: keys by which an integration publishes the answer in camelCase; the spelling here is inferred, so that none is sure

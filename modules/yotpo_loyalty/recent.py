@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine import Call, Config, DataError, Event, Json, Page, PollingTrigger, Schema, Search, VendorError
+from engine import Call, Config, DataError, Event, Json, Page, PollingTrigger, Search, VendorError, field, options
 from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
 from modules.yotpo_loyalty.connection import RECENT_LIST_KEY
@@ -13,14 +13,14 @@ from modules.yotpo_loyalty.customers import RECENT_CUSTOMER
 #: records of one page; the most that was seen to be asked for
 PER_PAGE = 100
 
-_PER_PAGE: Schema = {
-    "type": "integer",
-    "title": "Per Page",
-    "description": "How many customers one request asks for.",
-    "minimum": 1,
-    "maximum": PER_PAGE,
-    "default": PER_PAGE,
-}
+_PER_PAGE = field(
+    "Per Page",
+    "How many customers one request asks for.",
+    type="integer",
+    minimum=1,
+    maximum=PER_PAGE,
+    default=PER_PAGE,
+)
 
 
 async def page(call: Call, cursor: Json) -> Page:
@@ -60,19 +60,10 @@ LIST_RECENT_CUSTOMERS = Search(
     title="List Recently Updated Customers",
     description="Reads the customers whose records were updated recently; the vendor says what recently is.",
     connection="yotpo_loyalty",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "limit": {
-                "type": "integer",
-                "title": "Limit",
-                "description": "How many customers at most; all when left out.",
-                "minimum": 1,
-            },
-            "per_page": _PER_PAGE,
-        },
-    },
+    config=options(
+        limit=field("Limit", "How many customers at most; all when left out.", type="integer", minimum=1),
+        per_page=_PER_PAGE,
+    ),
     output=s.items(RECENT_CUSTOMER),
     page=page,
     example={"limit": 50},
@@ -83,11 +74,7 @@ WATCH_RECENT_CUSTOMERS = PollingTrigger(
     title="Watch Recently Updated Customers",
     description="Starts for each customer whose record is new or has changed since the last look.",
     connection="yotpo_loyalty",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {"per_page": _PER_PAGE},
-    },
+    config=options(per_page=_PER_PAGE),
     output=RECENT_CUSTOMER,
     page=page,
     identify=identify,

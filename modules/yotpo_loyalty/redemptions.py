@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine import Action, Call, Config, Effect, Json, Schema, VendorError
+from engine import Action, Call, Config, Effect, Json, VendorError, field, options
 from modules.yotpo_loyalty import fields as f
 from modules.yotpo_loyalty import schemas as s
 
 #: seen in the vendor's documentation of options and of events
 DISCOUNT_TYPES = ("fixed_amount", "percentage", "variable", "shipping", "product", "custom")
 
-_EMAIL: Schema = {
-    **f.EMAIL,
-    "title": "Customer Email",
-    "description": "E-mail address, such as ana@example.com.",
-}
-_PHONE: Schema = {
-    "type": "string",
-    "title": "Phone Number",
-    "description": "In E.164 format, such as +15550100.",
-    "pattern": f.E164,
-}
+_EMAIL = field("Customer Email", "E-mail address, such as ana@example.com.", f.EMAIL)
+_PHONE = field("Phone Number", "In E.164 format, such as +15550100.", type="string", pattern=f.E164)
 
 OPTION = s.record(
     {"id": s.INTEGER, "name": s.STRING},
@@ -66,10 +57,6 @@ def prepare(call: Call) -> Config:
     return f.with_texts(call.config, ("customer_id", "pos_account_id"))
 
 
-async def read_options(call: Call) -> Json:
-    return await f.read_list(call, "/redemption_options", call.config)
-
-
 async def redeem(call: Call) -> Json:
     response = await call.http.request("POST", "/redemptions", json=dict(call.config))
     redemption = f.body_of(response)
@@ -85,29 +72,16 @@ LIST_REDEMPTION_OPTIONS = Action(
     title="Get Active Redemption Options",
     description="Reads what customers may redeem their points for; of one customer, where one is named.",
     connection="yotpo_loyalty",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "customer_email": _EMAIL,
-            "customer_id": f.CUSTOMER_ID,
-            "phone_number": _PHONE,
-            "is_offline": {
-                "type": "boolean",
-                "title": "Is Offline",
-                "description": "Only options that are, or are not, for offline use.",
-            },
-            "discount_type": {
-                "type": "string",
-                "title": "Discount Type",
-                "description": "Only options of this type.",
-                "enum": list(DISCOUNT_TYPES),
-            },
-        },
-    },
+    config=options(
+        customer_email=_EMAIL,
+        customer_id=f.CUSTOMER_ID,
+        phone_number=_PHONE,
+        is_offline=field("Is Offline", "Only options that are, or are not, for offline use.", type="boolean"),
+        discount_type=field("Discount Type", "Only options of this type.", type="string", enum=list(DISCOUNT_TYPES)),
+    ),
     output=s.items(OPTION),
     effect=Effect.READ,
-    run=read_options,
+    run=f.read_list("/redemption_options"),
     example={"customer_email": "ana@example.com"},
 )
 
@@ -117,43 +91,34 @@ CREATE_REDEMPTION = Action(
     description="Redeems a customer's points for a redemption option, and gives the coupon code.",
     connection="yotpo_loyalty",
     config={
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["redemption_option_id"],
+        **options(
+            "redemption_option_id",
+            redemption_option_id=field(
+                "Redemption Option ID",
+                "The id of an option, as Get Active Redemption Options gives it.",
+                type="integer",
+            ),
+            customer_email=_EMAIL,
+            customer_id=f.CUSTOMER_ID,
+            phone_number=_PHONE,
+            pos_account_id=f.POS_ACCOUNT_ID,
+            delay_points_deduction=field(
+                "Delay Points Deduction",
+                "Whether to deduct the points only when the order that uses the code arrives.",
+                type="boolean",
+            ),
+            currency=field(
+                "Currency",
+                "ISO 4217 code, for an account with several currencies.",
+                type="string",
+                pattern="^[A-Z]{3}$",
+            ),
+            points_to_redeem=field(
+                "Points to Redeem", "How many points, for an option of type variable.", type="integer", minimum=1
+            ),
+        ),
         # the vendor wants one, and only one
         "oneOf": [{"required": [name]} for name in f.IDENTIFICATION],
-        "properties": {
-            "redemption_option_id": {
-                "type": "integer",
-                "title": "Redemption Option ID",
-                "description": "The id of an option, as Get Active Redemption Options gives it.",
-            },
-            "customer_email": _EMAIL,
-            "customer_id": f.CUSTOMER_ID,
-            "phone_number": _PHONE,
-            "pos_account_id": {
-                **f.ID,
-                "title": "Pos Account ID",
-                "description": "The customer's account identifier at the point of sale.",
-            },
-            "delay_points_deduction": {
-                "type": "boolean",
-                "title": "Delay Points Deduction",
-                "description": "Whether to deduct the points only when the order that uses the code arrives.",
-            },
-            "currency": {
-                "type": "string",
-                "title": "Currency",
-                "description": "ISO 4217 code, for an account with several currencies.",
-                "pattern": "^[A-Z]{3}$",
-            },
-            "points_to_redeem": {
-                "type": "integer",
-                "title": "Points to Redeem",
-                "description": "How many points, for an option of type variable.",
-                "minimum": 1,
-            },
-        },
     },
     output=CREATED,
     # No probe: the customer's history shows a redemption by title, points and code, none of which this call can know

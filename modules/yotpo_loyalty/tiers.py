@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine import Action, Call, Effect, Json
-from modules.yotpo_loyalty import fields as f
+from engine import Action, Effect, Request, options
 from modules.yotpo_loyalty import schemas as s
+from modules.yotpo_loyalty.connection import LIST_ERRORS
 
 _THRESHOLD = {
     **s.record(
@@ -34,18 +34,14 @@ TIER = s.record(
 )
 
 
-async def run(call: Call) -> Json:
-    return await f.read_list(call, "/vip_tiers")
-
-
 LIST_VIP_TIERS = Action(
     name="list_vip_tiers",
     title="Fetch VIP Tiers",
     description="Reads the program's tiers, each with what it takes to come in, to stay and to come back.",
     connection="yotpo_loyalty",
-    config={"type": "object", "additionalProperties": False, "properties": {}},
+    config=options(),
     output=s.items(TIER),
     effect=Effect.READ,
-    run=run,
+    request=Request("GET", "/vip_tiers", errors=LIST_ERRORS),
     example={},
 )
