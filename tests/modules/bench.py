@@ -97,13 +97,16 @@ class Bench:
         if action.prepare:
             call.config = action.prepare(call)
             assert problems(call.config, action.config) == []
-        if action.request:
-            output = await DeclaredRequest(action.request).call(call, writes=action.effect_of(call.config).writes)
-        else:
-            assert action.run
-            output = await action.run(call)
+        output = await self.carry_out(action, call)
         assert problems(output, action.output_schema(config)) == []
         return output
+
+    async def carry_out(self, action: Action, call: BenchCall) -> Json:
+        """A call as it was prepared, whether it is declared or programmed."""
+        if action.request:
+            return await DeclaredRequest(action.request).call(call, writes=action.effect_of(call.config).writes)
+        assert action.run
+        return await action.run(call)
 
     async def find(self, module: Search, config: Mapping[str, Any]) -> list[Json]:
         """All items of a search, as a step gives them."""

@@ -125,8 +125,7 @@ async def test_more_than_five_a_second_are_refused_with_the_time_to_wait(
 
 
 async def test_the_connections_test_is_a_look_for_nobody(yotpo: Bench, simulator: DeveloperSimulator) -> None:
-    assert CONNECTION.test is not None
-    await CONNECTION.test(yotpo.call({}))
+    await yotpo.test()
     simulator.access_token = "another"
     with pytest.raises(AuthError):
-        await CONNECTION.test(yotpo.call({}))
+        await yotpo.test()

@@ -171,8 +171,7 @@ async def test_whatever_the_vendor_answers_is_handed_on(
 async def test_errors_in_an_accepted_answer_are_told(yotpo: Bench, simulator: LoyaltySimulator) -> None:
     simulator.fail_next(200)
     call = yotpo.call(MENTION)
-    assert RECORD_CUSTOMER_ACTION.run
-    output = await RECORD_CUSTOMER_ACTION.run(call)
+    output = await yotpo.carry_out(RECORD_CUSTOMER_ACTION, call)
     assert output["body"] == {"errors": ["simulated failure 200"]}
     assert "its answer has errors" in call.warnings[0]
 

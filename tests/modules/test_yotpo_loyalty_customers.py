@@ -123,14 +123,12 @@ async def test_a_wrong_key_is_an_auth_error_and_the_connection_test_says_so(
         with pytest.raises(AuthError) as caught:
             await yotpo.run(RETRIEVE_CUSTOMER, {"customer_email": "ana@example.com"})
         assert (caught.value.status, caught.value.refused) == (401, True)
-        assert CONNECTION.test
         with pytest.raises(AuthError):
-            await CONNECTION.test(yotpo.call({}))
+            await yotpo.test()
 
 
 async def test_the_connection_test_passes_with_good_keys(yotpo: Bench, simulator: LoyaltySimulator) -> None:
-    assert CONNECTION.test
-    await CONNECTION.test(yotpo.call({}))
+    await yotpo.test()
     assert simulator.calls == {"GET /api/v2/campaigns": 1}
 
 
@@ -423,9 +421,8 @@ def test_older_hosts_may_be_chosen(host: str) -> None:
 
 async def test_errors_in_a_200_answer_are_no_connection(yotpo: Bench, simulator: LoyaltySimulator) -> None:
     simulator.fail_next(200)
-    assert CONNECTION.test
     with pytest.raises(VendorError, match="is an error"):
-        await CONNECTION.test(yotpo.call({}))
+        await yotpo.test()
 
 
 async def test_the_country_is_asked_for_in_capitals(yotpo: Bench, simulator: LoyaltySimulator) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from engine import DataError, VendorError
 from modules.yotpo_loyalty import samples
-from modules.yotpo_loyalty.everybody import LIST_CUSTOMERS, page
+from modules.yotpo_loyalty.everybody import LIST_CUSTOMERS
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
 from tests.modules.bench import Bench, problems
 from tests.runtime.doubles import HandClock
@@ -31,7 +31,7 @@ async def pages(yotpo: Bench, config: dict[str, Any]) -> list[list[str]]:
     found: list[list[str]] = []
     cursor: Any = None
     while not found or cursor is not None:
-        one = await page(yotpo.call(config), cursor)
+        one = await yotpo.page(LIST_CUSTOMERS, config, cursor)
         assert problems(one.items, LIST_CUSTOMERS.output_schema(config)) == []
         found.append([str(item["email"]).removesuffix("@example.com") for item in one.items])
         cursor = one.cursor
@@ -59,7 +59,7 @@ async def test_every_page_of_a_limited_list_has_the_same_size(yotpo: Bench, simu
 
 
 async def test_the_records_are_those_of_the_recent_list(yotpo: Bench) -> None:
-    [first, *_] = (await page(yotpo.call({}), None)).items
+    [first, *_] = (await yotpo.page(LIST_CUSTOMERS, {})).items
     assert {"email", "points_balance", "vip_tier_name"} <= set(first)
     assert not {"history_items", "credit_balance"} & set(first)
 
@@ -74,7 +74,7 @@ async def test_an_answer_of_another_form_is_a_vendor_error(
 ) -> None:
     simulator.fail_next(200, body=body)
     with pytest.raises(VendorError, match="no page of customers"):
-        await page(yotpo.call({}), None)
+        await yotpo.page(LIST_CUSTOMERS, {})
 
 
 @pytest.mark.parametrize(

@@ -91,17 +91,15 @@ async def test_a_token_that_the_vendor_withdrew_is_renewed_once(yotpo: Bench, si
 async def test_wrong_credentials_are_an_auth_error(simulator: ReviewsSimulator, clock: HandClock, wrong: str) -> None:
     async with bench(simulator, CONNECTION, clock) as yotpo:
         setattr(simulator, wrong, "another")
-        assert CONNECTION.test
         with pytest.raises(AuthError) as caught:
-            await CONNECTION.test(yotpo.call({}))
+            await yotpo.test()
         assert caught.value.refused
         assert "simulated-secret" not in str(caught.value)
     assert CONNECTION.secrets == {"secret"}
 
 
 async def test_the_connection_test_passes_and_a_wrong_grant_type_does_not(yotpo: Bench) -> None:
-    assert CONNECTION.test
-    await CONNECTION.test(yotpo.call({}))
+    await yotpo.test()
     body = {"client_id": "simulated-app-key", "client_secret": "simulated-secret", "grant_type": "password"}
     with pytest.raises(AuthError):
         await yotpo.http.request("POST", "/oauth/token", json=body)
