@@ -2,8 +2,9 @@
 
 A step is a transaction among others in the writer's queue, so that it costs no commit of its own. It removes as many
 rows as fit into a few milliseconds, which is all that anybody who waits for an acknowledgement waits longer. While
-there is something to remove, step follows step: pruning keeps up with whatever the store takes in, because a run
-leaves it in less time than it took to be written.
+there is something to remove, step follows step, and what the next ones remove was read ahead: at full load a question
+waits as long as a commit does. So pruning keeps up with whatever the store takes in, because a run leaves it in less
+time than it took to be written; ``benchmarks.history`` shows it.
 
 What is over is decided by the scenario's ``keep``, or the project's; see ``docs/explanation/promises``.
 """
@@ -13,9 +14,10 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from engine.runtime.settings import HistorySettings
 from engine.runtime.states import FINAL, State
@@ -43,10 +45,16 @@ from engine.store.records import DeliveryState
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 #: seconds that a step may keep the writer
 MOST_SECONDS = 0.004
 #: rows that are named in a step: at the beginning, and at most
-FIRST_ROWS, MOST_ROWS = 16, 256
+FIRST_ROWS, MOST_ROWS = 4, 256
+#: rows that are read at once, for several steps
+READ_AHEAD = 1024
+#: the share of the last step in what a row is taken to cost: one that had to wait for its core says little
+NEWEST = 1 / 8
 #: seconds between two looks: after one that removed something, and after one that did not
 SOON, LATER = 1.0, 30.0
 #: seconds between two looks for scenario versions that nobody has any more
@@ -74,6 +82,30 @@ class Cutoffs:
     effects: float
 
 
+class Pace:
+    """How many rows of a kind a step names, so that it takes about ``MOST_SECONDS``."""
+
+    def __init__(self) -> None:
+        self._rows = FIRST_ROWS
+        #: seconds that a row takes
+        self._cost: float | None = None
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """A step with so many rows took so long."""
+        cost = seconds / rows
+        self._cost = cost if self._cost is None else self._cost + (cost - self._cost) * NEWEST
+        fit = MOST_ROWS if self._cost <= 0 else int(MOST_SECONDS / self._cost)
+        self._rows = max(1, min(fit, MOST_ROWS, self._rows * 2))
+
+    def portions(self, found: Sequence[T]) -> Iterator[Sequence[T]]:
+        """What was found, a step's rows at a time."""
+        begin = 0
+        while begin < len(found):
+            rows = self._rows
+            yield found[begin : begin + rows]
+            begin += rows
+
+
 class Pruner:
     """Removes what is over.
 
@@ -97,7 +129,7 @@ class Pruner:
         self._current = current
         self._clock = clock
         self._faults = faults
-        self._rows = FIRST_ROWS
+        self._runs, self._idle_deliveries, self._keys = Pace(), Pace(), Pace()
         self._versions_at = clock.time()
         self._task: asyncio.Task[None] | None = None
 
@@ -174,12 +206,10 @@ class Pruner:
         return total
 
     def _pace(self, step: Prune) -> None:
-        named = len(step.runs) + len(step.deliveries) + len(step.keys)
-        seconds = step.report.seconds
-        if seconds > MOST_SECONDS:
-            self._rows = max(1, int(named * MOST_SECONDS / seconds))
-        elif seconds < MOST_SECONDS / 2:
-            self._rows = min(MOST_ROWS, self._rows * 2)
+        kinds = ((self._runs, step.runs), (self._idle_deliveries, step.deliveries), (self._keys, step.keys))
+        for pace, rows in kinds:
+            if rows:
+                pace.learn(len(rows), step.report.seconds)
 
     def _cutoffs(self, older_than: float | None) -> Cutoffs:
         now, settings = self._clock.time(), self._settings
@@ -215,7 +245,7 @@ class Pruner:
         cut = self._cutoffs(None)
         base = Prune(final=_FINAL, effects_before=cut.effects)
         for kind, before in ((JOURNAL, float("inf")), (EFFECTS, cut.effects)):
-            async for step in self._keys(base, kind, before):
+            async for step in self._kept(base, kind, before):
                 yield step
         while True:
             step = replace(base, identities=MOST_ROWS, identities_until=self._clock.time(), report=Pruned())
@@ -233,16 +263,17 @@ class Pruner:
             seconds = (keep.failed if state is State.FAILED else None) or keep.seconds or 0.0
             before = now - max(FRESH, seconds if older_than is None else older_than)
             after = FIRST
-            while found := await self._store.ask(EndedRuns(scenario, state, before, self._rows, after)):
+            while found := await self._store.ask(EndedRuns(scenario, state, before, READ_AHEAD, after)):
                 after = found[-1]
-                yield _runs(base, found, before)
+                for some in self._runs.portions(found):
+                    yield _runs(base, some, before)
 
     async def _too_many(self, base: Prune, scenario: str, most: int) -> AsyncIterator[Prune]:
         before = self._clock.time() - FRESH
         excess = await self._store.ask(EndedCount(scenario, _FINAL)) - most
         after = dict.fromkeys(_FINAL, FIRST)
         while excess > 0:
-            rows = min(self._rows, excess)
+            rows = min(READ_AHEAD, excess)
             questions = {state: EndedRuns(scenario, state, before, rows, after[state]) for state in _FINAL}
             parts = [[(place, state) for place in await self._store.ask(q)] for state, q in questions.items()]
             found = list(heapq.merge(*parts))[:rows]
@@ -250,18 +281,21 @@ class Pruner:
                 return
             after |= {state: place for place, state in found}
             excess -= len(found)
-            yield _runs(base, [place for place, _ in found], before)
+            for some in self._runs.portions([place for place, _ in found]):
+                yield _runs(base, some, before)
 
     async def _idle(self, base: Prune, state: DeliveryState, before: int) -> AsyncIterator[Prune]:
         after: DeliveryKey = (-1, "", 0)
-        while found := await self._store.ask(OldDeliveries(state, before, self._rows, after)):
+        while found := await self._store.ask(OldDeliveries(state, before, READ_AHEAD, after)):
             after = found[-1]
-            yield replace(base, deliveries=tuple((state, key) for key in found), report=Pruned())
+            for some in self._idle_deliveries.portions(found):
+                yield replace(base, deliveries=tuple((state, key) for key in some), report=Pruned())
 
-    async def _keys(self, base: Prune, kind: str, before: float) -> AsyncIterator[Prune]:
-        # each of these rows stands for all that is left of a run
-        while found := await self._store.ask(KeptKeys(kind, before, max(1, self._rows // 4))):
-            yield replace(base, keys=tuple((kind, *key) for key in found), report=Pruned())
+    async def _kept(self, base: Prune, kind: str, before: float) -> AsyncIterator[Prune]:
+        # one of which something is left is found again
+        while found := await self._store.ask(KeptKeys(kind, before, READ_AHEAD)):
+            for some in self._keys.portions(found):
+                yield replace(base, keys=tuple((kind, *key) for key in some), report=Pruned())
 
     async def _unused(self) -> list[str]:
         """Versions that no run and no loaded scenario has.

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from engine.runtime.pruning import FRESH, Pruner
+from engine.runtime.pruning import FIRST_ROWS, FRESH, MOST_ROWS, MOST_SECONDS, Pace, Pruner
 from engine.runtime.settings import DAY, HistorySettings
 from engine.scenario.plan import Keep
 from engine.sdk.errors import DataError
 from engine.store.changes import AddVersion
+from engine.store.history import EndedRuns
 from engine.store.records import DeliveryState, RunFilter
 from engine.testing import Harness
 from tests.promises.conftest import new_harness  # noqa: F401 - the fixture
@@ -132,6 +133,56 @@ async def test_it_looks_by_itself(new_harness: NewHarness) -> None:  # noqa: F81
     assert await harness.store.runs(RunFilter()) == []
     await working.stop()
     await harness.stop()
+
+
+async def test_small_steps_do_not_ask_for_each_of_them(
+    new_harness: NewHarness,  # noqa: F811 - the fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    harness = await some(new_harness, 12)
+    harness.clock.jump(FRESH + 1)
+    monkeypatch.setattr("engine.runtime.pruning.MOST_ROWS", 1)
+    asked: list[object] = []
+    steps: list[object] = []
+    ask, put = harness.store.ask, harness.store.put
+
+    async def counted_ask(question: Any) -> Any:
+        asked.append(question)
+        return await ask(question)
+
+    async def counted_put(*changes: Any, **more: Any) -> Any:
+        steps.extend(changes)
+        return await put(*changes, **more)
+
+    monkeypatch.setattr(harness.store, "ask", counted_ask)
+    monkeypatch.setattr(harness.store, "put", counted_put)
+    assert (await pruner(harness, keep=Keep(runs=2)).look()).runs == 10
+    states = {question.state for question in asked if isinstance(question, EndedRuns)}
+    assert len(steps) >= 7, "of up to four rows at first, then of one"
+    assert sum(isinstance(question, EndedRuns) for question in asked) <= 2 * len(states)
+    await harness.stop()
+
+
+def test_a_step_takes_about_its_time() -> None:
+    pace, row = Pace(), MOST_SECONDS / 40
+    for _ in range(20):
+        rows = len(next(pace.portions(range(1000))))
+        pace.learn(rows, rows * row)
+    assert rows == 40
+    pace.learn(40, 10 * 40 * row)
+    assert 15 < len(next(pace.portions(range(1000)))) < 40, "one step that had to wait says little"
+    for _ in range(60):
+        pace.learn(len(next(pace.portions(range(1000)))), 2 * MOST_SECONDS)
+    assert len(next(pace.portions(range(1000)))) == 1
+
+
+def test_steps_begin_small_grow_by_doubling_and_have_a_bound() -> None:
+    pace, sizes = Pace(), []
+    for _ in range(12):
+        sizes.append(len(next(pace.portions(range(10_000)))))
+        pace.learn(sizes[-1], 0.0)
+    assert sizes[:3] == [FIRST_ROWS, 2 * FIRST_ROWS, 4 * FIRST_ROWS]
+    assert sizes[-1] == MOST_ROWS
 
 
 @pytest.mark.parametrize(
