@@ -33,6 +33,14 @@ async def test_each_order_has_one_row_and_the_sum_is_said() -> None:
         assert orders(engine) == [("A-1", 6000), ("A-2", 4500)]
 
 
+async def test_orders_that_come_together_are_summed_one_after_another() -> None:
+    async with harness() as engine:
+        for event in (FIRST, SECOND, AGAIN):
+            await engine.send(event)
+        results = sorted(await engine.rest(), key=lambda result: result.run.receipt_id)
+        assert [result.output["cents"] for result in results] == [6000, 10500, 10500]
+
+
 async def test_an_order_without_id_is_refused_and_nothing_is_kept() -> None:
     async with harness() as engine:
         result = await engine.run({**FIRST, "id": None})
