@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from engine import Call, ConnectionType, ErrorTable, HeaderAuth, NotFound, RateLimit, field, options
+from engine import ConnectionType, ErrorTable, HeaderAuth, RateLimit, Request, field, options
 
 BASE_URL = "https://unification.useinsider.com"
 UPSERT_PATH = "/api/user/v1/upsert"
@@ -29,16 +27,6 @@ ANONYMIZATIONS_PER_MINUTE = 500
 #: without users or one that is too large is refused as a whole.
 REFUSED = frozenset({400, 401, 403, 404})
 
-#: whom the test call asks for; nobody has it
-NOBODY = {"uuid": "connection-test"}
-
-
-async def check(call: Call) -> None:
-    """Ask for a user whom nobody has: that there is none proves that partner name and token are good."""
-    with suppress(NotFound):
-        await call.http.request("POST", PROFILE_PATH, json={"identifiers": NOBODY, "attributes": ["email"]})
-
-
 CONNECTION = ConnectionType(
     name="insider",
     title="Insider",
@@ -60,6 +48,13 @@ CONNECTION = ConnectionType(
     base_url=BASE_URL,
     auth=(HeaderAuth("X-PARTNER-NAME", "partner_name"), HeaderAuth("X-REQUEST-TOKEN", "request_token")),
     errors=ErrorTable(refused=REFUSED),
-    test=check,
+    # ask for a user whom nobody has: that there is none proves that partner name and token are good
+    test=Request(
+        "POST",
+        PROFILE_PATH,
+        body="{identifiers: {uuid: 'connection-test'}, attributes: ['email']}",
+        absent="null",
+        gives="null",
+    ),
     rate=RateLimit(UPSERTS_PER_MINUTE // 60),
 )

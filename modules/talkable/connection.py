@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import BearerAuth, BodyErrors, Call, ConnectionType, ErrorTable, RateLimit, field, options
+from engine import BearerAuth, BodyErrors, ConnectionType, ErrorTable, RateLimit, Request, field, options
 from modules.talkable.schemas import TEXT
 
 BASE_URL = "https://www.talkable.com/api/v2"
@@ -24,11 +24,6 @@ ERRORS = ErrorTable(
     # the envelope says it, whatever the status
     body=BodyErrors("ok == false && (error_message || 'no reason given')"),
 )
-
-
-async def check(call: Call) -> None:
-    """Read the campaigns: that takes a good key and a site that it may see."""
-    await call.http.request("GET", "/campaigns", query={"site_slug": call.connection.get("site_slug")})
 
 
 CONNECTION = ConnectionType(
@@ -64,7 +59,8 @@ CONNECTION = ConnectionType(
     base_url=BASE_URL,
     auth=(BearerAuth("api_key"),),
     errors=ERRORS,
-    test=check,
+    # the campaigns: they take a good key and a site that it may see
+    test=Request("GET", "/campaigns", query="{site_slug: connection.site_slug}"),
     rate=RateLimit(REQUESTS_PER_SECOND),
     kept=frozenset({"yotpo_properties"}),
 )

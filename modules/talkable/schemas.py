@@ -27,7 +27,7 @@ def read(path: str, output: str, query: str = "{site_slug: connection.site_slug}
 def write(method: str, path: str, output: str, data: str = "") -> Request:
     """A write: the site goes in the body, beside ``data``."""
     more = f", data: {data}" if data else ""
-    return Request(method, path, body=f"{{site_slug: connection.site_slug{more}}}", output=output)
+    return Request(method, path, body=f"{{site_slug: connection.site_slug{more}}}", expects=output, output=output)
 
 
 PERSON_EMAIL = field("Email", "The person's e-mail address.", EMAIL)

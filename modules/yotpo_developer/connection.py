@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import Call, ConnectionType, ErrorTable, NotFound, OAuth2, QueryAuth, RateLimit, field, options
+from engine import ConnectionType, ErrorTable, OAuth2, QueryAuth, RateLimit, Request, field, options
 
 #: where the API is; the account id is the shop's app key
 BASE_URL = "https://developers.yotpo.com/v2/{account_id}"
@@ -27,14 +27,6 @@ TOKEN_LIFETIME: float | None = None
 
 #: asked for by the test of a connection; nobody has this address
 NOBODY = "connection-test@example.com"
-
-
-async def check(call: Call) -> None:
-    """Look for somebody whom no shop knows: that there is no such customer proves that the token was taken."""
-    try:
-        await call.http.request("GET", CUSTOMERS_PATH, query={"customer_email": NOBODY})
-    except NotFound:
-        return
 
 
 CONNECTION = ConnectionType(
@@ -89,6 +81,7 @@ CONNECTION = ConnectionType(
         ),
     ),
     errors=ErrorTable(),
-    test=check,
+    # look for somebody whom no shop knows: that there is no such customer proves that the token was taken
+    test=Request("GET", CUSTOMERS_PATH, query=f"{{customer_email: '{NOBODY}'}}", absent="null", gives="null"),
     rate=RateLimit(REQUESTS_PER_SECOND),
 )

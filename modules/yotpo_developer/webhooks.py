@@ -117,18 +117,6 @@ FIND_WEBHOOKS = Search(
 )
 
 
-async def delete(call: Call) -> Json:
-    return {"deleted": await _delete(call, call.config["webhook_id"])}
-
-
-async def _delete(call: Call, webhook_id: Json) -> bool:
-    try:
-        await call.http.request("DELETE", f"{WEBHOOKS_PATH}/{quote(str(webhook_id), safe='')}", errors=WRITES)
-    except NotFound:
-        return False
-    return True
-
-
 DELETE_WEBHOOK = Action(
     name="delete_webhook",
     title="Delete a Webhook",
@@ -144,7 +132,9 @@ DELETE_WEBHOOK = Action(
         "properties": {"deleted": {"type": "boolean", "description": "False: there was none of this id"}},
     },
     effect=Effect.IDEMPOTENT,
-    run=delete,
+    request=Request(
+        "DELETE", f"{WEBHOOKS_PATH}/{{webhook_id}}", absent="{deleted: false}", gives="{deleted: true}", errors=WRITES
+    ),
     example={"webhook_id": 11},
 )
 
@@ -165,8 +155,15 @@ def calls_for(events: Callable[[Config], Iterable[str]]) -> Attachment:
             await call.http.request("POST", WEBHOOKS_PATH, json={"event_name": name, "url": url}, errors=WRITES)
         return bool(missing)
 
+    async def delete(call: Call, webhook_id: Json) -> bool:
+        try:
+            await call.http.request("DELETE", f"{WEBHOOKS_PATH}/{quote(str(webhook_id), safe='')}", errors=WRITES)
+        except NotFound:
+            return False
+        return True
+
     async def detach(call: Call, url: str) -> bool:
-        gone = [await _delete(call, one.get("id")) for one in await _all(call) if one.get("url") == url]
+        gone = [await delete(call, one.get("id")) for one in await _all(call) if one.get("url") == url]
         return any(gone)
 
     return Attachment(connection="yotpo_developer", attach=attach, detach=detach)

@@ -11,7 +11,7 @@ import pytest
 from engine import AuthError, DataError, Done, Effect, NotFound, RateLimitError, Refused, Response, Unknown, VendorError
 from engine.sdk import jsontext
 from modules.insider.answers import outcomes
-from modules.insider.connection import CONNECTION, LARGEST_REQUEST, UPSERT_PATH, check
+from modules.insider.connection import CONNECTION, LARGEST_REQUEST, UPSERT_PATH
 from modules.insider.profile import RETRIEVE_PROFILE
 from modules.insider.removal import ANONYMIZE_USER, DELETE_ATTRIBUTES, DELETE_USER
 from modules.insider.schemas import USER, known_by, without_nulls
@@ -140,7 +140,7 @@ async def test_wrong_headers_are_refused(
             await send(insider, ANA)
         assert (caught.value.status, caught.value.detail, caught.value.refused) == (status, detail, True)
         with pytest.raises(AuthError):
-            await check(insider.call({}))
+            await insider.test()
     assert simulator.people.all == []
 
 
@@ -150,7 +150,7 @@ def test_a_partner_name_with_capitals_is_no_partner_name() -> None:
 
 
 async def test_the_test_call_asks_for_nobody_and_changes_nothing(insider: Bench, simulator: InsiderSimulator) -> None:
-    await check(insider.call({}))
+    await insider.test()
     assert simulator.people.all == []
     assert list(simulator.calls) == ["POST /api/user/v1/profile"]
 

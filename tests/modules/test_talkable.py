@@ -210,14 +210,14 @@ async def test_lists(talkable: Bench) -> None:
 
 
 async def test_the_connection_is_proved(talkable: Bench, simulator: TalkableSimulator) -> None:
-    await connection.check(talkable.call({}))
+    await talkable.test()
     assert simulator.calls[f"GET {PREFIX}/campaigns"] == 1
     async with connected(simulator, api_key="wrong") as other:
         with pytest.raises(AuthError, match="No valid API key"):
-            await connection.check(other.call({}))
+            await other.test()
     async with connected(simulator, site_slug="other-store") as other:
         with pytest.raises(NotFound, match="Site not found"):
-            await connection.check(other.call({}))
+            await other.test()
 
 
 async def test_the_site_goes_with_every_call(talkable: Bench) -> None:
