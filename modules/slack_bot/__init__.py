@@ -42,7 +42,7 @@ ADD_REACTION = call(
     title="Add a Reaction",
     description="Puts an emoji on a message; one that the bot has put there already stays.",
     config=options(
-        "channel", "ts", "name", channel=CHANNEL, ts=TS, name=field("Emoji", "Such as tada.", type="string")
+        "channel", "ts", "emoji", channel=CHANNEL, ts=TS, emoji=field("Emoji", "Such as tada.", type="string")
     ),
     effect=Effect.IDEMPOTENT,
     request=Request("POST", "/reactions.add", body="{channel: channel, timestamp: ts, name: emoji}", gives="config"),
