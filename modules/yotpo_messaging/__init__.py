@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine import App, hookimpl
+from modules.yotpo_core.webhooks import WEBHOOKS
 from modules.yotpo_messaging.assumptions import ASSUMPTIONS
 from modules.yotpo_messaging.connection import CONNECTION
 from modules.yotpo_messaging.custom_events import CREATE_OR_UPDATE_CUSTOM_EVENT
@@ -16,7 +17,6 @@ from modules.yotpo_messaging.lists import (
 )
 from modules.yotpo_messaging.simulator import MessagingSimulator
 from modules.yotpo_messaging.subscribers import CREATE_OR_UPDATE_SUBSCRIBER, FIND_SUBSCRIPTION_FORMS
-from modules.yotpo_messaging.webhooks import WEBHOOKS
 
 
 @hookimpl

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from engine import Assumption
+from modules.yotpo_core.assumptions import WEBHOOK_ASSUMPTIONS
 from modules.yotpo_messaging.messaging_assumptions import MESSAGING_ASSUMPTIONS
-from modules.yotpo_messaging.webhook_assumptions import WEBHOOK_ASSUMPTIONS
 
 ASSUMPTIONS = (
     Assumption(

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from engine import Action, Call, Config, DataError, Effect, Json, NotFound, Page, Schema, Search, VendorError
+from engine import (
+    Action,
+    Call,
+    Config,
+    DataError,
+    Effect,
+    Json,
+    NotFound,
+    Page,
+    Request,
+    Schema,
+    Search,
+    VendorError,
+    field,
+    options,
+)
+from modules.yotpo_core.names import CORE, STORE
 from modules.yotpo_messaging import schemas as s
-from modules.yotpo_messaging.connection import CUSTOMER_FILTERS, CUSTOMERS_PATH, IDS_BETWEEN, VISIBLE_AFTER, core
+from modules.yotpo_messaging.connection import CUSTOMER_FILTERS, CUSTOMERS_PATH, IDS_BETWEEN, VISIBLE_AFTER
 
 #: the vendor's most
 LARGEST_PAGE = 100
 
 _TEXT: Schema = {"type": "string"}
-_ID: Schema = {"type": "string", "minLength": 1}
-_BOOLEAN: Schema = {"type": "boolean"}
 
-ADDRESS: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        name: s.titled(title, s.or_null({**_TEXT, **more}), description)
+ADDRESS = options(
+    **{
+        name: field(title, description, s.or_null({**_TEXT, **more}))
         for name, title, description, more in (
             ("address1", "Address 1", "Street and number.", {}),
             ("address2", "Address 2", "What else belongs to it.", {}),
@@ -33,73 +45,61 @@ ADDRESS: Schema = {
             ("country_code", "Country Code", "ISO 3166-1 alpha-2, such as US.", {"pattern": "^[A-Z]{2}$"}),
             ("phone_number", "Phone Number", "Of this address.", {}),
         )
-    },
-}
+    }
+)
 
 _NAMES: Mapping[str, Schema] = {
-    "external_id": s.titled(
+    "external_id": field(
         "External ID",
-        _ID,
         "The customer's identifier in your system. Without it, only one of email and phone_number.",
+        s.TEXT,
     ),
-    "email": s.titled("Email", s.EMAIL, "The customer's e-mail address."),
-    "phone_number": s.titled(
-        "Phone Number",
-        s.E_164,
-        "In E.164 format, such as +15550100. A newer copy of the vendor's page calls it deprecated here.",
+    "email": field("Email", "The customer's e-mail address.", s.EMAIL),
+    "phone_number": field(
+        "Phone Number", f"{s.IN_E_164} A newer copy of the vendor's page calls it deprecated here.", s.E_164
     ),
 }
 #: of a customer, besides what names him
 _ATTRIBUTES: Mapping[str, Schema] = {
-    "first_name": s.titled("First Name", _TEXT, "Given name."),
-    "last_name": s.titled("Last Name", _TEXT, "Family name."),
-    "gender": s.titled("Gender", {"type": "string", "enum": ["F", "M", "Other"]}, "F, M or Other."),
-    "account_created_at": s.titled(
-        "Account Created At", {"type": "string", "pattern": s.ISO_8601}, "When the account was opened, ISO 8601."
+    "first_name": field("First Name", "Given name.", _TEXT),
+    "last_name": field("Last Name", "Family name.", _TEXT),
+    "gender": field("Gender", "F, M or Other.", type="string", enum=["F", "M", "Other"]),
+    "account_created_at": field(
+        "Account Created At", "When the account was opened, ISO 8601.", type="string", pattern=s.ISO_8601
     ),
-    "account_status": s.titled(
+    "account_status": field(
         "Account Status",
-        {"type": "string", "enum": ["enabled", "disabled", "invited", "declined"]},
         "What became of the customer's account with the shop.",
+        type="string",
+        enum=["enabled", "disabled", "invited", "declined"],
     ),
-    "default_language": s.titled(
-        "Default Language", {"type": "string", "pattern": "^[a-z]{2}$"}, "ISO 639-1, such as en."
+    "default_language": field("Default Language", "ISO 639-1, such as en.", type="string", pattern="^[a-z]{2}$"),
+    "default_currency": field("Default Currency", "ISO 4217, such as USD.", type="string", pattern="^[A-Z]{3}$"),
+    "tags": field(
+        "Tags",
+        "A list, or one text with commas. A tag of a list has no comma in it.",
+        type=["string", "array"],
+        items={"type": "string", "pattern": "^[^,]+$"},
     ),
-    "default_currency": s.titled(
-        "Default Currency", {"type": "string", "pattern": "^[A-Z]{3}$"}, "ISO 4217, such as USD."
+    "address": field("Address", "country_code is ISO 3166-1 alpha-2, such as US.", ADDRESS),
+    "accepts_sms_marketing": field("Accepts SMS Marketing", "Whether the customer agreed to SMS.", type="boolean"),
+    "accepts_email_marketing": field(
+        "Accepts Email Marketing", "Whether the customer agreed to e-mail.", type="boolean"
     ),
-    "tags": {
-        "type": ["string", "array"],
-        "title": "Tags",
-        "description": "A list, or one text with commas. A tag of a list has no comma in it.",
-        "items": {"type": "string", "pattern": "^[^,]+$"},
-    },
-    "address": s.titled("Address", ADDRESS, "country_code is ISO 3166-1 alpha-2, such as US."),
-    "accepts_sms_marketing": s.titled("Accepts SMS Marketing", _BOOLEAN, "Whether the customer agreed to SMS."),
-    "accepts_email_marketing": s.titled("Accepts Email Marketing", _BOOLEAN, "Whether the customer agreed to e-mail."),
-    "custom_properties": s.titled(
+    "custom_properties": field(
         "Custom Properties",
-        s.CUSTOM_PROPERTIES,
         "Properties of the customer, without null. A newer copy of the vendor's page calls them deprecated here.",
+        s.CUSTOM_PROPERTIES,
     ),
 }
 
 CONFIG: Schema = {
-    "type": "object",
-    "additionalProperties": False,
+    **options(**{name: s.or_null(schema) for name, schema in {**_NAMES, **_ATTRIBUTES}.items()}),
     "anyOf": [
         {"required": ["external_id"], "properties": {"external_id": _TEXT}},
         {"required": ["email"], "properties": {"email": _TEXT, "phone_number": {"type": "null"}}},
         {"required": ["phone_number"], "properties": {"phone_number": _TEXT, "email": {"type": "null"}}},
     ],
-    "properties": {
-        **{name: s.or_null(schema) for name, schema in {**_NAMES, **_ATTRIBUTES}.items()},
-    },
-}
-
-_VISIBLE_AT: Schema = {
-    "type": "string",
-    "description": f"From when on the vendor shows the change: {VISIBLE_AFTER:.0f} s after the call, ISO 8601",
 }
 
 
@@ -109,12 +109,6 @@ def prepare(call: Call) -> Config:
     if isinstance(customer.get("tags"), list):
         customer["tags"] = ",".join(customer["tags"])
     return customer
-
-
-async def create_or_update(call: Call) -> Json:
-    await call.http.request("PATCH", core(call, CUSTOMERS_PATH), json={"customer": call.config})
-    # what the vendor answers is not described, so that nothing is promised of it
-    return {"visible_at": _iso(call.now + timedelta(seconds=VISIBLE_AFTER))}
 
 
 # The vendor takes the change at once and applies it later. A repetition is surer than a look: sending the same fields
@@ -128,10 +122,21 @@ CREATE_OR_UPDATE_CUSTOMER = Action(
     ),
     connection="yotpo_messaging",
     config=CONFIG,
-    output={"type": "object", "required": ["visible_at"], "properties": {"visible_at": _VISIBLE_AT}},
+    output={
+        "type": "object",
+        "required": ["visible_at"],
+        "properties": {"visible_at": s.visible_at("the change", VISIBLE_AFTER)},
+    },
     effect=Effect.IDEMPOTENT,
     prepare=prepare,
-    run=create_or_update,
+    # what the vendor answers is not described, so that nothing is promised of it
+    request=Request(
+        "PATCH",
+        STORE + CUSTOMERS_PATH,
+        body="@",
+        wrapper="customer",
+        gives=f"{{visible_at: add_seconds(sent_at, {VISIBLE_AFTER:.0f})}}",
+    ),
     example={
         "external_id": "700100",
         "email": "ana@example.com",
@@ -221,23 +226,19 @@ RETRIEVE_CUSTOMER = Action(
     description="Reads one customer with consent and lists.",
     connection="yotpo_messaging",
     config={
-        "type": "object",
-        "additionalProperties": False,
+        **options(
+            external_id=field("External ID", "The customer's identifier in your system.", s.TEXT),
+            email=field("Email", "Looked for under the name that the vendor's developer host has.", s.EMAIL),
+            phone_number=field("Phone Number", s.IN_E_164, s.E_164),
+            visible_at=field(
+                "Visible At",
+                "Do not look before this time, such as the `visible_at` of create_or_update_customer: an earlier call "
+                "fails with NotFound, which says how long `retry: {on: [NotFound]}` has to wait.",
+                type="string",
+                pattern=s.ISO_8601,
+            ),
+        ),
         "oneOf": [{"required": [name]} for name in _NAMES],
-        "properties": {
-            "external_id": s.titled("External ID", _ID, "The customer's identifier in your system."),
-            "email": s.titled("Email", s.EMAIL, "Looked for under the name that the vendor's developer host has."),
-            "phone_number": s.titled("Phone Number", s.E_164),
-            "visible_at": {
-                "type": "string",
-                "title": "Visible At",
-                "description": (
-                    "Do not look before this time, such as the `visible_at` of create_or_update_customer: an earlier "
-                    "call fails with NotFound, which says how long `retry: {on: [NotFound]}` has to wait."
-                ),
-                "pattern": s.ISO_8601,
-            },
-        },
     },
     output=CUSTOMER,
     effect=Effect.READ,
@@ -270,28 +271,19 @@ FIND_CUSTOMERS = Search(
     title="Find Customers",
     description="Lists customers, all of them or those that are asked for, page by page.",
     connection="yotpo_messaging",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "external_ids": {
-                "type": "array",
-                "title": "External IDs",
-                "description": "Identifiers in your system, without commas in them.",
-                "minItems": 1,
-                "maxItems": LARGEST_PAGE,
-                "items": {"type": "string", "pattern": "^[^,]+$"},
-            },
-            "email": s.titled("Email", s.EMAIL, "Looked for under the name that the vendor's developer host has."),
-            "phone_number": s.titled("Phone Number", s.E_164),
-            "limit": {
-                "type": "integer",
-                "title": "Limit",
-                "description": "How many customers at most; all when left out.",
-                "minimum": 1,
-            },
-        },
-    },
+    config=options(
+        external_ids=field(
+            "External IDs",
+            "Identifiers in your system, without commas in them.",
+            type="array",
+            minItems=1,
+            maxItems=LARGEST_PAGE,
+            items={"type": "string", "pattern": "^[^,]+$"},
+        ),
+        email=field("Email", "Looked for under the name that the vendor's developer host has.", s.EMAIL),
+        phone_number=field("Phone Number", s.IN_E_164, s.E_164),
+        limit=s.limit("customers"),
+    ),
     output={"type": "array", "items": CUSTOMER},
     page=find,
     example={"external_ids": ["700100", "700101"]},
@@ -306,7 +298,7 @@ async def page_of(
     :param wanted: by field the values that a customer may have. Two of the filters are inferred: did the vendor pass
         over one, the answer would be somebody else's data.
     """
-    answer = await call.http.request("GET", core(call, CUSTOMERS_PATH), query=query)
+    answer = await call.http.request("GET", f"{CORE}/{call.connection['store_id']}{CUSTOMERS_PATH}", query=query)
     body = answer.json()
     customers = body.get("customers") if isinstance(body, Mapping) else None
     if not isinstance(customers, list) or not all(isinstance(one, Mapping) for one in customers):

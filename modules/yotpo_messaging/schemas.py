@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import Schema
+from engine import Schema, field
 
+TEXT: Schema = {"type": "string", "minLength": 1}
 PRIMITIVE: Schema = {"type": ["string", "number", "boolean"]}
 EMAIL: Schema = {"type": "string", "minLength": 3, "pattern": "@"}
-E_164: Schema = {
-    "type": "string",
-    "description": "In E.164 format, such as +15550100.",
-    "pattern": "^\\+[1-9]\\d{1,14}$",
-}
+E_164: Schema = {"type": "string", "pattern": "^\\+[1-9]\\d{1,14}$"}
+#: as a description
+IN_E_164 = "In E.164 format, such as +15550100."
 ISO_8601 = (
     "^\\d{4}-\\d{2}-\\d{2}"  # date
     "([T ]\\d{2}:\\d{2}(:\\d{2}(\\.\\d+)?)?"  # time
@@ -21,7 +20,6 @@ ISO_8601 = (
 #: names have letters, digits and underscores; the vendor supports no null in them
 CUSTOM_PROPERTIES: Schema = {
     "type": "object",
-    "description": "Properties of the customer. Null is not supported.",
     "propertyNames": {"pattern": "^[A-Za-z0-9_]+$"},
     "additionalProperties": PRIMITIVE,
 }
@@ -36,6 +34,12 @@ def or_null(schema: Schema) -> dict[str, Any]:
     return with_null
 
 
-def titled(title: str, schema: Schema, description: str | None = None) -> Schema:
-    """The same with a title, and with another description where one is given."""
-    return {**schema, "title": title, **({"description": description} if description else {})}
+def limit(what: str) -> Schema:
+    """How many items a search gives."""
+    return field("Limit", f"How many {what} at most; all when left out.", type="integer", minimum=1)
+
+
+def visible_at(what: str, seconds: float) -> Schema:
+    """When a change shows, as an output has it."""
+    told = f"From when on the vendor shows {what}: {seconds:.0f} s after the call, ISO 8601"
+    return {"type": "string", "description": told}

@@ -6,11 +6,26 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine import Action, Call, Config, Effect, Happened, Json, Page, ProbeResult, Schema, Search
+from engine import (
+    Action,
+    Call,
+    Config,
+    Effect,
+    Happened,
+    Json,
+    ProbeResult,
+    Request,
+    Schema,
+    Search,
+    field,
+    options,
+    record,
+)
+from modules.yotpo_core.names import PAGES
 from modules.yotpo_messaging import schemas as s
-from modules.yotpo_messaging.connection import CUSTOMER_FILTERS, VISIBLE_AFTER, key, messaging
+from modules.yotpo_messaging.connection import CUSTOMER_FILTERS, VISIBLE_AFTER, key_of, path_of
 from modules.yotpo_messaging.customers import page_of
-from modules.yotpo_messaging.lists import LIST_ID, items_of, page_query
+from modules.yotpo_messaging.lists import LIST_ID
 
 SUBSCRIBED = "subscribed"
 #: our name of a channel, which is the vendor's, and what of the customer it needs
@@ -18,126 +33,95 @@ CHANNELS = {"sms": "phone", "email": "email"}
 #: the customer's field by which the Core API is asked whether an opt-in shows
 _ASKED_BY = {"sms": "phone_number", "email": "email"}
 
-_TEXT: Schema = {"type": "string", "minLength": 1}
-
 CUSTOMER: Schema = {
-    "type": "object",
-    "title": "Customer",
-    "description": "Whom it is about: a phone number, an e-mail address or both.",
-    "additionalProperties": False,
+    **options(
+        phone=field("Phone", s.IN_E_164, s.E_164),
+        email=field("Email", "The e-mail address.", s.EMAIL),
+        first_name=field("First Name", "Given name.", s.TEXT),
+        last_name=field("Last Name", "Family name.", s.TEXT),
+    ),
     "anyOf": [{"required": ["phone"]}, {"required": ["email"]}],
-    "properties": {
-        "phone": s.titled("Phone", s.E_164),
-        "email": s.titled("Email", s.EMAIL, "The e-mail address."),
-        "first_name": s.titled("First Name", _TEXT, "Given name."),
-        "last_name": s.titled("Last Name", _TEXT, "Family name."),
-    },
 }
 
 _CHANNEL: Mapping[str, Schema] = {
-    "consent": s.titled(
+    "consent": field(
         "Consent",
-        {"type": "string", "enum": [SUBSCRIBED, "unsubscribed"]},
         "Whether the customer agrees to marketing over this channel.",
+        type="string",
+        enum=[SUBSCRIBED, "unsubscribed"],
     ),
-    "list_id": s.titled("List ID", LIST_ID, "The merchant's list to which the customer is added."),
-    "source": s.titled(
+    "list_id": field("List ID", "The merchant's list to which the customer is added.", LIST_ID),
+    "source": field(
         "Source",
-        {"type": "string", "minLength": 3, "maxLength": 40},
         "Where the consent was given, 3 to 40 characters, such as the platform's name.",
+        type="string",
+        minLength=3,
+        maxLength=40,
     ),
 }
 _SUPPRESSION: Mapping[str, Schema] = {
-    "suppress_email": s.titled(
-        "Suppress Email", {"type": "boolean"}, "Send no e-mail to this address from now on, whatever the consent."
+    "suppress_email": field(
+        "Suppress Email", "Send no e-mail to this address from now on, whatever the consent.", type="boolean"
     ),
-    "suppression_reason": s.titled(
+    "suppression_reason": field(
         "Suppression Reason",
-        {"type": "string", "enum": ["soft_bounce", "hard_bounce", "manual_suppression"]},
         "Why. The name of the vendor's key is inferred.",
+        type="string",
+        enum=["soft_bounce", "hard_bounce", "manual_suppression"],
     ),
-    "suppression_timestamp": s.titled(
+    "suppression_timestamp": field(
         "Suppression Timestamp",
-        {"type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d+Z$"},
         "Since when, such as 2024-03-05T09:00:00.000Z. The name of the vendor's key is inferred.",
+        type="string",
+        pattern="^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d+Z$",
     ),
 }
 
 
 def _channel(title: str, fields: Mapping[str, Schema]) -> Schema:
-    return {
-        "type": "object",
-        "title": title,
-        "description": f"Consent to {title} marketing, and the list.",
-        "additionalProperties": False,
-        "required": ["consent"],
-        "properties": fields,
-    }
+    return field(title, f"Consent to {title} marketing, and the list.", options("consent", **fields))
 
 
 CONFIG: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["customer", "channels"],
+    **options(
+        "customer",
+        "channels",
+        customer=field("Customer", "Whom it is about: a phone number, an e-mail address or both.", CUSTOMER),
+        channels=field(
+            "Channels",
+            "What the customer agrees or objects to, channel by channel.",
+            options(sms=_channel("SMS", _CHANNEL), email=_channel("Email", {**_CHANNEL, **_SUPPRESSION})),
+            minProperties=1,
+        ),
+        skip_welcome_messages=field(
+            "Skip Welcome Messages",
+            "Send no welcome message. False when left out. The name of the vendor's key is inferred.",
+            type="boolean",
+        ),
+        double_opt_in=field(
+            "Double Opt-In",
+            "Let the customer confirm first; until then no consent shows. False when left out. The name of the "
+            "vendor's key is inferred.",
+            type="boolean",
+        ),
+    ),
     # who is to be reached over a channel has an address there
     "allOf": [
         {
             "if": {"properties": {"channels": {"type": "object", "required": [channel]}}},
-            "then": {"properties": {"customer": {"required": [field]}}},
+            "then": {"properties": {"customer": {"required": [address]}}},
         }
-        for channel, field in CHANNELS.items()
+        for channel, address in CHANNELS.items()
     ],
-    "properties": {
-        "customer": CUSTOMER,
-        "channels": {
-            "type": "object",
-            "title": "Channels",
-            "description": "What the customer agrees or objects to, channel by channel.",
-            "additionalProperties": False,
-            "minProperties": 1,
-            "properties": {
-                "sms": _channel("SMS", _CHANNEL),
-                "email": _channel("Email", {**_CHANNEL, **_SUPPRESSION}),
-            },
-        },
-        "skip_welcome_messages": {
-            "type": "boolean",
-            "title": "Skip Welcome Messages",
-            "description": "Send no welcome message. False when left out. The name of the vendor's key is inferred.",
-        },
-        "double_opt_in": {
-            "type": "boolean",
-            "title": "Double Opt-In",
-            "description": (
-                "Let the customer confirm first; until then no consent shows. False when left out. The name of the "
-                "vendor's key is inferred."
-            ),
-        },
-    },
 }
 
 
-def body_of(call: Call) -> dict[str, Any]:
-    """The vendor's body: flags are the texts true and false there."""
-    config = call.config
-    channels: dict[str, Any] = {}
-    for name, channel in config["channels"].items():
-        channels[name] = {
-            (key(call, field) if field.startswith("suppression_") else field): _flag(value)
-            for field, value in channel.items()
-        }
-    flags = {
-        key(call, flag): _flag(config[flag]) for flag in ("skip_welcome_messages", "double_opt_in") if flag in config
-    }
-    body = {"customer": config["customer"], "channels": channels, **flags}
-    wrapper = key(call, "subscriber")
-    return {wrapper: body} if wrapper else body
-
-
-async def create_or_update(call: Call) -> Json:
-    await call.http.request("POST", messaging(call, "subscribers"), json=body_of(call))
-    # what the vendor answers is not described, so that nothing is promised of it
-    return _output(call.now)
+#: the vendor's name of a key, where the connection has another; and flags are the texts true and false there
+_NAMED = "&get($.connection.messaging_keys, key, key), &if(type(value) == 'boolean', to_string(value), value)"
+_BODY = f"""merge(
+    {{customer: customer, channels: to_object(entries(channels), &key, &to_object(entries(value), {_NAMED}))}},
+    to_object(entries(pick_keys(@, 'skip_welcome_messages', 'double_opt_in')), {_NAMED})
+)"""
 
 
 async def probe(call: Call, sent_at: datetime) -> Happened | ProbeResult:
@@ -176,10 +160,6 @@ def _output(moment: datetime) -> Json:
     return {"visible_at": _iso(moment + timedelta(seconds=VISIBLE_AFTER))}
 
 
-def _flag(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
-
-
 def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -197,15 +177,17 @@ CREATE_OR_UPDATE_SUBSCRIBER = Action(
     output={
         "type": "object",
         "required": ["visible_at"],
-        "properties": {
-            "visible_at": {
-                "type": "string",
-                "description": f"From when on the vendor shows it: {VISIBLE_AFTER:.0f} s after the call, ISO 8601",
-            }
-        },
+        "properties": {"visible_at": s.visible_at("it", VISIBLE_AFTER)},
     },
     effect=effect_of,
-    run=create_or_update,
+    # what the vendor answers is not described, so that nothing is promised of it
+    request=Request(
+        "POST",
+        path_of("subscribers"),
+        body=_BODY,
+        wrapper=key_of("subscriber"),
+        gives=f"{{visible_at: add_seconds(sent_at, {VISIBLE_AFTER:.0f})}}",
+    ),
     probe=probe,
     settle_after=settle_after,
     example={
@@ -215,39 +197,27 @@ CREATE_OR_UPDATE_SUBSCRIBER = Action(
 )
 
 
-async def find_forms(call: Call, cursor: Json) -> Page:
-    query = {"status": call.config.get("status", "published")} if cursor is None else {}
-    answer = await call.http.request(
-        "GET", messaging(call, "subscription_forms"), query={**query, **page_query(call, cursor)}
-    )
-    return items_of(call, answer, "subscription_forms", cursor)
-
-
 FIND_SUBSCRIPTION_FORMS = Search(
     name="find_subscription_forms",
     title="Find Subscription Forms",
     description="Lists the merchant's subscription forms. What a form looks like is not described by the vendor.",
     connection="yotpo_messaging",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "status": {
-                "type": "string",
-                "title": "Status",
-                "description": "Forms of this status; published, the only one that was seen, when left out.",
-                "default": "published",
-                "minLength": 1,
-            },
-            "limit": {
-                "type": "integer",
-                "title": "Limit",
-                "description": "How many forms at most; all when left out.",
-                "minimum": 1,
-            },
-        },
-    },
-    output={"type": "array", "items": {"type": "object", "additionalProperties": True}},
-    page=find_forms,
+    config=options(
+        status=field(
+            "Status",
+            "Forms of this status; published, the only one that was seen, when left out.",
+            s.TEXT,
+            default="published",
+        ),
+        limit=s.limit("forms"),
+    ),
+    output={"type": "array", "items": record()},
+    request=Request(
+        "GET",
+        path_of("subscription_forms"),
+        query="{status: status || 'published'}",
+        wrapper=key_of("subscription_forms"),
+    ),
+    paging=PAGES,
     example={"status": "published"},
 )

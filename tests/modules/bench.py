@@ -22,6 +22,7 @@ from engine import (
     PollingTrigger,
     ProbeResult,
     Request,
+    Response,
     RunInfo,
     Search,
     Simulator,
@@ -107,6 +108,25 @@ class Bench:
             return await DeclaredRequest(action.request).call(call, writes=action.effect_of(call.config).writes)
         assert action.run
         return await action.run(call)
+
+    async def sent(self, action: Action, config: Mapping[str, Any], **changes: Any) -> tuple[str, str, Json]:
+        """What an action sends: method, path and body. It is answered with an empty object."""
+        seen: list[tuple[str, str, Json]] = []
+
+        async def request(method: str, path: str, **options: Any) -> Response:
+            seen.append((method, path, options.get("json")))
+            return Response(200, {}, b"{}")
+
+        call = self.call(config, **changes)
+        if action.prepare:
+            call.config = action.prepare(call)
+        http, call.http.request = call.http.request, request  # type: ignore[method-assign,assignment]
+        try:
+            await self.carry_out(action, call)
+        finally:
+            call.http.request = http  # type: ignore[method-assign]
+        [found] = seen
+        return found
 
     async def find(self, module: Search, config: Mapping[str, Any]) -> list[Json]:
         """All items of a search, as a step gives them."""

@@ -58,12 +58,11 @@ async def test_time_and_id_are_settled_at_the_first_try(yotpo: Bench, simulator:
 
 async def test_a_repetition_overwrites_the_first(yotpo: Bench, simulator: MessagingSimulator, clock: HandClock) -> None:
     assert MODULE.prepare
-    assert MODULE.run
     call = yotpo.call(EVENT)
     call.config = MODULE.prepare(call)
-    await MODULE.run(call)
+    await yotpo.carry_out(MODULE, call)
     clock.advance(60)
-    await MODULE.run(call)
+    await yotpo.carry_out(MODULE, call)
     [(unique_id, writes)] = simulator.writes.items()
     assert writes == 2
     assert simulator.events[unique_id]["action_time"] == "2024-03-05T09:00:00.000Z"
@@ -200,15 +199,13 @@ async def test_wrong_credentials_are_an_auth_error_and_nothing_is_stored(
         with pytest.raises(AuthError) as caught:
             await yotpo.run(MODULE, EVENT)
         assert caught.value.refused
-        assert CONNECTION.test
         with pytest.raises(AuthError):
-            await CONNECTION.test(yotpo.call({}))
+            await yotpo.test()
     assert simulator.events == {}
 
 
 async def test_the_connection_test_passes_with_good_credentials(yotpo: Bench) -> None:
-    assert CONNECTION.test
-    await CONNECTION.test(yotpo.call({}))
+    await yotpo.test()
 
 
 async def test_customers_are_listed_by_external_id(yotpo: Bench, simulator: MessagingSimulator) -> None:
@@ -242,16 +239,7 @@ async def test_what_is_inferred_can_be_set_on_the_connection(simulator: Messagin
         "custom_event_keys": {"action_name": "event_name", "unique_id": "event_id"},
     }
     async with bench(simulator, CONNECTION, clock, changes) as yotpo:
-        sent: list[tuple[str, str, Any]] = []
-
-        async def request(method: str, path: str, *, json: Any) -> None:
-            sent.append((method, path, json))
-
-        call = yotpo.call({"unique_id": "one", "action_time": "2024-03-05", **EVENT})
-        call.http.request = request  # type: ignore[method-assign,assignment]
-        assert MODULE.run
-        await MODULE.run(call)
-    [(method, path, body)] = sent
+        method, path, body = await yotpo.sent(MODULE, {"unique_id": "one", "action_time": "2024-03-05", **EVENT})
     assert (method, path) == ("PUT", "/core/v3/stores/simulated-store/events")
     assert body == {
         "event_id": "one",

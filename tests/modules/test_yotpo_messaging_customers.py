@@ -68,16 +68,8 @@ async def test_every_field_arrives_under_its_documented_name(yotpo: Bench, simul
 
 
 async def test_what_is_sent_is_wrapped_in_customer(yotpo: Bench) -> None:
-    sent: list[Any] = []
-
-    async def request(method: str, path: str, *, json: Any) -> None:
-        sent.append((method, path, json))
-
-    call = yotpo.call({"email": "ana@example.com"})
-    call.http.request = request  # type: ignore[method-assign,assignment]
-    assert CREATE_OR_UPDATE_CUSTOMER.run
-    await CREATE_OR_UPDATE_CUSTOMER.run(call)
-    assert sent == [("PATCH", CUSTOMERS, {"customer": {"email": "ana@example.com"}})]
+    sent = await yotpo.sent(CREATE_OR_UPDATE_CUSTOMER, {"email": "ana@example.com"})
+    assert sent == ("PATCH", CUSTOMERS, {"customer": {"email": "ana@example.com"}})
 
 
 @pytest.mark.parametrize(

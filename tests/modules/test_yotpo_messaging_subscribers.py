@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from engine import DataError, Effect, Happened, NotFound, ProbeResult, Search, VendorError
-from modules.yotpo_messaging import lists as lists_module
+from engine import DataError, Effect, Happened, NotFound, PageSize, ProbeResult, VendorError
+from engine.runtime.declared import PROBED_PAGES
+from modules.yotpo_core.names import PAGES
 from modules.yotpo_messaging.connection import CONNECTION, MESSAGING_KEYS, MESSAGING_PATHS, VISIBLE_AFTER
 from modules.yotpo_messaging.customers import CREATE_OR_UPDATE_CUSTOMER, RETRIEVE_CUSTOMER
 from modules.yotpo_messaging.lists import (
@@ -50,35 +52,12 @@ async def yotpo(simulator: MessagingSimulator, clock: HandClock) -> AsyncIterato
         yield connected
 
 
-async def found(yotpo: Bench, module: Search, config: dict[str, Any]) -> list[Any]:
-    """All pages of a search."""
-    assert problems(config, module.config) == []
-    items: list[Any] = []
-    cursor = None
-    while True:
-        page = await module.page(yotpo.call(config), cursor)
-        items += page.items
-        cursor = page.cursor
-        if cursor is None:
-            assert problems(items, module.output_schema(config)) == []
-            return items
-
-
 # ------------------------------------------------------------------ the opt-in
 
 
 async def test_the_body_is_the_documented_one(yotpo: Bench, simulator: MessagingSimulator) -> None:
-    sent: list[Any] = []
-
-    async def request(method: str, path: str, *, json: Any) -> None:
-        sent.append((method, path, json))
-
     body = fixture("rest/messaging_subscriber_request.json")
-    call = yotpo.call(body)
-    call.http.request = request  # type: ignore[method-assign,assignment]
-    assert MODULE.run
-    await MODULE.run(call)
-    assert sent == [("POST", SUBSCRIBERS, body)]
+    assert await yotpo.sent(MODULE, body) == ("POST", SUBSCRIBERS, body)
 
 
 async def test_an_opt_in_shows_with_the_customer_a_minute_later(
@@ -142,16 +121,7 @@ async def test_an_email_is_suppressed_under_the_names_of_the_connection(
         customer = await yotpo.run(RETRIEVE_CUSTOMER, {"email": "ana@example.com"})
         assert customer["channels"]["email"]["marketing"]["suppressions"] == [{"reason": "hard_bounce"}]
     async with bench(MessagingSimulator(clock), CONNECTION, clock, changes) as yotpo:
-        call = yotpo.call(config)
-        sent: list[Any] = []
-
-        async def request(_method: str, _path: str, *, json: Any) -> None:
-            sent.append(json)
-
-        call.http.request = request  # type: ignore[method-assign,assignment]
-        assert MODULE.run
-        await MODULE.run(call)
-    [body] = sent
+        _, _, body = await yotpo.sent(MODULE, config)
     assert body["subscriber"]["channels"]["email"] == {
         "consent": "unsubscribed",
         "suppress_email": "true",
@@ -213,16 +183,15 @@ def test_only_what_welcomes_nobody_may_be_repeated() -> None:
 
 
 async def test_the_probe_looks_for_consent_and_list(yotpo: Bench, clock: HandClock) -> None:
-    assert MODULE.probe
     sent_at = datetime.fromtimestamp(clock.time(), UTC)
-    assert await MODULE.probe(yotpo.call(OPT_IN), sent_at) is ProbeResult.ABSENT
+    assert await yotpo.probe(MODULE, OPT_IN, sent_at) is ProbeResult.ABSENT
     sms = {"consent": "subscribed", "source": "creator_hub"}
     await yotpo.run(MODULE, {**OPT_IN, "channels": {"sms": sms}})
     clock.advance(VISIBLE_AFTER)
-    assert await MODULE.probe(yotpo.call(OPT_IN), sent_at) is ProbeResult.ABSENT, "it is not on the list"
+    assert await yotpo.probe(MODULE, OPT_IN, sent_at) is ProbeResult.ABSENT, "it is not on the list"
     await yotpo.run(MODULE, OPT_IN)
     clock.advance(VISIBLE_AFTER)
-    assert await MODULE.probe(yotpo.call(OPT_IN), sent_at) == Happened({"visible_at": "2024-03-05T09:01:00.000Z"})
+    assert await yotpo.probe(MODULE, OPT_IN, sent_at) == Happened({"visible_at": "2024-03-05T09:01:00.000Z"})
 
 
 # ------------------------------------------------------------------ lists and forms
@@ -230,8 +199,8 @@ async def test_the_probe_looks_for_consent_and_list(yotpo: Bench, clock: HandClo
 
 async def test_a_list_is_created_found_read_filled_and_emptied(yotpo: Bench, simulator: MessagingSimulator) -> None:
     created = await yotpo.run(CREATE_LIST, {"name": "Ambassadors"})
-    assert await found(yotpo, FIND_LISTS, {"name": "Ambassadors"}) == [created]
-    assert len(await found(yotpo, FIND_LISTS, {})) == 2
+    assert await yotpo.find(FIND_LISTS, {"name": "Ambassadors"}) == [created]
+    assert len(await yotpo.find(FIND_LISTS, {})) == 2
     assert await yotpo.run(RETRIEVE_LIST, {"list_id": created["id"]}) == created
     contacts = [{"phone": NEW}, {"email": "ben@example.com"}]
     for _ in range(2):
@@ -251,16 +220,16 @@ async def test_a_list_that_does_not_show_is_no_proof_before_changes_do_and_pages
     assert CREATE_LIST.probed_after({"name": "New"}) == VISIBLE_AFTER
     sent_at = datetime.fromtimestamp(yotpo.clock.time(), UTC)
     await yotpo.find(FIND_LISTS, {})  # fetches the token
-    for number in range(lists_module.PROBED_PAGES):
+    for number in range(PROBED_PAGES):
         simulator.fail_next(200, body={"lists": [], "pagination": {"next_page_info": str(number % 2)}})
     assert await yotpo.probe(CREATE_LIST, {"name": "New"}, sent_at) is ProbeResult.UNKNOWN
 
 
-async def test_lists_are_read_page_by_page(yotpo: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lists_are_read_page_by_page(yotpo: Bench) -> None:
     for name in ("A", "B", "C"):
         await yotpo.run(CREATE_LIST, {"name": name})
-    monkeypatch.setattr(lists_module, "LARGEST_PAGE", 2)
-    assert [one["name"] for one in await found(yotpo, FIND_LISTS, {})] == ["Creators", "A", "B", "C"]
+    by_two = replace(FIND_LISTS, paging=replace(PAGES, size=PageSize("limit", 2)))
+    assert [one["name"] for one in await yotpo.find(by_two, {})] == ["Creators", "A", "B", "C"]
 
 
 @pytest.mark.parametrize(
@@ -274,24 +243,23 @@ async def test_contacts_are_named_by_one_address(yotpo: Bench, contacts: list[An
 
 
 async def test_a_list_whose_answer_got_lost_is_looked_for_by_its_name(yotpo: Bench, clock: HandClock) -> None:
-    assert CREATE_LIST.probe
     sent_at = datetime.fromtimestamp(clock.time(), UTC)
-    assert await CREATE_LIST.probe(yotpo.call({"name": "New"}), sent_at) is ProbeResult.ABSENT
+    assert await yotpo.probe(CREATE_LIST, {"name": "New"}, sent_at) is ProbeResult.ABSENT
     created = await yotpo.run(CREATE_LIST, {"name": "New"})
-    assert await CREATE_LIST.probe(yotpo.call({"name": "New"}), sent_at) == Happened(created)
+    assert await yotpo.probe(CREATE_LIST, {"name": "New"}, sent_at) == Happened(created)
 
 
 async def test_published_forms_are_listed(yotpo: Bench, simulator: MessagingSimulator) -> None:
     simulator.subscribers.forms.append({"id": "form-2", "name": "Pop-up", "status": "draft"})
-    assert [one["id"] for one in await found(yotpo, FIND_SUBSCRIPTION_FORMS, {})] == ["form-1"]
+    assert [one["id"] for one in await yotpo.find(FIND_SUBSCRIPTION_FORMS, {})] == ["form-1"]
 
 
 async def test_an_answer_under_another_name_says_where_to_set_it(yotpo: Bench, simulator: MessagingSimulator) -> None:
-    await found(yotpo, FIND_LISTS, {})  # fetches the token
+    await yotpo.find(FIND_LISTS, {})  # fetches the token
     simulator.fail_next(200, body={"data": []})
     with pytest.raises(VendorError) as caught:
-        await FIND_LISTS.page(yotpo.call({}), None)
-    assert "messaging_keys" in str(caught.value)
+        await yotpo.find(FIND_LISTS, {})
+    assert "set lists in messaging_keys of the connection" in str(caught.value)
 
 
 def test_what_is_inferred_can_be_set_on_the_connection() -> None:

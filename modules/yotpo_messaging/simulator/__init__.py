@@ -11,7 +11,8 @@ from aiohttp import web
 
 from engine import Behaviour, Clock, WebhookSample
 from modules.simulation import Refused, SimulatedVendor
-from modules.yotpo_messaging.connection import CORE, CUSTOM_EVENT_PATH, CUSTOMERS_PATH
+from modules.yotpo_core.names import CORE
+from modules.yotpo_messaging.connection import CUSTOM_EVENT_PATH, CUSTOMERS_PATH
 from modules.yotpo_messaging.simulator.customers import Customers
 from modules.yotpo_messaging.simulator.rules import check_customer, check_event, error_body
 from modules.yotpo_messaging.simulator.subscribers import BEHAVIOURS as SUBSCRIBERS

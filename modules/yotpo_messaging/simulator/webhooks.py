@@ -12,9 +12,9 @@ from aiohttp import web
 
 from engine import Behaviour, Clock, WebhookSample
 from modules.simulation import Refused
+from modules.yotpo_core.names import CORE, LONGEST_URL, TARGET_UPDATE_METHOD, WEBHOOK_KEYS, WEBHOOK_PATHS
 from modules.yotpo_loyalty.events import TOPICS
 from modules.yotpo_loyalty.simulator import LoyaltySimulator
-from modules.yotpo_messaging.connection import CORE, LONGEST_URL, TARGET_UPDATE_METHOD, WEBHOOK_KEYS, WEBHOOK_PATHS
 from modules.yotpo_messaging.simulator.rules import bad, error_body, object_of
 from modules.yotpo_reviews.simulator import ReviewsSimulator
 

@@ -57,7 +57,7 @@ WEBHOOK_ASSUMPTIONS = (
     Assumption(
         about="the same target, filter or subscription twice",
         assumed="What is made twice is there twice. A lost answer is looked for in the list first.",
-        changed_by="modules.yotpo_messaging.webhooks:CREATE_WEBHOOK_TARGET",
+        changed_by="modules.yotpo_core.webhooks:CREATE_WEBHOOK_TARGET",
         settled_by="one target made twice in a real store",
         mark="unknown",
         source=_PAGE,
