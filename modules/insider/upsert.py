@@ -31,14 +31,7 @@ _OPTIONS: dict[str, Any] = {
         default=False,
     ),
 }
-_USERS = field(
-    "Users",
-    "The users, at most 1,000 and 5 MB.",
-    type="array",
-    minItems=1,
-    maxItems=MOST_USERS,
-    items=USER,
-)
+_USERS = field("Users", "The users, at most 1,000 and 5 MB.", type="array", minItems=1, maxItems=MOST_USERS, items=USER)
 USERS_CONFIG = options("users", users=_USERS, **_OPTIONS)
 USER_CONFIG: Schema = {**USER, "properties": {**USER["properties"], **_OPTIONS}}
 

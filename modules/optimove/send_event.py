@@ -23,9 +23,7 @@ CONFIG: Schema = {
             "Event", "Its name, in snake case; it must be set up in Optimove before.", type="string", pattern=SNAKE_CASE
         ),
         customer=field(
-            "Customer",
-            "Customer ID in Optimove: the e-mail address, for loyalty events. Not beside visitor.",
-            _TEXT,
+            "Customer", "Customer ID in Optimove: the e-mail address, for loyalty events. Not beside visitor.", _TEXT
         ),
         visitor=field("Visitor", "Visitor ID of somebody who is no customer yet. Not beside customer.", _TEXT),
         timestamp=field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -19,48 +20,40 @@ NO_TIER = ""
 _OUTPUT = "result.person"
 _OF_EMAIL = options("email", email=s.PERSON_EMAIL)
 _ANA = {"email": "ana@example.com"}
+call = partial(Action, connection="talkable", output=s.PERSON)
 
-GET_PERSON = Action(
+GET_PERSON = call(
     name="get_person",
     title="Get a Person",
     description="Reads a person with custom properties and counts of referrals, rewards and shares.",
-    connection="talkable",
     config=options("person", person=s.PERSON_SLUG),
-    output=s.PERSON,
     effect=Effect.READ,
     request=s.read("/people/{person}", _OUTPUT),
     example={"person": "ana@example.com"},
 )
-CREATE_OR_UPDATE_PERSON = Action(
+CREATE_OR_UPDATE_PERSON = call(
     name="create_or_update_person",
     title="Create or Update a Person",
     description="Changes what is given of a person, and creates one who is not there.",
-    connection="talkable",
     config={
         **options(
             "email",
             email=s.PERSON_EMAIL,
-            first_name=field("First Name", "Given name.", s.TEXT),
-            last_name=field("Last Name", "Family name.", s.TEXT),
+            **s.PERSON_FIELDS,
             username=field("Username", "Names the person beside the e-mail address.", s.TEXT),
-            customer_id=field("Customer ID", "The person's identifier in your system.", s.TEXT),
-            person_custom_properties=s.CUSTOM_PROPERTIES,
         ),
         "minProperties": 2,
     },
-    output=s.PERSON,
     # what is given is set rather than added, so that twice is once
     effect=Effect.IDEMPOTENT,
     request=s.write("PUT", "/people/{email}", _OUTPUT, "omit_keys(@, 'email')"),
     example={**_ANA, "person_custom_properties": {"price_plan": "platinum"}},
 )
-UNSUBSCRIBE_PERSON = Action(
+UNSUBSCRIBE_PERSON = call(
     name="unsubscribe_person",
     title="Unsubscribe a Person",
     description="Ends e-mails to a person.",
-    connection="talkable",
     config=_OF_EMAIL,
-    output=s.PERSON,
     effect=Effect.IDEMPOTENT,
     request=s.write("POST", "/people/{email}/unsubscribe", _OUTPUT),
     example=_ANA,
@@ -77,11 +70,10 @@ async def was_anonymized(call: Call, _sent_at: datetime) -> Happened | ProbeResu
     return ProbeResult.ABSENT
 
 
-ANONYMIZE_PERSON = Action(
+ANONYMIZE_PERSON = call(
     name="anonymize_person",
     title="Anonymize a Person",
     description="Takes name and address from a person for good. A second time there is nobody of this address.",
-    connection="talkable",
     config=_OF_EMAIL,
     # null where a look told that it has happened: what the person is called now, nobody can look up
     output={**s.PERSON, "type": ["object", "null"]},
@@ -90,11 +82,10 @@ ANONYMIZE_PERSON = Action(
     probe=was_anonymized,
     example=_ANA,
 )
-GET_PERSONAL_DATA = Action(
+GET_PERSONAL_DATA = call(
     name="get_personal_data",
     title="Get Personal Data",
     description="Reads all that is stored of a person, for a request of access.",
-    connection="talkable",
     config=_OF_EMAIL,
     output={**s.OBJECT, "description": "Its form is not described"},
     effect=Effect.READ,
@@ -119,14 +110,12 @@ LOYALTY: dict[str, Schema] = {
 _NESTED = f"to_object(entries(omit_keys(@, 'email')), &key, &not_null(value, '{NO_TIER}'))"
 _FLAT = f"to_object(entries(omit_keys(@, 'email')), &concat('{PREFIX}', key), &not_null(value, '{NO_TIER}'))"
 
-SYNC_LOYALTY_DATA = Action(
+SYNC_LOYALTY_DATA = call(
     name="sync_loyalty_data",
     title="Sync Loyalty Data",
     description="Stores what a Yotpo loyalty program says of a customer with the person, under the names that the "
     "vendor's own app for Yotpo publishes. Campaigns can show them and target by them.",
-    connection="talkable",
     config={**options("email", email=s.PERSON_EMAIL, **LOYALTY), "minProperties": 2},
-    output=s.PERSON,
     effect=Effect.IDEMPOTENT,
     request=s.write(
         "PUT",
@@ -137,11 +126,5 @@ SYNC_LOYALTY_DATA = Action(
     example={**_ANA, "point_balance": 640, "vip_tier_name": "GOLD"},
 )
 
-PEOPLE = (
-    GET_PERSON,
-    CREATE_OR_UPDATE_PERSON,
-    SYNC_LOYALTY_DATA,
-    UNSUBSCRIBE_PERSON,
-    ANONYMIZE_PERSON,
-    GET_PERSONAL_DATA,
-)
+PERSONAL = (ANONYMIZE_PERSON, GET_PERSONAL_DATA)
+PEOPLE = (GET_PERSON, CREATE_OR_UPDATE_PERSON, SYNC_LOYALTY_DATA, UNSUBSCRIBE_PERSON, *PERSONAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from engine import Action, Conflict, Effect, Request, Schema, Search, field, options
@@ -16,10 +17,7 @@ _NUMBER: dict[str, Any] = {"type": ["string", "integer"], "minLength": 1}
 
 _COMMON: Mapping[str, Schema] = {
     "email": s.PERSON_EMAIL,
-    "customer_id": field("Customer ID", "The person's identifier in your system.", s.TEXT),
-    "first_name": field("First Name", "Given name.", s.TEXT),
-    "last_name": field("Last Name", "Family name.", s.TEXT),
-    "person_custom_properties": s.CUSTOM_PROPERTIES,
+    **s.PERSON_FIELDS,
     "uuid": field("UUID", "The visitor's, as a claim page gave it.", s.TEXT),
     "ip_address": field("IP Address", "The person's; `current` means that of the request.", s.TEXT),
     "traffic_source": field("Traffic Source", "Tells several points of integration apart.", s.TEXT),
@@ -38,29 +36,26 @@ _ITEM = options(
 
 
 def _origin(kind: str) -> Request:
-    return Request(
-        "POST", "/origins", body=f"{{site_slug: connection.site_slug, type: '{kind}', data: @}}", output="result"
-    )
+    body = f"{{site_slug: connection.site_slug, type: '{kind}', data: @}}"
+    return Request("POST", "/origins", body=body, expects="result", output="result")
 
+
+origin = partial(Action, connection="talkable", output=s.ORIGIN, effect=Effect.WRITE)
 
 # All three are writes. Whether a second one of the same number counts again was not found, and there is nothing to look
 # it up by.
-REGISTER_AFFILIATE_MEMBER = Action(
+REGISTER_AFFILIATE_MEMBER = origin(
     name="register_affiliate_member",
     title="Register an Affiliate Member",
     description="Tells of a person who may share, such as one who has signed up.",
-    connection="talkable",
     config=options("email", **_COMMON),
-    output=s.ORIGIN,
-    effect=Effect.WRITE,
     request=_origin("AffiliateMember"),
     example={"email": "ana@example.com", "campaign_tags": ["invite"]},
 )
-REGISTER_PURCHASE = Action(
+REGISTER_PURCHASE = origin(
     name="register_purchase",
     title="Register a Purchase",
     description="Tells of a purchase that was not made on the site, so that referrals count it.",
-    connection="talkable",
     config=options(
         "email",
         "order_number",
@@ -71,8 +66,6 @@ REGISTER_PURCHASE = Action(
         items=field("Items", "What was bought.", type="array", items=_ITEM),
         coupon_code=_COUPON,
     ),
-    output=s.ORIGIN,
-    effect=Effect.WRITE,
     request=_origin("Purchase"),
     example={
         "email": "ana@example.com",
@@ -81,11 +74,10 @@ REGISTER_PURCHASE = Action(
         "items": [{"price": 25, "quantity": 4, "product_id": "TSHIRT"}],
     },
 )
-REGISTER_EVENT = Action(
+REGISTER_EVENT = origin(
     name="register_event",
     title="Register an Event",
     description="Tells of an event, such as the third month of a subscription, so that referrals count it.",
-    connection="talkable",
     config=options(
         "email",
         "event_category",
@@ -96,8 +88,6 @@ REGISTER_EVENT = Action(
         subtotal=field("Subtotal", "What was paid, where something was.", _AMOUNT),
         coupon_code=_COUPON,
     ),
-    output=s.ORIGIN,
-    effect=Effect.WRITE,
     request=_origin("Event"),
     example={"email": "ana@example.com", "event_category": "newsletter_subscription", "event_number": "42"},
 )
@@ -127,28 +117,26 @@ UPDATE_REFERRAL = Action(
     example={"origin": "1001", "status": "approved"},
 )
 
-_OF_PERSON = options("person", person=s.PERSON_SLUG)
-_ANA = {"person": "ana@example.com"}
+of_person = partial(
+    Search,
+    connection="talkable",
+    config=options("person", person=s.PERSON_SLUG),
+    example={"person": "ana@example.com"},
+)
 
-LIST_REFERRALS = Search(
+LIST_REFERRALS = of_person(
     name="list_referrals",
     title="List Referrals of an Advocate",
     description="Finds the referrals of a person who has shared.",
-    connection="talkable",
-    config=_OF_PERSON,
     output={"type": "array", "items": s.REFERRAL},
     request=s.read("/people/{person}/referrals_as_advocate", "result.referrals"),
-    example=_ANA,
 )
-LIST_PERSON_REWARDS = Search(
+LIST_PERSON_REWARDS = of_person(
     name="list_person_rewards",
     title="List Rewards of a Person",
     description="Finds the rewards that a person has earned.",
-    connection="talkable",
-    config=_OF_PERSON,
     output={"type": "array", "items": s.REWARD},
     request=s.read("/people/{person}/rewards", "result.rewards"),
-    example=_ANA,
 )
 LIST_REWARDS = Search(
     name="list_rewards",
@@ -167,21 +155,16 @@ LIST_REWARDS = Search(
     ),
     output={"type": "array", "items": s.REWARD},
     request=s.read(
-        "/rewards",
-        "result.rewards",
-        "{site_slug: connection.site_slug, visitor_uuid: visitor_uuid, status: status}",
+        "/rewards", "result.rewards", "{site_slug: connection.site_slug, visitor_uuid: visitor_uuid, status: status}"
     ),
     example={"visitor_uuid": "8a55ef82-82c1-4596-babb-e989fd717965", "status": "All"},
 )
-LIST_SHARES = Search(
+LIST_SHARES = of_person(
     name="list_shares",
     title="List Shares of a Person",
     description="Finds what a person has shared.",
-    connection="talkable",
-    config=_OF_PERSON,
     output={"type": "array", "items": s.SHARE},
     request=s.read("/people/{person}/shares_by", "result.shares"),
-    example=_ANA,
 )
 LIST_CAMPAIGNS = Search(
     name="list_campaigns",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine import Request, Schema, field, record
 
 EMAIL: Schema = {"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$"}
@@ -41,6 +43,13 @@ CUSTOM_PROPERTIES = field(
     propertyNames={"pattern": "^[a-z_][a-z0-9_]*$"},
     additionalProperties={"type": ["string", "number", "boolean"]},
 )
+#: of a person, beside the address
+PERSON_FIELDS: Mapping[str, Schema] = {
+    "first_name": field("First Name", "Given name.", TEXT),
+    "last_name": field("Last Name", "Family name.", TEXT),
+    "customer_id": field("Customer ID", "The person's identifier in your system.", TEXT),
+    "person_custom_properties": CUSTOM_PROPERTIES,
+}
 
 PERSON = record(
     "email",

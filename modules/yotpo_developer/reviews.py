@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from engine import (
-    Action,
-    Effect,
-    ErrorTable,
-    NumberPaging,
-    PageSize,
-    Request,
-    Schema,
-    Search,
-    field,
-    options,
-    record,
-)
+from engine import Action, Effect, ErrorTable, NumberPaging, PageSize, Request, Schema, Search, field, options, record
 
 REVIEWS_PATH = "/reviews"
 COMMENT_PATH = "/reviews/{review_id}/comment"

@@ -41,9 +41,7 @@ CONFIG: Schema = {
         ),
         reward_points=field("Reward Points", "Points in place of the campaign's.", type="integer", minimum=0),
         history_title=field(
-            "History Title",
-            "What the customer's history says, in place of the campaign's text.",
-            f.HISTORY_TITLE,
+            "History Title", "What the customer's history says, in place of the campaign's text.", f.HISTORY_TITLE
         ),
         unique_history_title=f.UNIQUE_TITLE,
     ),

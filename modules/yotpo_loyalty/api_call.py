@@ -90,11 +90,7 @@ OUTPUT: Schema = {
     "required": ["status", "headers", "body"],
     "properties": {
         "status": {"type": "integer"},
-        "headers": {
-            "type": "object",
-            "description": "Names in lower case",
-            "additionalProperties": {"type": "string"},
-        },
+        "headers": {"type": "object", "description": "Names in lower case", "additionalProperties": {"type": "string"}},
         "body": {"description": "JSON, else text; null when it is empty"},
     },
 }
@@ -114,11 +110,7 @@ async def run(call: Call) -> Json:
     config = call.config
     body = {"json": config["body"]} if "body" in config else {}
     answer = await call.http.request(
-        config.get("method", "GET"),
-        config["url"],
-        query=config.get("query"),
-        headers=config.get("headers"),
-        **body,
+        config.get("method", "GET"), config["url"], query=config.get("query"), headers=config.get("headers"), **body
     )
     return {"status": answer.status, "headers": dict(answer.headers), "body": f.body_of(answer)}
 

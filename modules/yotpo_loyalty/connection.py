@@ -29,7 +29,8 @@ def answers_of(form: str, what: str) -> ErrorTable:
     :param form: JMESPath that tells an answer of the expected form.
     :param what: what the answer is to be, in words.
     """
-    found = f"errors && concat('the answer is an error: ', errors) || !({form}) && 'the answer is {what}'"
+    failed = "type(@) == 'object' && contains(keys(@), 'errors') && concat('the answer is an error: ', errors)"
+    found = f"{failed} || !({form}) && 'the answer is {what}'"
     return ErrorTable(refused=REFUSED, said="errors", body=BodyErrors(found))
 
 

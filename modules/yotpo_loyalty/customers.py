@@ -18,10 +18,7 @@ CONFIG: Schema = {
         phone_number=field("Phone Number", "In E.164 format, such as +15550100.", type="string", minLength=1),
         country_iso_code=field("Country ISO Code", "Only for a phone number that is not in E.164 format.", _COUNTRY),
         with_referral_code=field(
-            "With Referral Code",
-            "Whether to retrieve the customer's referral code too.",
-            type="boolean",
-            default=False,
+            "With Referral Code", "Whether to retrieve the customer's referral code too.", type="boolean", default=False
         ),
         with_history=field(
             "With History",

@@ -14,7 +14,6 @@ PER_PAGE = 100
 #: What is known of a customer of this list: the e-mail. That the rest is as in the list of recent ones is inferred.
 CUSTOMER: Schema = s.record({"email": s.STRING}, RECENT_CUSTOMER["properties"])
 
-
 _FORM = "type(customers) == 'array' && type(links.total_pages) == 'number'"
 _WANTED = "no page of customers: it has no list `customers`, or no number `links.total_pages`"
 

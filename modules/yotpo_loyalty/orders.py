@@ -116,10 +116,7 @@ REFUND = options(
 
 #: the vendor does not describe these answers
 OUTPUT = s.record(
-    {
-        "status": s.INTEGER,
-        "body": {"description": "The vendor's answer as it came, null when it was empty"},
-    }
+    {"status": s.INTEGER, "body": {"description": "The vendor's answer as it came, null when it was empty"}}
 )
 
 

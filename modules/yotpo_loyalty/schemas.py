@@ -26,12 +26,7 @@ def or_null(schema: Schema) -> Schema:
 
 def record(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None, **more: Any) -> Schema:
     """An object with keys that are always there, and keys that may be absent."""
-    return {
-        "type": "object",
-        "required": list(required),
-        "properties": {**required, **(optional or {})},
-        **more,
-    }
+    return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}, **more}
 
 
 def items(schema: Schema) -> Schema:
@@ -224,10 +219,5 @@ VIP_STATS = record(
 )
 
 VIP_STATS_NEEDED = record(
-    {
-        "points_needed": INTEGER,
-        "amount_cents_needed": INTEGER,
-        "purchases_needed": INTEGER,
-        "referrals_needed": INTEGER,
-    }
+    {"points_needed": INTEGER, "amount_cents_needed": INTEGER, "purchases_needed": INTEGER, "referrals_needed": INTEGER}
 )

@@ -92,11 +92,7 @@ CONNECTION = ConnectionType(
         "secret",
         app_key=field("App Key", "Of the store.", type="string", pattern="^[A-Za-z0-9_-]+$"),
         secret=field(
-            "Secret",
-            "Exchanged for tokens; never sent with anything else.",
-            type="string",
-            minLength=1,
-            writeOnly=True,
+            "Secret", "Exchanged for tokens; never sent with anything else.", type="string", minLength=1, writeOnly=True
         ),
         base_url=field(
             "Base URL",
