@@ -21,12 +21,12 @@ MODULES = Path(__file__).parents[2] / "modules"
 
 #: why a call is a function, by its name
 SPECIAL: Mapping[str, str] = {
-    "http.make_request": "whatever an author asks for, files and forms included",
+    "http.make_request": "whatever an author asks for",
     "insider.delete_attributes": "a batch: each user has an outcome of its own, read out of the answer's keys",
     "insider.upsert_user": "the one outcome of the same batch, without the nulls",
     "insider.upsert_users": "a batch: each user has an outcome of its own, read out of the answer's keys",
     "optimove.send_event": "long texts are cut, and each is told; the connection names the event",
-    "slack.send_message": "the URL itself is the secret, and the answer is a word",
+    "slack.send_message": "the answer is a word, and another than ok is told",
     "yotpo_developer.create_webhook": "the answer is not described: the list, a second request, tells the identifier",
     "yotpo_developer.retrieve_customer": "the connection says how deep the customer stands, where null is nobody",
     "yotpo_loyalty.adjust_points": "the hints say what 422 and 423 mean of points",
@@ -71,7 +71,7 @@ MORE: Mapping[str, tuple[int, str]] = {
         "700 lines of records and orders; any call, errors under 200, titles in the history as probes",
     ),
     "yotpo_messaging": (
-        70,
+        75,
         "names that a connection sets, each with its default; filters that are not trusted; probes",
     ),
     "yotpo_reviews": (157, "two imports with names that a connection sets; reviews in two forms; a probe by content"),
