@@ -422,6 +422,16 @@ async def test_a_user_is_anonymized_and_deleted(insider: Bench, simulator: Insid
     assert simulator.people.all == []
 
 
+@pytest.mark.parametrize("answer", [b"", b"OK", b"{}"], ids=repr)
+async def test_what_a_deletion_is_answered_does_not_matter(
+    insider: Bench, simulator: InsiderSimulator, answer: bytes
+) -> None:
+    simulator.fail_next(200, raw=answer, times=2)
+    for module in (DELETE_USER, ANONYMIZE_USER):
+        call = insider.call({"identifiers": ANA["identifiers"]})
+        assert (await insider.carry_out(module, call), call.warnings) == (None, [])
+
+
 def test_what_a_batch_gives_has_a_schema() -> None:
     schema = dict(UPSERT_USERS.output_schema({}))
     jsonschema.Draft202012Validator.check_schema(schema)

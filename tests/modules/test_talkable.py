@@ -111,6 +111,17 @@ async def test_loyalty_data_nested_as_in_the_vendors_own_app(simulator: Talkable
     assert person["custom_properties"] == {"yotpo": {**LOYALTY, "vip_tier_name": ""}}
 
 
+async def test_an_accepted_change_whose_answer_has_no_record_is_told(
+    talkable: Bench, simulator: TalkableSimulator
+) -> None:
+    """It was made, so that it is no failure; that its output is missing is said beside the step."""
+    for action in (people.SYNC_LOYALTY_DATA, loyalty.UPDATE_LOYALTY_MEMBER, referrals.REGISTER_EVENT):
+        simulator.fail_next(200, body={"ok": True})
+        call = talkable.call({**action.example})
+        assert await talkable.carry_out(action, call) is None
+        assert "its answer cannot be used: the answer has no result" in call.warnings[0]
+
+
 async def test_unsubscribing_twice_is_once(talkable: Bench) -> None:
     first = await talkable.run(people.UNSUBSCRIBE_PERSON, {"email": ANA})
     assert first["unsubscribed_at"]

@@ -57,11 +57,23 @@ async def test_a_review_is_answered_in_public(yotpo: Bench, simulator: Developer
     await yotpo.run(CREATE_COMMENT, {"review_id": 5001, "content": "Thank you."})
     [review] = await found(yotpo, customer_email="ana@example.com", include_nested=True)
     assert review["comments"] == [{"content": "Thank you.", "public": True}]
+    await yotpo.run(CREATE_COMMENT, {"review_id": 5001, "content": "Call us.", "public": False})
+    [review] = await found(yotpo, customer_email="ana@example.com", include_nested=True)
+    assert review["comments"][1] == {"content": "Call us.", "public": False}
     with pytest.raises(NotFound) as caught:
         await yotpo.run(CREATE_COMMENT, {"review_id": 7, "content": "Thank you."})
     assert caught.value.refused
     with pytest.raises(DataError):
         await yotpo.http.request("POST", "/reviews/5001/comment", json={"comment": {"content": "x"}})
+
+
+@pytest.mark.parametrize("answer", [b"", b"created", b"[]"], ids=repr)
+async def test_what_a_comment_or_a_deletion_is_answered_does_not_matter(
+    yotpo: Bench, simulator: DeveloperSimulator, answer: bytes
+) -> None:
+    simulator.fail_next(200, applied=True, raw=answer, times=2)
+    assert await yotpo.run(CREATE_COMMENT, {"review_id": 5001, "content": "Thank you."}) == {"review_id": 5001}
+    assert await yotpo.run(DELETE_WEBHOOK, {"webhook_id": 11}) == {"deleted": True}
 
 
 async def test_a_webhook_is_made_listed_and_deleted(yotpo: Bench, simulator: DeveloperSimulator) -> None:

@@ -77,6 +77,13 @@ async def test_an_answer_of_another_form_is_a_vendor_error(
         await yotpo.page(LIST_CUSTOMERS, {})
 
 
+@pytest.mark.parametrize("errors", [["busy"], [], None, "busy"], ids=str)
+async def test_errors_in_a_200_answer_are_no_page(yotpo: Bench, simulator: LoyaltySimulator, errors: Any) -> None:
+    simulator.fail_next(200, body={"errors": errors, "customers": [], "links": {"total_pages": 1}})
+    with pytest.raises(VendorError, match="is an error"):
+        await yotpo.page(LIST_CUSTOMERS, {})
+
+
 @pytest.mark.parametrize(
     "query", [{"page": 0}, {"per_page": 101}, {"page_info": "x"}, {"last_seen_at": "soon"}], ids=str
 )
