@@ -9,6 +9,7 @@ from modules.slack_bot.simulator import Slack
 
 HOST = field("Base URL", "Another host, as a whole URL.", type="string", pattern="^https?://[^\\s]+$")
 FIELDS = options("token", token=field("Bot token", "Begins with xoxb-.", type="string", writeOnly=True), base_url=HOST)
+# they come with status 200; REFUSALS are those that prove that nothing was written
 ERRORS = ErrorTable(body=BodyErrors("error != 'already_reacted' && [error, needed][?@]", REFUSALS, taken="ok || error"))
 TEST = Request("POST", "/auth.test")
 BOT = engine.ConnectionType(
@@ -19,6 +20,7 @@ TS = field("Timestamp", "Of a message, as post_message gives it.", type="string"
 TEXT = field("Text", "In mrkdwn; beside blocks, what is notified.", type="string", minLength=1, maxLength=40_000)
 BLOCKS = field("Blocks", "Layout blocks.", type="array", items=record("type"), minItems=1, maxItems=50)
 call = partial(engine.Action, connection="slack_bot", output=record("channel", "ts", channel=CHANNEL, ts=TS))
+# no probe: a channel's history needs further scopes, and does not tell two messages of one text apart
 POST_MESSAGE = call(
     name="post_message",
     title="Post a Message",
@@ -41,9 +43,7 @@ ADD_REACTION = call(
     name="add_reaction",
     title="Add a Reaction",
     description="Puts an emoji on a message; one that the bot has put there already stays.",
-    config=options(
-        "channel", "ts", "emoji", channel=CHANNEL, ts=TS, emoji=field("Emoji", "Such as tada.", type="string")
-    ),
+    config=options("channel", "ts", "emoji", channel=CHANNEL, ts=TS, emoji=field("Emoji", "Its name.", type="string")),
     effect=Effect.IDEMPOTENT,
     request=Request("POST", "/reactions.add", body="{channel: channel, timestamp: ts, name: emoji}", gives="config"),
     example={"channel": "C024BE91L", "ts": "1503435956.000247", "emoji": "white_check_mark"},
