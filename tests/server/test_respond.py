@@ -179,6 +179,13 @@ async def test_who_waits_when_the_listener_closes_gets_the_receipt(new_site: New
         site.host.runner.responses.close()
         assert (await post).status == 202
 
+        async def sleeps() -> bool:
+            return bool(site.waiting(3))
+
+        # whoever stops waits for a run that sleeps as shortly as this
+        await until(sleeps)
+        await site.clock.advance(3)
+
 
 async def test_an_answer_leaves_when_it_is_durable_and_not_before(new_site: NewSite) -> None:
     """A death between the two: nobody is answered, and the run says that it does not know."""
