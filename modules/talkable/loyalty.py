@@ -9,9 +9,9 @@ from modules.talkable import schemas as s
 
 _PATH = "/loyalty/members/{email}"
 _OUTPUT = "result.loyalty_member"
-call = partial(Action, connection="talkable", output=s.MEMBER)
+of_member = partial(Action, connection="talkable", output=s.MEMBER)
 
-GET_LOYALTY_MEMBER = call(
+GET_LOYALTY_MEMBER = of_member(
     name="get_loyalty_member",
     title="Get a Loyalty Member",
     description="Reads a member's points and custom properties.",
@@ -20,7 +20,7 @@ GET_LOYALTY_MEMBER = call(
     request=s.read(_PATH, _OUTPUT),
     example={"email": "ana@example.com"},
 )
-UPDATE_LOYALTY_MEMBER = call(
+UPDATE_LOYALTY_MEMBER = of_member(
     name="update_loyalty_member",
     title="Update a Loyalty Member",
     description="Changes a member's custom properties. They are stored as text: `t` for true, `123` for 123.",
@@ -30,7 +30,7 @@ UPDATE_LOYALTY_MEMBER = call(
     example={"email": "ana@example.com", "custom_properties": {"contest_participant": True}},
 )
 # No probe: a member shows the balance alone, and others may change it meanwhile.
-ADJUST_POINTS = call(
+ADJUST_POINTS = of_member(
     name="adjust_points",
     title="Adjust Points",
     description="Gives a member points, or takes them. Twice is not once.",

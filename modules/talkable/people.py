@@ -20,9 +20,9 @@ NO_TIER = ""
 _OUTPUT = "result.person"
 _OF_EMAIL = options("email", email=s.PERSON_EMAIL)
 _ANA = {"email": "ana@example.com"}
-call = partial(Action, connection="talkable", output=s.PERSON)
+of_person = partial(Action, connection="talkable", output=s.PERSON)
 
-GET_PERSON = call(
+GET_PERSON = of_person(
     name="get_person",
     title="Get a Person",
     description="Reads a person with custom properties and counts of referrals, rewards and shares.",
@@ -31,7 +31,7 @@ GET_PERSON = call(
     request=s.read("/people/{person}", _OUTPUT),
     example={"person": "ana@example.com"},
 )
-CREATE_OR_UPDATE_PERSON = call(
+CREATE_OR_UPDATE_PERSON = of_person(
     name="create_or_update_person",
     title="Create or Update a Person",
     description="Changes what is given of a person, and creates one who is not there.",
@@ -49,7 +49,7 @@ CREATE_OR_UPDATE_PERSON = call(
     request=s.write("PUT", "/people/{email}", _OUTPUT, "omit_keys(@, 'email')"),
     example={**_ANA, "person_custom_properties": {"price_plan": "platinum"}},
 )
-UNSUBSCRIBE_PERSON = call(
+UNSUBSCRIBE_PERSON = of_person(
     name="unsubscribe_person",
     title="Unsubscribe a Person",
     description="Ends e-mails to a person.",
@@ -70,7 +70,7 @@ async def was_anonymized(call: Call, _sent_at: datetime) -> Happened | ProbeResu
     return ProbeResult.ABSENT
 
 
-ANONYMIZE_PERSON = call(
+ANONYMIZE_PERSON = of_person(
     name="anonymize_person",
     title="Anonymize a Person",
     description="Takes name and address from a person for good. A second time there is nobody of this address.",
@@ -82,7 +82,7 @@ ANONYMIZE_PERSON = call(
     probe=was_anonymized,
     example=_ANA,
 )
-GET_PERSONAL_DATA = call(
+GET_PERSONAL_DATA = of_person(
     name="get_personal_data",
     title="Get Personal Data",
     description="Reads all that is stored of a person, for a request of access.",
@@ -110,7 +110,7 @@ LOYALTY: dict[str, Schema] = {
 _NESTED = f"to_object(entries(omit_keys(@, 'email')), &key, &not_null(value, '{NO_TIER}'))"
 _FLAT = f"to_object(entries(omit_keys(@, 'email')), &concat('{PREFIX}', key), &not_null(value, '{NO_TIER}'))"
 
-SYNC_LOYALTY_DATA = call(
+SYNC_LOYALTY_DATA = of_person(
     name="sync_loyalty_data",
     title="Sync Loyalty Data",
     description="Stores what a Yotpo loyalty program says of a customer with the person, under the names that the "

@@ -51,7 +51,6 @@ FIND_REVIEWS = Search(
     example={"customer_email": "ana@example.com", "include_nested": True},
 )
 
-
 CREATE_COMMENT = Action(
     name="create_comment",
     title="Create a Comment on a Review",

@@ -116,7 +116,6 @@ FIND_WEBHOOKS = Search(
     example={},
 )
 
-
 DELETE_WEBHOOK = Action(
     name="delete_webhook",
     title="Delete a Webhook",

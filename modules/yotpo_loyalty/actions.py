@@ -69,7 +69,7 @@ RECORD_CUSTOMER_ACTION = Action(
     # the vendor takes no identity of an action: the same call again gives the points again
     effect=Effect.WRITE,
     prepare=prepare,
-    request=f.sent("/actions", "omit_keys(@, 'unique_history_title')"),
+    request=f.sent("/actions", f.WITHOUT_OWN),
     probe=probe,
     settle_after=f.shown_after,
     example={

@@ -69,7 +69,9 @@ def shown_after(config: Config) -> float | None:
 
 
 #: the engine's own options, which the vendor does not get
-OWN = frozenset({"unique_history_title"})
+OWN = ("unique_history_title",)
+#: the config without them, as a declared call sends it
+WITHOUT_OWN = f"omit_keys(@, {', '.join(map(repr, OWN))})"
 
 _BODY: Schema = {"description": "The vendor's answer as it came, null when it was empty"}
 #: of calls whose answer the vendor does not describe, so that nothing is promised of it
