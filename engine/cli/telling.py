@@ -12,7 +12,7 @@ from engine.cli.authorizing import opened
 from engine.cli.console import note, print_json, warn
 from engine.cli.remote import simulating, webhooks_served_at
 from engine.cli.workspace import Workspace, refuse
-from engine.runtime.attaching import Attaching, CannotAttach, shown, ways
+from engine.runtime.attaching import Attaching, CannotAttach, shown
 from engine.runtime.webhooks import Hook
 from engine.sdk.errors import ConfigError
 
@@ -26,9 +26,9 @@ async def attach(
     """
     done: list[dict[str, Any]] = []
     async with _attaching(workspace) as attaching:
-        for hook in _meant(hooks, name):
+        for hook in _meant(attaching, hooks, name):
             try:
-                over = attaching.connection(hook, connection)
+                over = attaching.connection(hook, connection, named=name is not None)
             except CannotAttach as error:
                 if name is not None:
                     raise
@@ -47,7 +47,7 @@ async def attach(
 async def detach(workspace: Workspace, hooks: Mapping[str, Hook], name: str, connection: str | None, base: str) -> None:
     """Have the vendor call a webhook's URLs no longer."""
     async with _attaching(workspace) as attaching:
-        [hook] = _meant(hooks, name)
+        [hook] = _meant(attaching, hooks, name)
         changed = await attaching.detach(hook, f"{base}/hooks/{hook.current}", connection)
     if workspace.session.as_json:
         print_json({"name": hook.name, "changed": changed})
@@ -68,11 +68,14 @@ async def _attaching(workspace: Workspace) -> AsyncIterator[Attaching]:
             warn(f"the connection over which the vendor was told {url} is gone; take the URL away at the vendor's")
 
 
-def _meant(hooks: Mapping[str, Hook], name: str | None) -> list[Hook]:
+def _meant(attaching: Attaching, hooks: Mapping[str, Hook], name: str | None) -> list[Hook]:
     """A webhook by its name or by a scenario that listens to it; None: all whose triggers know how to tell."""
     if name is None:
-        found = [hook for hook in hooks.values() if any(ways(hook))]
-        if not found:
+        known = [hook for hook in hooks.values() if any(attaching.ways(hook))]
+        found = [hook for hook in known if any(attaching.ways(hook, named=False))]
+        for left in (hook for hook in known if hook not in found):
+            note(f"'{shown(left)}' is left out: the vendor may have its URL already; `attach {shown(left)}` tells it")
+        if not known:
             note("no trigger knows how its vendor is told a URL: enter those of `engine webhooks` by hand")
         return found
     listened = (hook for hook in hooks.values() if any(plan.name == name for plan in hook.listeners))

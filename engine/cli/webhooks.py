@@ -13,7 +13,7 @@ from engine.cli.options import Duration, data_option, json_option
 from engine.cli.remote import hand_over, webhooks_served_at
 from engine.cli.session import Session
 from engine.cli.workspace import Workspace
-from engine.runtime.attaching import check_public, ways
+from engine.runtime.attaching import check_public, unasked, ways
 from engine.runtime.host import STORE_FILE
 from engine.runtime.webhooks import ROTATION_GRACE, Hook, Webhooks, webhook_name
 from engine.scenario.plan import Listening, Scenario
@@ -76,7 +76,7 @@ async def _list(workspace: Workspace) -> None:
 
 def _attached(hook: Hook, url: str) -> dict[str, Any] | None:
     """What the vendor was told by its API; None: nobody here knows how to tell it."""
-    if not hook.told and not any(ways(hook)):
+    if not hook.told and not (any(ways(hook)) and unasked(hook)):
         return None
     over = next((over for over, told in hook.told.values() if told == url), None)
     return {"over": over, "old_urls": [told for _, told in hook.told.values() if told != url]}

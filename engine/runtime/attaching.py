@@ -6,6 +6,7 @@ The vendor is told first, then it is noted: what is begun anew finds the URL the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from engine.runtime.connection_file import ConnectionEntry
 from engine.runtime.connections import Connections
@@ -23,11 +24,28 @@ class CannotAttach(EngineError):
     code = "cannot-attach"
 
 
-def ways(hook: Hook) -> Iterator[tuple[Attachment, Config]]:
-    """How a vendor is told a webhook's URL, once for each scenario that listens and whose trigger knows it."""
+class Way(NamedTuple):
+    """One way in which a vendor is told a webhook's URL for one scenario that listens to it.
+
+    :param rank: of the ways that its trigger knows; 0 is the best.
+    """
+
+    attachment: Attachment
+    config: Config
+    rank: int
+
+
+def ways(hook: Hook) -> Iterator[Way]:
+    """How a vendor is told a webhook's URL, for each scenario that listens: each way that its trigger knows."""
     for plan in hook.listeners:
-        if isinstance(plan.trigger, Listening) and plan.trigger.module.attachment is not None:
-            yield plan.trigger.module.attachment, plan.trigger.config
+        if isinstance(plan.trigger, Listening):
+            for rank, attachment in enumerate(plan.trigger.module.attachments):
+                yield Way(attachment, plan.trigger.config, rank)
+
+
+def unasked(hook: Hook) -> bool:
+    """Whether a vendor should be told a webhook's URL, or was. Where it may call it already, that is up to people."""
+    return bool(hook.told) or not all(way.attachment.by_name for way in ways(hook))
 
 
 def shown(hook: Hook) -> str:
@@ -37,7 +55,8 @@ def shown(hook: Hook) -> str:
 
 def attachable(hook: Hook, url: str) -> bool:
     """Whether a vendor could be told this URL of a webhook, and was not."""
-    return url.startswith("https://") and any(ways(hook)) and all(told != url for _, told in hook.told.values())
+    told = [known for _, known in hook.told.values()]
+    return url.startswith("https://") and any(ways(hook)) and unasked(hook) and url not in told
 
 
 def check_public(url: str) -> None:
@@ -62,13 +81,28 @@ class Attaching:
         #: URLs that a vendor was told over connections that are not there any more
         self.out_of_reach: list[str] = []
 
-    def connection(self, hook: Hook, wanted: str | None = None) -> str:
-        """The connection over which a webhook's vendor is told.
+    def ways(self, hook: Hook, *, named: bool = True) -> Iterator[Way]:
+        """How the vendor is told a webhook's URL.
+
+        :param named: an operator named the webhook. Else those ways are left out by which an event could come twice,
+            unless the vendor was told over such a connection before.
+        """
+        told = {entry.type for over, _ in hook.told.values() if (entry := self._entries.get(over)) is not None}
+        for way in ways(hook):
+            if named or not way.attachment.by_name or way.attachment.connection in told:
+                yield way
+
+    def connection(self, hook: Hook, wanted: str | None = None, *, named: bool = True) -> str:
+        """The connection over which a webhook's vendor is told: of the best way for which there is one.
 
         :param wanted: its name, where there are several that could be it.
+        :param named: the operator named the webhook.
         :raises CannotAttach: there is none, or it is not clear which.
         """
-        kinds = sorted({way.connection for way, _ in ways(hook)})
+        ranks: dict[str, int] = {}
+        for attachment, _, rank in self.ways(hook, named=named):
+            ranks[attachment.connection] = min(rank, ranks.get(attachment.connection, rank))
+        kinds = sorted(ranks, key=lambda kind: (ranks[kind], kind))
         if not kinds:
             raise CannotAttach(
                 f"no trigger of webhook '{shown(hook)}' knows how its vendor is told a URL",
@@ -77,12 +111,14 @@ class Attaching:
         fitting = [name for name, entry in self._entries.items() if entry.type in kinds]
         if wanted in fitting:
             return wanted or ""
-        named = " or ".join(kinds)
+        types = " or ".join(kinds)
         if wanted is not None:
             raise CannotAttach(
-                f"webhook '{shown(hook)}' is attached over a connection of type {named}, which '{wanted}' is not",
+                f"webhook '{shown(hook)}' is attached over a connection of type {types}, which '{wanted}' is not",
                 hint=f"such as {', '.join(fitting)}" if fitting else f"`engine connections add NAME --type {kinds[0]}`",
             )
+        best = min((ranks[self._entries[name].type] for name in fitting), default=0)
+        fitting = [name for name in fitting if ranks[self._entries[name].type] == best]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
@@ -91,7 +127,7 @@ class Attaching:
                 hint="choose one with --connection",
             )
         raise CannotAttach(
-            f"there is no connection of type {named} to attach webhook '{shown(hook)}' over",
+            f"there is no connection of type {types} to attach webhook '{shown(hook)}' over",
             hint=f"add one: `engine connections add NAME --type {kinds[0]}`",
         )
 
@@ -137,5 +173,5 @@ class Attaching:
         return changed
 
     def _ways(self, hook: Hook, over: str) -> list[tuple[Attachment, Config]]:
-        entry = self._entries.get(over)
-        return [(way, config) for way, config in ways(hook) if entry is not None and way.connection == entry.type]
+        kind = entry.type if (entry := self._entries.get(over)) is not None else None
+        return [(way, config) for way, config, _ in ways(hook) if way.connection == kind]

@@ -352,11 +352,14 @@ class Attachment:
     :param connection: the connection type that they use. It may be another than the trigger's own, and another app's.
     :param attach: has the vendor call the URL for all that the config asks for; False: it did already.
     :param detach: has it call the URL no longer, whatever for; False: it did not.
+    :param by_name: only where the operator names the webhook: because the vendor may call the URL already in a way that
+        this API does not show, and each event would come twice.
     """
 
     connection: str
     attach: Callable[[Call, str], Awaitable[bool]]
     detach: Callable[[Call, str], Awaitable[bool]]
+    by_name: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -370,7 +373,8 @@ class WebhookTrigger(Module):
     :param verify: checks the vendor's signature with the connection's fields, secrets included; False refuses (401).
     :param handshake: answers a challenge that the vendor sends to try the URL; None means: an ordinary delivery.
     :param one_url: the vendor takes one URL for everything, so that scenarios of one connection share it.
-    :param attachment: where the vendor can be told the URL by its API, how.
+    :param attachment: where the vendor can be told the URL by its API, how; of several ways, over connections of
+        several types, the best first.
     """
 
     parse: Callable[[Delivery], Sequence[Event]]
@@ -379,7 +383,14 @@ class WebhookTrigger(Module):
     verify: Callable[[Delivery, Mapping[str, Json]], bool] | None = None
     handshake: Callable[[Delivery], Answer | None] | None = None
     one_url: bool = False
-    attachment: Attachment | None = None
+    attachment: Attachment | tuple[Attachment, ...] | None = None
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The ways in which the vendor can be told the URL, the best first."""
+        if isinstance(self.attachment, Attachment):
+            return (self.attachment,)
+        return self.attachment or ()
 
 
 @dataclass(frozen=True, kw_only=True)

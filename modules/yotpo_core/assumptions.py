@@ -64,6 +64,15 @@ WEBHOOK_ASSUMPTIONS = (
         shown_by=("the same target, filter or subscription made twice is there twice",),
     ),
     Assumption(
+        about="what lists of webhook subscriptions show",
+        assumed="A target shows its url, a filter its event_types, a subscription its target_id and filter_id. `engine "
+        "webhooks attach` looks at them; of a subscription whose topics cannot be told it makes no second one.",
+        changed_by="modules.yotpo_core.attaching:calls_for",
+        settled_by=_ONE,
+        mark="inferred",
+        source="the bodies by which they are made; two of the lists were seen to be asked for, no answer was",
+    ),
+    Assumption(
         about="bodies of webhook subscriptions",
         assumed="An event's body is that of the loyalty program's URL, or of the reviews' webhooks.",
         changed_by="",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from engine import Config, DataError, Delivery, Event, Json, Schema, WebhookTrigger
+from modules.yotpo_core.attaching import calls_for
 from modules.yotpo_loyalty.events import TOPICS, event_schema
 
 #: Header of the vendor's other channel, the Core API's webhook subscriptions: one identity per event, for
@@ -69,7 +70,8 @@ WATCH_LOYALTY_EVENTS = WebhookTrigger(
     title="Watch Loyalty Events",
     description=(
         "Starts when something happens in the loyalty program. Enter the webhook's URL in the Loyalty admin under "
-        "Settings > General Settings > Webhook URL; the vendor sends every event to this one URL."
+        "Settings > General Settings > Webhook URL; the vendor sends every event to this one URL. In place of that, "
+        "`engine webhooks attach NAME` subscribes to them over a connection of type yotpo_messaging."
     ),
     connection="yotpo_loyalty",
     connection_required=False,
@@ -92,4 +94,5 @@ WATCH_LOYALTY_EVENTS = WebhookTrigger(
     parse=parse,
     accepts=accepts,
     one_url=True,
+    attachment=calls_for(lambda config: config.get("events", TOPICS)),
 )

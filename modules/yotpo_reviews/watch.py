@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine import Config, DataError, Delivery, Event, Json, WebhookTrigger
+from modules.yotpo_core import attaching as yotpo_core
 from modules.yotpo_developer.webhooks import calls_for
 from modules.yotpo_reviews.schemas import REVIEW, typed
 
 EVENTS = ("review_create", "review_updated")
+#: those that the Core API's webhook subscriptions know too
+CORE_EVENTS = ("review_create",)
 #: header of the Core API's webhook subscriptions, the other channel: one identity per event, for de-duplication
 EVENT_ID_HEADER = "eventid"
 
@@ -48,12 +51,25 @@ def accepts(config: Config, event: Event) -> bool:
     return isinstance(score, int) and (low is None or score >= low) and (high is None or score <= high)
 
 
+def _on_core(config: Config) -> Sequence[str]:
+    """What the Core API's webhook subscriptions can tell of it."""
+    events: Sequence[str] = config.get("events", EVENTS)
+    if set(events) - set(CORE_EVENTS):
+        raise DataError(
+            f"over yotpo_messaging the vendor tells of {' and '.join(CORE_EVENTS)} alone",
+            hint=f"`events: [{', '.join(CORE_EVENTS)}]`, or attach over a connection of type yotpo_developer",
+            refused=True,
+        )
+    return events
+
+
 WATCH_REVIEWS = WebhookTrigger(
     name="watch_reviews",
     title="Watch Reviews",
     description=(
         "Starts when a review is written or changed. `engine webhooks attach` tells the vendor the URL over a "
-        "connection of type yotpo_developer. Values are typed, whether it quotes them or not; times are ISO 8601."
+        "connection of type yotpo_developer; that of new ones alone also over one of type yotpo_messaging. Values are "
+        "typed, whether it quotes them or not; times are ISO 8601."
     ),
     connection="yotpo_reviews",
     connection_required=False,
@@ -93,5 +109,5 @@ WATCH_REVIEWS = WebhookTrigger(
     example={"events": ["review_create"], "score_to": 2},
     parse=parse,
     accepts=accepts,
-    attachment=calls_for(lambda config: config.get("events", EVENTS)),
+    attachment=(calls_for(lambda config: config.get("events", EVENTS)), yotpo_core.calls_for(_on_core)),
 )

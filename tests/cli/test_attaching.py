@@ -13,6 +13,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from engine.runtime.clock import SystemClock
+from modules.simulation import SimulatedVendor
 from modules.yotpo_developer.simulator import DeveloperSimulator
 from tests.cli.conftest import PATIENCE, Program, Shop
 
@@ -50,7 +51,7 @@ class Vendor:
 
 
 @contextmanager
-def served(simulator: DeveloperSimulator) -> Iterator[str]:
+def served(simulator: SimulatedVendor) -> Iterator[str]:
     """Serve it beside the test, which waits for programs; gives its URL."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -155,7 +156,9 @@ def test_who_cannot_be_told_is_said(shop: Shop, vendor: Vendor) -> None:
 
     assert "no trigger of webhook 'order' knows how its vendor is told" in refused("attach", "order")
     assert "there is no webhook 'nothing'" in refused("attach", "nothing")
-    assert "type yotpo_developer, which 'x' is not" in refused("attach", "reviews", "--connection", "x")
+    assert "type yotpo_developer or yotpo_messaging, which 'x' is not" in refused(
+        "attach", "reviews", "--connection", "x"
+    )
     assert "vendors call https URLs only" in refused("attach", "reviews", "--public-url", "http://hooks.example.com")
     vendor.connect(shop, "one", "two")
     assert "over several connections: one, two" in refused("attach", "reviews")
