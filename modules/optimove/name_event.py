@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import Config, Json, Schema, Transform
+from engine import Config, Json, Schema, Transform, field, options
 from modules.optimove.loyalty import named, schemas
 
 NO_CUSTOMER = "the event has no customer: nobody's e-mail address is in it"
@@ -52,18 +52,9 @@ NAME_LOYALTY_EVENT = Transform(
         "customer's e-mail address, and flat, typed parameters. Where Optimove has no such event, `event` is null; "
         "where the event is about nobody, `customer` is."
     ),
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["body"],
-        "properties": {
-            "body": {
-                "type": "object",
-                "title": "Body",
-                "description": "An event of Yotpo Loyalty as it came, such as ${{ trigger }}.",
-            }
-        },
-    },
+    config=options(
+        "body", body=field("Body", "An event of Yotpo Loyalty as it came, such as ${{ trigger }}.", type="object")
+    ),
     output=OUTPUT,
     apply=apply,
     example={"body": {"topic": "loyalty/opt_in", "email": "ana@example.com", "customer": {"first_name": "Ana"}}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from engine import Config, DataError, Delivery, Event, Json, Schema, WebhookTrigger
+from engine import Config, DataError, Delivery, Event, Json, Schema, WebhookTrigger, field, options
 from modules.optimove.loyalty import NAMES, named, schemas
 from modules.optimove.send_event import vendors_time
 
@@ -75,20 +75,16 @@ WATCH_EVENTS = WebhookTrigger(
     ),
     connection="optimove",
     connection_required=False,
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "events": {
-                "type": "array",
-                "title": "Events",
-                "description": "Names of the events to start on; all twelve when left out.",
-                "items": {"type": "string", "enum": list(NAMES)},
-                "minItems": 1,
-                "uniqueItems": True,
-            }
-        },
-    },
+    config=options(
+        events=field(
+            "Events",
+            "Names of the events to start on; all twelve when left out.",
+            type="array",
+            items={"type": "string", "enum": list(NAMES)},
+            minItems=1,
+            uniqueItems=True,
+        )
+    ),
     output=output,
     example={"events": ["vip_tier_earned", "vip_tier_lost"]},
     parse=parse,

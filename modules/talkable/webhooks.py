@@ -8,7 +8,7 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 
-from engine import AuthError, Config, DataError, Delivery, Event, Json, Schema, WebhookTrigger
+from engine import AuthError, Config, DataError, Delivery, Event, Json, Schema, WebhookTrigger, field, options
 
 SIGNATURE = "x-talkable-signature"
 #: of the older webhooks
@@ -93,7 +93,7 @@ WATCH_CUSTOM_APP = WebhookTrigger(
         "takes several, add an attribute to each."
     ),
     connection="talkable",
-    config={"type": "object", "additionalProperties": False, "properties": {}},
+    config=options(),
     output={
         "type": "object",
         "additionalProperties": True,
@@ -121,20 +121,16 @@ WATCH_WEBHOOKS = WebhookTrigger(
         "security key, which is looked at and left out of the event."
     ),
     connection="talkable",
-    config={
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "types": {
-                "type": "array",
-                "title": "Types",
-                "description": "Which of them to start on; all when left out.",
-                "items": {"type": "string", "enum": list(TYPES)},
-                "minItems": 1,
-                "uniqueItems": True,
-            }
-        },
-    },
+    config=options(
+        types=field(
+            "Types",
+            "Which of them to start on; all when left out.",
+            type="array",
+            items={"type": "string", "enum": list(TYPES)},
+            minItems=1,
+            uniqueItems=True,
+        )
+    ),
     output={
         "type": "object",
         "required": ["type", "payload"],
