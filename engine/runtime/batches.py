@@ -178,12 +178,36 @@ def faults(step: ModuleStep, config: Any) -> dict[int, str]:
         return {}
     # a list of any length costs nothing more
     check(batch, config)
-    found = {}
-    for place, item in enumerate(items):
-        if fault := step.validate({**config, batch.items: [item]}):
-            found[place] = fault.replace(f"{batch.items}[0]", f"{batch.items}[{place}]", 1)
+    found = _faulty(step, batch, config)
     rest = [item for place, item in enumerate(items) if place not in found]
     return found if rest and not step.validate({**config, batch.items: rest}) else {}
+
+
+def none_fit(step: ModuleStep, config: Any) -> dict[str, Any] | None:
+    """The outcomes where the schema has something against every item, and the author goes on all the same.
+
+    Nothing is sent then. None: the schema has something against the rest, or a step with such items fails.
+
+    :raises DataError: there are too many.
+    """
+    batch = step.module.batch if isinstance(step.module, Action) else None
+    items = config.get(batch.items) if batch is not None and isinstance(config, dict) else None
+    if batch is None or not isinstance(items, list) or not items or config.get(ON_REFUSED) != CONTINUE:
+        return None
+    check(batch, config)
+    wrong = _faulty(step, batch, config)
+    if any(not wrong.get(place, "").startswith(f"{batch.items}[{place}]") for place in range(len(items))):
+        return None
+    return counted(_begun_with(batch, items, wrong))
+
+
+def _faulty(step: ModuleStep, batch: Batch, config: Config) -> dict[int, str]:
+    """What the schema has against a config of one of the items alone, by its place."""
+    found = {}
+    for place, item in enumerate(config[batch.items]):
+        if fault := step.validate({**config, batch.items: [item]}):
+            found[place] = fault.replace(f"{batch.items}[0]", f"{batch.items}[{place}]", 1)
+    return found
 
 
 def first(batch: Batch, config: Config, wrong: Mapping[int, str], attempt: int) -> tuple[bytes, bytes]:
@@ -192,11 +216,17 @@ def first(batch: Batch, config: Config, wrong: Mapping[int, str], attempt: int) 
     :param wrong: what the schema has against items, by their place: they are refused, and not sent.
     """
     whole = config[batch.items]
+    sent = [place for place in range(len(whole)) if place not in wrong]
+    request = jsontext.dumps({**config, batch.items: [whole[place] for place in sent]})
+    return request, _begun(_begun_with(batch, whole, wrong), sent, attempt)
+
+
+def _begun_with(batch: Batch, whole: Sequence[Any], wrong: Mapping[int, str]) -> list[Item]:
+    """All items before any was sent: those that are wrong are refused."""
     items: list[Item] = [{"index": n, "key": key_of(batch, item)} for n, item in enumerate(whole)]
     for place, fault in wrong.items():
         items[place] |= {"state": "refused", "error": error_json(DataError(fault, refused=True))}
-    sent = [place for place in range(len(items)) if place not in wrong]
-    return jsontext.dumps({**config, batch.items: [whole[place] for place in sent]}), _begun(items, sent, attempt)
+    return items
 
 
 def again(

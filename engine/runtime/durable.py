@@ -176,7 +176,8 @@ class DurableEffects(Remembered):
         try:
             if isinstance(step.module, Transform):
                 return self.decide(path, lambda: self._transform(step, path, config))
-            self._validate(step, config)
+            if (refused := self._validate(step, config)) is not None:
+                return self._keep(step, path, key, fingerprint, jsontext.dumps(refused))
             effect = self._caller.effect(step, config)
             if not effect.writes:
                 return await self._read(step, path, key, attempt, config, fingerprint)
@@ -221,10 +222,13 @@ class DurableEffects(Remembered):
         self.sizes.unwritten += len(text)
         return jsontext.loads(text)
 
-    def _validate(self, step: ModuleStep, config: Config) -> None:
-        # a batch is sent without the items that are wrong
-        if not step.fixed and (fault := step.validate(config)) and not batches.faults(step, config):
+    def _validate(self, step: ModuleStep, config: Config) -> dict[str, Any] | None:
+        """Raise ``DataError`` for a config that is wrong. A batch goes without wrong items; its outcome, if all are."""
+        if step.fixed or not (fault := step.validate(config)) or batches.faults(step, config):
+            return None
+        if (refused := batches.none_fit(step, config)) is None:
             raise DataError(fault, refused=True, place=str(step.place))
+        return refused
 
     def _attempt(self, path: str, attempt: int) -> Attempt:
         warnings: list[str] = []
@@ -285,6 +289,10 @@ class DurableEffects(Remembered):
             made = self._caller.call if step.try_timeout is None else self._try
             output = _encoded(step, await made(step, config, self._attempt(path, attempt)))
         self._faults.hit("call.after")
+        return self._keep(step, path, key, fingerprint, output)
+
+    def _keep(self, step: ModuleStep, path: str, key: str, fingerprint: str, output: bytes) -> Any:
+        """What a call gave that changed nothing; it rides."""
         place = step.place
         self.sizes.room(path, place, len(self.sizes.output(step.module_name, output, place)))
         self._record(step, key, "call", fingerprint, output=output)

@@ -462,7 +462,30 @@ async def test_an_item_that_is_wrong_is_not_tried_again_and_a_person_is_told_why
 
 async def test_a_list_of_which_everything_is_wrong_fails_as_any_config_does() -> None:
     vendor = Vendor()
-    async with shop(steps(more=", on_refused: continue"), {"shop.put_many": vendor}) as harness:
+    async with shop(steps(), {"shop.put_many": vendor}) as harness:
         [run_id] = (await harness.send({"items": [{"name": "ben"}]})).runs
+        result = await harness.result(run_id, advance=2000)
+        assert (result.state, vendor.sent) == ("failed", [])
+
+
+async def test_who_goes_on_with_one_of_two_items_wrong_goes_on_with_one_of_one() -> None:
+    vendor = Vendor()
+    async with shop(steps(more=", on_refused: continue"), {"shop.put_many": vendor}) as harness:
+        [run_id] = (await harness.send({"items": [{"name": "ben"}, {"name": "cleo"}]})).runs
+        result = await harness.result(run_id, advance=2000)
+        assert (result.state, vendor.sent) == ("succeeded", [])
+        assert [item["error"]["message"][:8] for item in result.output["items"]] == ["items[0]", "items[1]"]
+        assert (result.output["refused"], result.output["done"]) == (2, 0)
+        # there is nothing that anybody could have taken, and so no row of a write
+        assert result.effects == []
+        again = await harness.replay(run_id)
+        assert (again.state, again.output) == ("succeeded", result.output)
+
+
+async def test_what_is_wrong_beside_the_items_fails_the_step() -> None:
+    vendor = Vendor()
+    text = steps(more=", on_refused: continue, note: '${{ trigger.note }}'")
+    async with shop(text, {"shop.put_many": vendor}) as harness:
+        [run_id] = (await harness.send({"items": [{"email": "ben@example.com"}], "note": 7})).runs
         result = await harness.result(run_id, advance=2000)
         assert (result.state, vendor.sent) == ("failed", [])

@@ -75,7 +75,7 @@ def _batch(name: str, effect: Effect) -> Action:
         name=name,
         title=name,
         description=name,
-        config={"type": "object", "properties": {"items": ITEMS}, "required": ["items"]},
+        config={"type": "object", "properties": {"items": ITEMS, "note": {"type": "string"}}, "required": ["items"]},
         connection_required=False,
         effect=effect,
         run=_unused,
