@@ -49,6 +49,7 @@ BESIDE: Mapping[str, frozenset[str]] = {
     "http": frozenset({"webhooks"}),
     "optimove": frozenset({"loyalty", "name_event", "watch"}),
     "talkable": frozenset({"webhooks"}),
+    "yotpo_core": frozenset({"attaching"}),
     "yotpo_developer": frozenset({"consent", "review_room"}),
     "yotpo_loyalty": frozenset({"events", "samples", "watch"}),
     "yotpo_reviews": frozenset({"watch"}),
@@ -71,7 +72,7 @@ MORE: Mapping[str, tuple[int, str]] = {
         "700 lines of records and orders; any call, errors under 200, titles in the history as probes",
     ),
     "yotpo_messaging": (
-        75,
+        65,
         "names that a connection sets, each with its default; filters that are not trusted; probes",
     ),
     "yotpo_reviews": (157, "two imports with names that a connection sets; reviews in two forms; a probe by content"),
@@ -117,7 +118,7 @@ def written(name: str) -> Iterator[Path]:
     """The files of an app but for its simulator, its assumptions and what it does beside calls."""
     rooms = [MODULES / name, *([MODULES / ROOMS[name]] if name in ROOMS else [])]
     for path in sorted(path for room in rooms for path in room.glob("*.py")):
-        if not path.stem.endswith(("simulator", "assumptions")) and path.stem not in BESIDE.get(name, ()):
+        if not path.stem.endswith(("simulator", "assumptions")) and path.stem not in BESIDE.get(path.parent.name, ()):
             yield path
 
 
