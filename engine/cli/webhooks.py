@@ -209,7 +209,8 @@ def attach(session: Session, name: str | None, connection: str | None, public_ur
     """Have the vendor call a webhook's URL, where it can be told by its API.
 
     NAME is a webhook as `engine webhooks` lists it, or a scenario that listens to it; by default all are attached whose
-    trigger knows how. What the vendor was told already stays as it is; an older URL of the webhook is taken away.
+    trigger knows how, but those that the vendor may call already in a way that its API does not show. What the vendor
+    was told already stays as it is; an older URL of the webhook is taken away.
     """
     done = run_async(_attach(Workspace.of(session), name, connection, public_url))
     if session.as_json:
