@@ -23,8 +23,9 @@ from engine.sdk.apps import App, ServingSimulator, Simulator
 from engine.sdk.clock import Clock
 from engine.sdk.modules import Config, Happened, Json, ProbeResult
 from engine.store.memory import MemoryStore
+from engine.testing.clock import VirtualClock
 from engine.testing.harness import Harness
-from engine.testing.watching import Made, MarkedHttp, Watching, unmarked
+from engine.testing.watching import TIME, Made, MarkedHttp, Watching, unmarked
 
 #: real seconds for which a request that waits for nobody's clock may take, before virtual time goes on without it
 PATIENCE = 2.0
@@ -106,7 +107,7 @@ class SimulatedHarness(Harness):
             simulator = make(_Waiting(clock, self._traffic))
             if isinstance(simulator, ServingSimulator):
                 return simulator
-            return _Unreliable(simulator, app.name, self._losses, self.arrived)
+            return _Unreliable(simulator, app.name, self._losses, self.arrived, self.clock)
 
         return replace(app, simulator=wrapped)
 
@@ -149,11 +150,15 @@ class _Traffic:
 
 
 class _Counting(ModuleCaller):
-    """Calls modules, and counts."""
+    """Calls modules, and counts.
 
-    def __init__(self, connections: Connections, traffic: _Traffic) -> None:
+    :param clock: what tells the time to simulators whose own clock is another one.
+    """
+
+    def __init__(self, connections: Connections, traffic: _Traffic, clock: Clock | None = None) -> None:
         super().__init__(connections)
         self._traffic = traffic
+        self._clock = clock
 
     async def call(self, step: ModuleStep, config: Config, attempt: Attempt) -> Json:
         with self._traffic.call():
@@ -161,7 +166,8 @@ class _Counting(ModuleCaller):
 
     def _open(self, step: ModuleStep, config: Config, attempt: Attempt) -> ModuleCall:
         call = super()._open(step, config, attempt)
-        return call._replace(http=MarkedHttp(call.http, attempt.effect_key))
+        now = None if self._clock is None else self._clock.time()
+        return call._replace(http=MarkedHttp(call.http, attempt.effect_key, now))
 
     async def probe(self, step: ModuleStep, config: Config, attempt: Attempt) -> Happened | ProbeResult:
         with self._traffic.call():
@@ -202,12 +208,16 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class _Unreliable:
-    """A simulator whose answers get lost when the test says so."""
+    """A simulator whose answers get lost when the test says so.
+
+    :param clock: goes on to the time that a request says.
+    """
 
     simulator: Simulator
     app: str
     losses: Counter[str]
     arrived: dict[str, list[str]]
+    clock: VirtualClock
 
     @property
     def behaviours(self) -> Any:
@@ -223,6 +233,8 @@ class _Unreliable:
         async def lose(request: web.Request, handler: Handler) -> web.StreamResponse:
             lost = self.losses[self.app] > 0
             self.losses[self.app] -= lost
+            if TIME in request.headers:
+                self.clock.jump(max(0.0, float(request.headers[TIME]) - self.clock.time()))
             answer = await handler(await unmarked(request, self.arrived))
             if lost and request.transport is not None:
                 request.transport.abort()

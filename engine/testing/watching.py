@@ -18,6 +18,8 @@ from engine.sdk.modules import Config, Effect, Happened, Json, ProbeResult
 
 #: says in a request to a simulator which effect it belongs to; the simulator does not see it
 MARK = "X-Engine-Effect"
+#: the time at its sender, in Unix seconds, for a simulator whose clock is another one
+TIME = "X-Engine-Time"
 _READS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -66,15 +68,18 @@ class Watching:
 
 
 class MarkedHttp:
-    """A client whose requests say to which effect they belong."""
+    """A client whose requests say to which effect they belong.
 
-    def __init__(self, http: Http, effect_key: str) -> None:
+    :param now: what time they say that it is; None: nothing.
+    """
+
+    def __init__(self, http: Http, effect_key: str, now: float | None = None) -> None:
         self._http = http
-        self._mark = quote(effect_key)
+        self._marks = {MARK: quote(effect_key)} | ({} if now is None else {TIME: str(now)})
 
     async def request(self, method: str, path: str, **options: Any) -> Response:
         """See ``engine.sdk.http.Http.request``."""
-        headers = {**(options.pop("headers", None) or {}), MARK: self._mark}
+        headers = {**(options.pop("headers", None) or {}), **self._marks}
         return await self._http.request(method, path, headers=headers, **options)
 
 
@@ -85,6 +90,7 @@ async def unmarked(request: web.Request, arrived: dict[str, list[str]]) -> web.R
         return request
     headers = request.headers.copy()
     del headers[MARK]
+    headers.popall(TIME, None)
     request = request.clone(headers=headers)
     body = await request.read()
     if request.method not in _READS:

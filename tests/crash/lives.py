@@ -61,7 +61,8 @@ class Remote(SimulatedHarness):
             # whoever waits for another process loses no virtual time to that, however busy the machine is
             self._traffic.patience = PATIENCE
             self._connections = connections(self, self.overrides, _Waiting(self.clock, self._traffic))
-            self._caller = _Counting(self._connections, self._traffic)
+            # the vendors' clock may be behind: what they show after a minute they have to show to whoever has slept it
+            self._caller = _Counting(self._connections, self._traffic, self.clock)
         await Harness.start(self)
 
 
@@ -116,7 +117,7 @@ async def alone(order: Mapping[str, Any]) -> None:
 
 @asynccontextmanager
 async def vendors(name: str) -> AsyncIterator[SimulatedHarness]:
-    """The simulators, whose clock runs on its own."""
+    """The simulators. Their clock is that of whoever asks them; it runs on its own only for one that waits."""
     harness = play(name).new()
     assert isinstance(harness, SimulatedHarness)
     await harness.start()
@@ -124,7 +125,8 @@ async def vendors(name: str) -> AsyncIterator[SimulatedHarness]:
     async def run_on() -> None:
         while True:
             await asyncio.sleep(TICK)
-            await harness.clock.advance(TICK * 10)
+            if harness._traffic.sleepers:
+                await harness.clock.advance(TICK * 10)
 
     clock = asyncio.create_task(run_on())
     try:
@@ -218,7 +220,8 @@ async def kill(lives: Nursery, name: str, path: Path, moment: Moment | None) -> 
         acknowledged = [int(line) for line in lines if line.isdigit()]
         moments = [Moment(*passed) for passed in json.loads(lines[-1])] if code == 0 else []
         if moment is not None:
-            _, more = await lives.live({**order, "moment": None, "first": False, "start": order["start"] + 1.0})
+            start = watching.clock.time() + 1.0
+            _, more = await lives.live({**order, "moment": None, "first": False, "start": start})
             acknowledged += [int(line) for line in more if line.isdigit()]
         own = play(name)
         harness = own.new()
