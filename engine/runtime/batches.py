@@ -16,6 +16,7 @@ from engine.runtime.error_texts import restored, restored_from
 from engine.runtime.items import Item, counted, error_json, is_outcome, key_of, without_oddities, without_output
 from engine.runtime.journal import Journal, attempt_key
 from engine.runtime.outcomes import Diverged, Interrupted, Verdict
+from engine.scenario.config import mistaken
 from engine.scenario.plan import ModuleStep
 from engine.sdk import jsontext
 from engine.sdk.batches import CONTINUE, ON_REFUSED, Batch
@@ -196,7 +197,10 @@ def none_fit(step: ModuleStep, config: Any) -> dict[str, Any] | None:
         return None
     check(batch, config)
     wrong = _faulty(step, batch, config)
-    if any(not wrong.get(place, "").startswith(f"{batch.items}[{place}]") for place in range(len(items))):
+    # a first mistake in an item may stand before others, which are none of the items'
+    if len(wrong) < len(items) or any(
+        path[:1] != (batch.items,) or len(path) < 2 for path in mistaken(step.module, config)
+    ):
         return None
     return counted(_begun_with(batch, items, wrong))
 

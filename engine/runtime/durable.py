@@ -175,16 +175,18 @@ class DurableEffects(Remembered):
         self.sizes.room(path, step.place)
         try:
             if isinstance(step.module, Transform):
-                return self.decide(path, lambda: self._transform(step, path, config))
-            if (refused := self._validate(step, config)) is not None:
-                return self._keep(step, path, key, fingerprint, jsontext.dumps(refused))
-            effect = self._caller.effect(step, config)
+                return self.decide(path, lambda: self._transform(step, path, attempt, config))
+            refused = self._validate(step, path, attempt, config)
+            # what is wrong is not shown to the module; only what was written elsewhere can come of it
+            effect = Effect.WRITE if refused is not None else self._caller.effect(step, config)
             if not effect.writes:
                 return await self._read(step, path, key, attempt, config, fingerprint)
             before: EffectRecord | bytes | None = None
             opened: bytes | None = None
             if self._journal.shared and not self.remembers(f"{path}@sought"):
                 before = await self._sought(step, path, key, fingerprint, config)
+            if refused is not None and not isinstance(before, EffectRecord):
+                return self._none_fit(step, path, key, fingerprint, jsontext.dumps(refused), cut_off=before is not None)
             if isinstance(step.module, DataWrite) and not isinstance(before, EffectRecord):
                 before = await self.change(step, step.module, path, key, config, fingerprint)
             if not isinstance(before, EffectRecord):
@@ -207,8 +209,8 @@ class DurableEffects(Remembered):
         """Change a record of a data store."""
         return await own.change(self, step, module, path, key, config, fingerprint)
 
-    def _transform(self, step: ModuleStep, path: str, config: Config) -> Any:
-        self._validate(step, config)
+    def _transform(self, step: ModuleStep, path: str, attempt: int, config: Config) -> Any:
+        self._validate(step, path, attempt, config)
         assert isinstance(step.module, Transform)
         try:
             output = step.module.apply(config)
@@ -222,13 +224,27 @@ class DurableEffects(Remembered):
         self.sizes.unwritten += len(text)
         return jsontext.loads(text)
 
-    def _validate(self, step: ModuleStep, config: Config) -> dict[str, Any] | None:
+    def _validate(self, step: ModuleStep, path: str, attempt: int, config: Config) -> dict[str, Any] | None:
         """Raise ``DataError`` for a config that is wrong. A batch goes without wrong items; its outcome, if all are."""
         if step.fixed or not (fault := step.validate(config)) or batches.faults(step, config):
             return None
-        if (refused := batches.none_fit(step, config)) is None:
+        # of items that an earlier attempt was about to send nobody says that they were not sent
+        sent = batches.before_of(self._journal, path, attempt) is not None
+        if sent or (refused := batches.none_fit(step, config)) is None:
             raise DataError(fault, refused=True, place=str(step.place))
         return refused
+
+    def _none_fit(
+        self, step: ModuleStep, path: str, key: str, fingerprint: str, refused: bytes, *, cut_off: bool
+    ) -> Any:
+        """The outcome of a batch of which every item is wrong.
+
+        :param cut_off: another run of the event may have sent it all the same.
+        """
+        if cut_off:
+            text = "another run of this event was cut off sending these items, and the schema now refuses all of them"
+            raise DataError(text, refused=True, place=str(step.place))
+        return self._keep(step, path, key, fingerprint, refused)
 
     def _attempt(self, path: str, attempt: int) -> Attempt:
         warnings: list[str] = []

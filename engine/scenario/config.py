@@ -140,6 +140,12 @@ def config_validator(module: Module) -> Callable[[Config], str | None]:
     return validate
 
 
+def mistaken(module: Module, config: Config) -> Iterator[tuple[str | int, ...]]:
+    """Where the mistakes of a resolved config are, all of them: the paths to them from its top."""
+    for error in _validators(module)[0].iter_errors(config):
+        yield tuple(error.absolute_path)
+
+
 def schema_mistake(schema: Any) -> str | None:
     """Why something is no JSON Schema; None: it is one."""
     try:

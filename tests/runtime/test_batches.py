@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine import DataError, Done, ModuleError, RateLimitError, Refused, Unknown, VendorError
 from engine.runtime.commands import Choice, retry
+from engine.scenario.config import config_validator
+from engine.scenario.plan import ModuleStep
 from engine.sdk import jsontext
 from engine.store.records import EffectState, RunFilter
 from engine.testing import CrashAt, Harness, RunResult
@@ -489,3 +492,47 @@ async def test_what_is_wrong_beside_the_items_fails_the_step() -> None:
         [run_id] = (await harness.send({"items": [{"email": "ben@example.com"}], "note": 7})).runs
         result = await harness.result(run_id, advance=2000)
         assert (result.state, vendor.sent) == ("failed", [])
+
+
+async def test_what_is_wrong_beside_the_items_fails_the_step_though_all_of_them_are_wrong_too() -> None:
+    vendor = Vendor()
+    text = steps(more=", on_refused: continue, note: '${{ trigger.note }}'")
+    async with shop(text, {"shop.put_many": vendor}) as harness:
+        [run_id] = (await harness.send({"items": [{"name": "ben"}, {"name": "cleo"}], "note": 7})).runs
+        result = await harness.result(run_id, advance=2000)
+        assert (result.state, vendor.sent) == ("failed", [])
+
+
+def refuse_all(harness: Harness) -> None:
+    """The app is updated: its schema has something against each of the items."""
+    step = harness.plans[0].steps[0]
+    assert isinstance(step, ModuleStep)
+    known = step.module.config["properties"]
+    items = {"type": "array", "items": {"type": "object", "required": ["phone"]}}
+    module = replace(step.module, config={**step.module.config, "properties": {**known, "items": items}})
+    object.__setattr__(step, "module", module)
+    object.__setattr__(step, "validate", config_validator(module))
+
+
+async def test_items_that_were_sent_are_not_called_refused_when_the_schema_has_come_to_refuse_them_all() -> None:
+    vendor = Vendor(ben=[BUSY])
+
+    async def updated(config: Mapping[str, Any]) -> Any:
+        refuse_all(harness)
+        return await vendor(config)
+
+    text = steps(more=", on_refused: continue").replace("  with", "  retry: {attempts: 2}\n  with")
+    async with shop(text, {"shop.put_many": updated}) as harness:
+        [run_id] = (await harness.send(event(["ana", "ben"]))).runs
+        result = await harness.result(run_id, advance=2000)
+        assert (result.state, vendor.sent) == ("failed", [["ana", "ben"]])
+
+
+async def test_a_replay_does_not_call_refused_what_another_run_has_done() -> None:
+    vendor = Vendor()
+    async with shop(steps("charge_many", ", on_refused: continue"), {"shop.charge_many": vendor}) as harness:
+        [run_id] = (await harness.send(event(["ana"]))).runs
+        assert (await harness.result(run_id, advance=2000)).state == "succeeded"
+        refuse_all(harness)
+        result = await harness.replay(run_id)
+        assert (result.state, told(result.output)) == ("succeeded", {"ana": "done", "done": 1})
