@@ -106,6 +106,8 @@ class DeclaredRequest:
         :param alone: that part holds nothing but ``more``.
         """
         request, connection = self.request, call.connection
+        # looked up before anything is sent: the answer is read by it too
+        wrapper = self._wrapper(connection)
         scope = _Scope(call.config, connection)
         query = _part(self._query, scope, "query")
         if query is OMIT:
@@ -113,7 +115,7 @@ class DeclaredRequest:
         if query is not None and not isinstance(query, dict):
             raise DataError("the module's query must be an object", refused=True)
         body = OMIT if self._body is None else _part(self._body, scope, "body")
-        if body is not OMIT and (wrapper := self._wrapper(connection)):
+        if body is not OMIT and wrapper:
             body = {wrapper: body}
         if more is not None and where == "query":
             query = {**({} if alone or query is None else query), **more}
@@ -134,21 +136,24 @@ class DeclaredRequest:
             **given,
         )
 
-    def output(self, response: Response, call: Call, wanted: str = "nothing") -> Json:
-        """What the call gives of an answer. Raises ``VendorError``.
-
-        :param wanted: what an answer without its wrapper is said to have.
-        """
+    def output(self, response: Response, call: Call) -> Json:
+        """What the call gives of an answer. Raises ``VendorError``."""
         if self._warns is not None:
             self._warn(self._warns, response, call)
-        answer = self._answer(response, call, wanted) if self._reads else None
+        return self._made(self._answer(response, call, "nothing") if self._reads else None, response, call)
+
+    def _made(self, answer: Json, response: Response, call: Call) -> Json:
+        """The output, of what an answer holds."""
         if self._gives is None:
             return answer
         scope = {**_beside(call), "status": response.status, "answer": answer, "body": _body(response)}
         return _none(read(self._gives, scope, response))
 
     def _answer(self, response: Response, call: Call, wanted: str) -> Json:
-        """What an answer holds, out of its wrapper. Raises ``VendorError`` for one of another form."""
+        """What an answer holds, out of its wrapper. Raises ``VendorError`` for one of another form.
+
+        :param wanted: what one without its wrapper is said to have.
+        """
         answer = response.json()
         if self.request.wrapper is not None and (name := self._wrapper(call.connection)):
             if isinstance(answer, dict) and name in answer:
@@ -159,11 +164,14 @@ class DeclaredRequest:
             raise self._missing(f"no {self.request.expects}", response, call)
         return answer if self._output is None else _none(read(self._output, answer, response))
 
-    def items(self, response: Response, call: Call) -> list[Json]:
-        """The items of a page."""
-        items = self.output(response, call, "no list")
+    def items(self, response: Response, call: Call) -> tuple[list[Json], list[Json]]:
+        """The items of a page, and those that the vendor gave, by which it is told how the list goes on."""
+        if self._warns is not None:
+            self._warn(self._warns, response, call)
+        answer = self._answer(response, call, "no list") if self._reads else None
+        items = self._made(answer, response, call)
         if isinstance(items, list):
-            return items
+            return items, answer if isinstance(answer, list) else items
         if self.request.wrapper is not None:
             raise self._missing("no list", response, call)
         raise VendorError(
@@ -237,10 +245,10 @@ class DeclaredPages:
             if not isinstance(output, list):
                 raise
             return Page(output)
-        items = self._request.items(response, call)
+        items, given = self._request.items(response, call)
         if pager is None or more is None:
             return Page(items)
-        return Page(items, pager.next(items, cursor, more, response, response.json()))
+        return Page(items, pager.next(given, cursor, more, response, response.json()))
 
 
 class DeclaredProbe:

@@ -25,7 +25,7 @@ from engine import (
 )
 from engine.runtime.callers import Attempt, ModuleCall
 from engine.runtime.declarations import declared_fault
-from engine.runtime.declared import PROBED_PAGES, DeclaredPages, DeclaredProbe
+from engine.runtime.declared import PROBED_PAGES, DeclaredPages, DeclaredProbe, DeclaredRequest
 from engine.runtime.http import ConnectionHttp, Pools, Target
 from engine.sdk import errors
 from engine.sdk.modules import RunInfo
@@ -43,6 +43,16 @@ async def test_a_name_that_the_connection_sets_wraps_the_body_and_unwraps_the_an
     output, server, warnings = await call(pools, MAKE, {"url": "u"}, b'{"webhook_target": {"id": 7}}', connection=KEYS)
     assert (output, warnings) == ({"id": 7}, [])
     assert server.requests[0].partition(b"\r\n\r\n")[2] == b'{"webhook_target":{"url":"u"}}'
+
+
+async def test_a_call_without_a_body_is_not_sent_either_where_a_name_is_not_there(pools: Pools) -> None:
+    delete = Request("DELETE", "/targets/1", wrapper="{connection.keys.target}")
+    async with wire(answer(b"{}")) as server:
+        http = ConnectionHttp(Target(base_url=server.url), pools, HandClock())
+        attempt = Attempt("effect", datetime(2024, 3, 5, tzinfo=UTC), RunInfo("r", "s", 1), lambda _message: None)
+        with pytest.raises(errors.DataError, match="names a key and is no text") as caught:
+            await DeclaredRequest(delete).call(ModuleCall({}, {}, http, attempt), writes=True)
+    assert (caught.value.refused, server.requests) == (True, [])
 
 
 async def test_an_empty_name_is_no_wrapper_and_a_constant_is_one(pools: Pools) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
@@ -183,6 +184,28 @@ async def test_an_answer_without_a_list(pools: Pools, reply: bytes) -> None:
 async def test_a_number_that_is_none(pools: Pools) -> None:
     with pytest.raises(errors.VendorError, match="does not tell the number of pages"):
         await found(pools, NumberPaging(pages="total"), page(1, total="many"))
+
+
+PICKED = replace(ITEMS, gives="answer[?@ == `5` || @ == `1`]")
+
+
+@pytest.mark.parametrize(
+    ("paging", "replies"),
+    [
+        (NumberPaging(), [page(3, 4), page(5), page()]),
+        (NumberPaging(size=PageSize("per_page", 2, short_is_last=True)), [page(1, 4), page(5)]),
+        (OffsetPaging(), [page(1, 3, 4), page(5), page()]),
+        (OffsetPaging(total="total"), [page(3, 4, total=3), page(5, total=3)]),
+    ],
+)
+async def test_what_is_picked_out_of_a_page_does_not_tell_how_the_list_goes_on(
+    pools: Pools, paging: Paging, replies: list[bytes]
+) -> None:
+    items, server = await found(pools, paging, *replies, request=PICKED)
+    assert items[-1] == 5
+    assert len(server.requests) == len(replies)
+    if isinstance(paging, OffsetPaging):
+        assert asked(server)[1]["offset"] == [str(len(jsontext.loads(replies[0].partition(b"\r\n\r\n")[2])["items"]))]
 
 
 async def _page(call: Call, cursor: Any) -> Page:
