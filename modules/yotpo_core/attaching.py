@@ -75,7 +75,7 @@ def calls_for(topics: Callable[[Config], Iterable[str]]) -> Attachment:
         # What joins goes first: the vendor deletes no target or filter that a subscription has. The target goes last,
         # because by it the rest is found when this is begun again. What can be left is a filter that sends nothing.
         gone = [await _delete(call, "subscription", number) for number, _ in known.joins]
-        for passing in sorted({passing for _, passing in known.joins} - known.others):
+        for passing in sorted({passing for _, passing in known.joins} & known.filters.keys() - known.others):
             await _delete(call, "filter", passing)
         gone += [await _delete(call, "target", number) for number in known.targets]
         return any(gone)
@@ -85,17 +85,33 @@ def calls_for(topics: Callable[[Config], Iterable[str]]) -> Attachment:
 
 
 async def _known(call: Call, url: str) -> Known:
-    targets = [one["id"] for one in await _every(call, "targets") if one.get("url") == url and _named(one)]
+    told = [(_shown(one, "target", "url"), one) for one in await _every(call, "targets")]
+    targets = [_shown(one, "target", "id") for whose, one in told if whose == url]
     filters = {str(one["id"]): (one["id"], _topics(one)) for one in await _every(call, "filters") if _named(one)}
     mine = {str(number) for number in targets}
     joins: list[tuple[Json, str]] = []
     others: set[str] = set()
     for one in await _every(call, "subscriptions"):
-        if str(one.get("target_id")) not in mine:
+        # where there is no target of the URL, no subscription leads to it
+        if mine and str(_shown(one, "subscription", "target_id")) in mine:
+            joins.append((_shown(one, "subscription", "id"), str(one.get("filter_id"))))
+        else:
             others.add(str(one.get("filter_id")))
-        elif _named(one):
-            joins.append((one["id"], str(one.get("filter_id"))))
     return Known(targets, filters, joins, frozenset(others))
+
+
+def _shown(one: Mapping[str, Any], what: str, name: str) -> Json:
+    """What one of a list has under a name, by which is told what leads where.
+
+    :raises VendorError: it has nothing there. Passed over, it would be made a second time, or not be taken away.
+    """
+    if (found := one.get(name)) is None:
+        raise VendorError(
+            f"a {what} in the list shows no {name}, so that nobody can tell what leads to which URL",
+            hint=f"that it is called {name} there is inferred: make and delete these by hand, with the modules "
+            "about webhooks of yotpo_messaging",
+        )
+    return found
 
 
 def _named(one: Mapping[str, Any]) -> bool:
@@ -106,7 +122,9 @@ def _topics(passing: Mapping[str, Any]) -> frozenset[str] | None:
     types = passing.get("event_types")
     if not isinstance(types, list):
         return None
-    return frozenset(str(one.get("event_type") if isinstance(one, Mapping) else one) for one in types)
+    names = [one.get("event_type") if isinstance(one, Mapping) else one for one in types]
+    told = [name for name in names if isinstance(name, str)]
+    return frozenset(told) if len(told) == len(names) else None
 
 
 def _path(call: Call, what: str, number: Json = "") -> str:

@@ -198,6 +198,8 @@ async def test_what_was_half_taken_back_is_taken_back(
         ("filter", {"webhook_filters": []}),
         ("filter", {"webhook_filters": [{"id": 2}]}),
         ("filter", {"webhook_filters": [{"id": 2, "event_types": "all"}]}),
+        ("filter", {"webhook_filters": [{"id": 2, "event_types": [{"name": "swell/tier/lost"}]}]}),
+        ("filter", {"webhook_filters": [{"id": 2, "event_types": [None]}]}),
     ],
 )
 async def test_a_subscription_whose_topics_cannot_be_told_is_not_doubled(
@@ -209,6 +211,38 @@ async def test_a_subscription_whose_topics_cannot_be_told_is_not_doubled(
     simulator.fail_next(200, body=body)
     with pytest.raises(VendorError, match="the topics of its filter 2 cannot be told"):
         await LOYALTY.attach(yotpo.call(EVENTS), URL)
+    assert there(simulator) == ONE_EACH
+
+
+@pytest.mark.parametrize("do", ["attach", "detach"])
+@pytest.mark.parametrize(
+    ("target", "join", "lacks"),
+    [
+        ({"id": 1, "target_url": URL}, {}, "url"),
+        ({"target_id": 1, "url": URL}, {}, "id"),
+        ({"id": 1, "url": URL}, {"id": 3, "webhook_target_id": 1, "filter_id": 2}, "target_id"),
+        ({"id": 1, "url": URL}, {"target_id": 1, "filter_id": 2}, "id"),
+    ],
+)
+async def test_a_list_under_other_names_than_were_inferred_is_neither_doubled_nor_passed_over(
+    yotpo: Bench, simulator: MessagingSimulator, do: str, target: Json, join: Json, lacks: str
+) -> None:
+    await LOYALTY.attach(yotpo.call(EVENTS), URL)
+    filters = list(simulator.subscriptions.shelves["filter"].things.values())
+    for body in ({"webhook_targets": [target]}, {"webhook_filters": filters}, {"webhook_subscriptions": [join]}):
+        simulator.fail_next(200, body=body)
+    with pytest.raises(VendorError, match=f" shows no {lacks},"):
+        await getattr(LOYALTY, do)(yotpo.call(EVENTS), URL)
+    assert there(simulator) == ONE_EACH
+
+
+async def test_what_is_another_urls_may_show_what_it_likes(yotpo: Bench, simulator: MessagingSimulator) -> None:
+    """Before there is a target of the URL, no subscription leads to it."""
+    await yotpo.find(w.FIND_WEBHOOK_TARGETS, {})  # fetches the token
+    simulator.fail_next(200, body={"webhook_targets": [{"url": f"{URL}/other", "name": "theirs"}]})
+    simulator.fail_next(200, body={"webhook_filters": [{"name": "theirs"}]})
+    simulator.fail_next(200, body={"webhook_subscriptions": [{"name": "theirs"}]})
+    assert await LOYALTY.attach(yotpo.call(EVENTS), URL) is True
     assert there(simulator) == ONE_EACH
 
 
