@@ -55,6 +55,8 @@ def declared_fault(part: Module | ConnectionType, types: Mapping[str, Connection
         return f"a declared expression cannot be read: {error.message}: {error.text}"
     except re.error as error:
         return f"a regular expression of its errors cannot be read: {error}: {error.pattern!r}"
+    if isinstance(part, ConnectionType) and (path := next(_hidden_below(part.fields), None)):
+        return f"its field {path} is writeOnly inside another one, where it is no secret: put it at the top"
     found = _strangers("found", probe.found, _FOUND, declared[-1].fields) if probe is not None else None
     return found or next(filter(None, map(_fault, declared)), None)
 
@@ -75,6 +77,15 @@ def _declared(part: Module | ConnectionType, types: Mapping[str, ConnectionType]
         yield _Declared(part.request, keys, fields)
     if isinstance(part, Action) and isinstance(part.probe, Probe):
         yield _Declared(part.probe.request, keys, fields)
+
+
+def _hidden_below(schema: Schema, above: str = "") -> Iterator[str]:
+    """Fields in fields that are said to be secrets, which only those at the top are."""
+    for name, one in schema.get("properties", {}).items():
+        if isinstance(one, Mapping):
+            if above and one.get("writeOnly"):
+                yield f"{above}{name}"
+            yield from _hidden_below(one, f"{above}{name}.")
 
 
 def _read_table(table: ErrorTable) -> None:

@@ -219,7 +219,7 @@ class ConnectionType:
 
     def with_defaults(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """A connection's fields, and the defaults of those that it does not give; of an object, of those in it too."""
-        return _beside(self.defaults, fields)
+        return {**self.defaults, **_filled(self.fields, fields)}
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -265,6 +265,7 @@ def _insert(name: str, fields: Mapping[str, Any]) -> str:
 
 
 def _defaults(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is there though nothing is given. An object lacks where it needs something that has no default."""
     properties: Mapping[str, Any] = schema.get("properties", {})
     found: dict[str, Any] = {}
     for name, one in properties.items():
@@ -272,15 +273,17 @@ def _defaults(schema: Mapping[str, Any]) -> Mapping[str, Any]:
             continue
         if "default" in one:
             found[name] = one["default"]
-        elif inner := _defaults(one):
+        elif (inner := _defaults(one)) and inner.keys() >= set(one.get("required", ())):
             found[name] = inner
     return found
 
 
-def _beside(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is given, and beside it the defaults of what is not."""
-    both = {**defaults, **given}
-    for name, default in defaults.items():
-        if isinstance(default, Mapping) and isinstance(given.get(name), Mapping):
-            both[name] = _beside(default, given[name])
-    return both
+def _filled(schema: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is given, and in each object of it the defaults of the fields that it lacks."""
+    properties: Mapping[str, Any] = schema.get("properties", {})
+    return {
+        name: {**_defaults(properties[name]), **_filled(properties[name], value)}
+        if isinstance(value, Mapping) and name in properties
+        else value
+        for name, value in given.items()
+    }

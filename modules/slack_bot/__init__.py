@@ -27,7 +27,7 @@ POST_MESSAGE = call(
     description="Writes into a channel, or to a person. Twice is not once.",
     config=options("channel", "text", channel=CHANNEL, text=TEXT, blocks=BLOCKS, thread_ts=TS),
     effect=Effect.WRITE,
-    request=Request("POST", "/chat.postMessage", body="@", output="pick_keys(@, 'channel', 'ts')"),
+    request=Request("POST", "/chat.postMessage", body="@", expects="ts", output="pick_keys(@, 'channel', 'ts')"),
     example={"channel": "C024BE91L", "text": "*Ana* has reached GOLD"},
 )
 UPDATE_MESSAGE = call(
@@ -36,7 +36,7 @@ UPDATE_MESSAGE = call(
     description="Puts another text, and other blocks, in the place of a message that the bot has written.",
     config=options("channel", "ts", "text", channel=CHANNEL, ts=TS, text=TEXT, blocks=BLOCKS),
     effect=Effect.IDEMPOTENT,
-    request=Request("POST", "/chat.update", body="@", output="pick_keys(@, 'channel', 'ts')"),
+    request=Request("POST", "/chat.update", body="@", expects="ts", output="pick_keys(@, 'channel', 'ts')"),
     example={"channel": "C024BE91L", "ts": "1503435956.000247", "text": "*Ana* has reached GOLD, and was told"},
 )
 ADD_REACTION = call(
@@ -55,7 +55,7 @@ FIND_USER = call(
     config=options("email", email=field("Email", "Under which the workspace knows the person.", type="string")),
     output=record("id", id=CHANNEL),
     effect=Effect.READ,
-    request=Request("GET", "/users.lookupByEmail", query="@", output="user"),
+    request=Request("GET", "/users.lookupByEmail", query="@", expects="user.id", output="user"),
     example={"email": "mia@example.com"},
 )
 LIST_CHANNELS = engine.Search(

@@ -245,6 +245,19 @@ async def test_an_answer_that_is_not_slacks_is_no_success(answer: bytes) -> None
         assert not caught.value.refused
 
 
+async def test_an_answer_that_says_yes_and_lacks_what_was_asked_for_is_none() -> None:
+    """A message without its time was posted all the same, and is not posted again."""
+    async with workspace() as (slack, simulator):
+        simulator.fail_next(200, raw=b'{"ok": true}')
+        with pytest.raises(errors.VendorError, match=r"the answer has no user\.id"):
+            await slack.run(FIND_USER, {"email": "mia@example.com"})
+        for module, config in ((POST_MESSAGE, POST), (UPDATE_MESSAGE, {**POST, "ts": TS})):
+            simulator.fail_next(200, raw=b'{"ok": true, "channel": "C0LOYALTY"}')
+            call = slack.call(config)
+            assert await DeclaredRequest(module.request).call(call, writes=True) is None  # type: ignore[arg-type]  # it is declared
+            assert "its answer cannot be used" in call.warnings[0]
+
+
 async def test_the_time_to_wait_is_the_vendors() -> None:
     async with workspace() as (slack, _):
         await slack.run(POST_MESSAGE, POST)

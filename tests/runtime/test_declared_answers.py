@@ -168,6 +168,23 @@ PATHS = ConnectionType(
 )
 
 
+def test_an_object_that_is_given_has_defaults_of_its_fields_alone() -> None:
+    """A default of the whole goes by the whole; what cannot be without something that is not given is not there."""
+    text = {"type": "string"}
+    headers = {"type": "object", "additionalProperties": text, "default": {"x-a": "1"}}
+    keys = {**options(a={**text, "default": "a"}, b={**text, "default": "b"}), "default": {"a": "whole"}}
+    proxy = options("host", host=text, port={"type": "integer", "default": 8080})
+    kind = ConnectionType("shop", "Shop", options(headers=headers, keys=keys, proxy=proxy))
+    assert kind.with_defaults({}) == {"headers": {"x-a": "1"}, "keys": {"a": "whole"}}
+    given = {"headers": {"x-b": "2"}, "keys": {"b": "2"}, "proxy": {"host": "h"}}
+    assert kind.with_defaults(given) == {
+        "headers": {"x-b": "2"},
+        "keys": {"a": "a", "b": "2"},
+        "proxy": {"host": "h", "port": 8080},
+    }
+    assert kind.with_defaults({"headers": {}, "keys": {}}) == {"headers": {}, "keys": {"a": "a", "b": "b"}}
+
+
 def test_defaults_of_nested_fields_hold_beside_those_that_are_given() -> None:
     assert PATHS.defaults == {"paths": {"target": "/hooks/{id}", "all": "/hooks"}, "keys": {"target": "target"}}
     given = {"site": "a", "paths": {"target": "/x/{id}"}, "keys": None}
@@ -334,6 +351,13 @@ def test_what_can_never_work_is_told(request_: Request, told: str) -> None:
 def test_a_probe_that_looks_at_what_is_not_there_is_told() -> None:
     probe = Probe(Request("GET", "/x"), "answers[0]")
     assert "its found looks at 'answers'" in str(declared_fault(action(Request("POST", "/x"), probe)))
+
+
+def test_a_secret_in_another_field_is_told_because_nothing_would_hide_it() -> None:
+    token = field("Token", "Of the account.", type="string", writeOnly=True)
+    kind = ConnectionType("shop", "Shop", options(token=token, sign_in=options(token=token)))
+    assert "its field sign_in.token is writeOnly inside another one" in str(declared_fault(kind))
+    assert declared_fault(ConnectionType("shop", "Shop", options(token=token, sign_in=options()))) is None
 
 
 def test_nobody_can_tell_what_prepare_makes() -> None:
