@@ -212,18 +212,28 @@ class Registry:
         :param look: says what else is wrong with a module or connection type, which it takes more to see.
         """
         found = []
-        hint = "calls of it will fail; tell the author of the app"
+
+        def next_for(app: str, then: str) -> str:
+            # a local file is the project's own
+            own = self._origins[app].distribution is None and self._origins[app].file is not None
+            return f"{then}; {'mend it there' if own else 'tell the author of the app'}"
+
         for name, kind in self.connection_types.items():
             if fault := look(kind):
                 app = self._owners[name]
                 found.append(
                     LoadError(
-                        f"connection type '{name}': {fault}", self._origins[app], names=[app], hint=hint, loaded=True
+                        f"connection type '{name}': {fault}",
+                        self._origins[app],
+                        names=[app],
+                        hint=next_for(app, "calls over it will fail"),
+                        loaded=True,
                     )
                 )
         for name, module in self.modules.items():
             if fault := look(module):
                 app = self.app_of(name).name
+                hint = next_for(app, "calls of it will fail, or go wrong")
                 found.append(
                     LoadError(f"module '{name}': {fault}", self._origins[app], names=[app], hint=hint, loaded=True)
                 )
@@ -231,8 +241,8 @@ class Registry:
             fault = None if module.example is None else _example_fault(module)
             if fault:
                 message = f"the example of '{name}' does not fit its own schema: {fault}"
-                fine = "the module works; tell the author of the app"
                 app = self.app_of(name).name
+                fine = next_for(app, "the module works")
                 found.append(LoadError(message, self._origins[app], names=[app], hint=fine, loaded=True))
         return found
 

@@ -45,6 +45,11 @@ class _Found:
         """How many plugins are not loaded."""
         return sum(not plugin.get("loaded") for plugin in self.plugins.values())
 
+    @property
+    def doubts(self) -> int:
+        """How many warnings there are of plugins that are loaded."""
+        return len(self.plugins) - self.broken
+
 
 @click.command(
     epilog="\b\nExamples:\n  engine check\n  engine check scenarios/hello.yaml --level hint\n"
@@ -72,7 +77,7 @@ def check(session: Session, paths: tuple[Path, ...], form: str, level: str, *, s
     """Find every mistake in scenarios and settings.
 
     Without PATH it checks the project of the current folder. Exit code 1 when there is an error, or a plugin that is
-    not loaded; warnings do not count but with --strict. Plugins are told on stderr.
+    not loaded; warnings, those of plugins too, do not count but with --strict. Plugins are told on stderr.
 
     A comment in the file silences a check in its line, or in the line below: `# engine: ignore[null-in-text] why`.
     """
@@ -112,7 +117,7 @@ def check(session: Session, paths: tuple[Path, ...], form: str, level: str, *, s
         raise refuse(
             "no-scenario", "there is nothing to check here", "name a file or folder, or write scenarios/NAME.yaml"
         )
-    raise Finished(not (shown if strict else errors) and not found.broken)
+    raise Finished(not (shown or found.plugins if strict else errors) and not found.broken)
 
 
 def _project(path: Path, environment: str | None, found: _Found) -> Project:
@@ -177,6 +182,8 @@ def _summary(found: _Found, level: Severity) -> str:
     ]
     if hints := found.count(Severity.HINT):
         parts.append(counted(hints, "hint") + ("" if level is Severity.HINT else " (--level hint shows them)"))
+    if found.doubts:
+        parts.append(f"{counted(found.doubts, 'warning')} of plugins")
     if found.broken:
         parts.append(f"{counted(found.broken, 'plugin')} not loaded")
     return ", ".join(parts)

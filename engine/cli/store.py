@@ -67,14 +67,18 @@ async def _show(workspace: Workspace) -> None:
     rows = [
         ("file", f"{_bytes(size.file)}, {_bytes(size.free)} of it free for new rows"),
         ("log", _bytes(size.log)),
-        ("runs", f"{sum(runs.values())}, the oldest of {moment(size.oldest_run) or 'never'}"),
-        ("receipts", f"{deliveries.get('receipts', 0)}, the oldest of {moment(size.oldest_receipt) or 'never'}"),
+        ("runs", _since(sum(runs.values()), size.oldest_run)),
+        ("receipts", _since(deliveries.get("receipts", 0), size.oldest_receipt)),
         ("scenario versions", size.versions),
         ("large values", f"{large}, {_bytes(large_bytes)}"),
         ("keys of pruned runs", ", ".join(f"{number} {kind}" for kind, number in size.kept.items()) or 0),
         ("over by now", f"{counted(due.runs, 'run')}, {due.deliveries} deliveries that made none"),
     ]
     click.echo(table(rows))
+
+
+def _since(count: int, oldest: float | None) -> str:
+    return f"{count}, the oldest of {moment(oldest)}" if oldest else str(count)
 
 
 @store.command(epilog="\b\nExample:\n  engine store prune --older-than 7d")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.runtime.outcomes import PluginFault
 from engine.runtime.pages import Pager, pager_of
 from engine.runtime.told import found_something
 from engine.runtime.urls import fill, look_up
-from engine.scenario.expressions import OMIT, Expression, ExpressionError, compile_expression
+from engine.scenario.expressions import OMIT, Expression, ExpressionError, ExpressionSyntaxError, compile_expression
 from engine.sdk.errors import DataError, NotFound, VendorError
 from engine.sdk.http import Response
 from engine.sdk.modules import (
@@ -175,10 +177,15 @@ class DeclaredRequest:
         if self.request.wrapper is not None:
             raise self._missing("no list", response, call)
         raise VendorError(
-            "the answer is not of the expected form: it has no list of items",
+            f"the answer is not of the expected form: it has no list of items: {self._instead(items)}",
             status=response.status,
             detail=response.readable,
         )
+
+    def _instead(self, items: Json) -> str:
+        is_ = {dict: "an object", str: "a text", type(None): "nothing"}.get(type(items), "no list")
+        looked = self.request.gives or self.request.output
+        return f"{looked} gives {is_}" if looked else f"it is {is_}, and no `output` says where the list is"
 
     def absent(self, call: Call, error: NotFound) -> Json:
         """What the call gives where the vendor knows nothing of it; ``OMIT``: that is an error."""
@@ -287,7 +294,10 @@ class DeclaredProbe:
 
 
 class Declared:
-    """What modules declare, compiled once."""
+    """What modules declare, compiled once.
+
+    A declaration that cannot be read fails the steps that use it, as any mistake of a plugin does, and sends nothing.
+    """
 
     def __init__(self) -> None:
         self._requests: dict[str, DeclaredRequest] = {}
@@ -295,29 +305,44 @@ class Declared:
         self._probes: dict[str, DeclaredProbe] = {}
 
     def request(self, name: str, request: Request) -> DeclaredRequest:
-        """The request of a module of this name."""
+        """The request of a module of this name. Raises ``PluginFault``."""
         made = self._requests.get(name)
         if made is None:
-            made = self._requests[name] = DeclaredRequest(request)
+            with _readable(name):
+                made = self._requests[name] = DeclaredRequest(request)
         return made
 
     def reader(self, name: str, module: Search | PollingTrigger) -> ReadPage:
-        """What reads the pages of a module of this name."""
+        """What reads the pages of a module of this name. Raises ``PluginFault``."""
         if module.page is not None:
             return module.page
         made = self._pages.get(name)
         if made is None:
-            made = self._pages[name] = DeclaredPages(module)
+            with _readable(name):
+                made = self._pages[name] = DeclaredPages(module)
         return made.page
 
     def probe(self, name: str, probe: Ask | Probe) -> Ask:
-        """What asks the vendor of a module of this name."""
+        """What asks the vendor of a module of this name. Raises ``PluginFault``."""
         if not isinstance(probe, Probe):
             return probe
         made = self._probes.get(name)
         if made is None:
-            made = self._probes[name] = DeclaredProbe(probe)
+            with _readable(name):
+                made = self._probes[name] = DeclaredProbe(probe)
         return made.ask
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ExpressionSyntaxError as error:
+        raise PluginFault(
+            f"what {name} declares cannot be read: {error.message}: {error.text}; nothing was sent",
+            refused=True,
+            hint="this is a mistake in the plugin: `engine check` says where",
+        ) from None
 
 
 def read(expression: Expression, answer: Json, response: Response) -> Json:

@@ -85,3 +85,48 @@ def test_as_annotations(shop: Shop) -> None:
 
 def test_a_path_that_does_not_exist_is_wrong_usage(shop: Shop) -> None:
     assert shop.engine("check", "nothing.yaml").exit_code == 2
+
+
+PIGEON = """
+from engine import Action, App, ConnectionType, Effect, Request, field, hookimpl, options
+
+KIND = ConnectionType("pigeon", "Pigeon", options(), base_url="https://pigeon.example.com")
+SEND = Action(
+    name="send_sms",
+    title="Send",
+    description="Sends.",
+    connection="pigeon",
+    config=options("to", to=field("To", "Whom.", type="string")),
+    effect=Effect.IDEMPOTENT,
+    request=Request("PUT", "/messages", body="{to: to"),
+)
+
+
+@hookimpl
+def engine_apps():
+    return App(name="pigeon", title="Pigeon", modules=(SEND,), connections=(KIND,))
+"""
+SENDS = """
+scenario: sends
+steps:
+  - id: sent
+    module: pigeon.send_sms
+    connection: pigeon
+    with: {to: ana}
+"""
+
+
+def test_what_is_declared_wrongly_is_a_warning_of_plugins_and_fails_the_step(shop: Shop) -> None:
+    """It stands in the sum, and counts with --strict; a run fails at the step, and says whose mistake it is."""
+    shop.write("modules/pigeon.py", PIGEON)
+    shop.write("scenarios/sends.yaml", SENDS)
+    shop.write("connections.yaml", "pigeon: {type: pigeon}\n")
+    result = shop.engine("check")
+    assert result.exit_code == 0, result.output
+    assert "its body cannot be read: the expression ends too early: {to: to" in result.stderr
+    assert "next: calls of it will fail, or go wrong; mend it there" in result.stderr
+    assert result.stderr.endswith("4 files, 0 errors, 0 warnings, 1 warning of plugins\n")
+    assert shop.engine("check", "--strict").exit_code == 1
+    result = shop.engine("run", "scenarios/sends.yaml")
+    assert "plugin-error: what pigeon.send_sms declares cannot be read" in result.output
+    assert shop.json("runs")["runs"][0]["state"] == "failed"

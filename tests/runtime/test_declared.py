@@ -254,4 +254,4 @@ def test_of_the_built_in_apps_all_can_be_read() -> None:
     registry.add(App(name="mistaken", title="Mistaken", modules=(mistaken,)), "tests")
     [doubt] = registry.doubts(declared_fault)
     assert doubt.loaded
-    assert "module 'mistaken.a': a declared expression cannot be read" in str(doubt)
+    assert "module 'mistaken.a': its output cannot be read: the expression ends too early: a[" in str(doubt)
