@@ -185,7 +185,7 @@ class DeclaredRequest:
     def _instead(self, items: Json) -> str:
         is_ = {dict: "an object", str: "a text", type(None): "nothing"}.get(type(items), "no list")
         looked = self.request.gives or self.request.output
-        return f"{looked} gives {is_}" if looked else f"it is {is_}, and no `output` says where the list is"
+        return f"`{looked}` gives {is_}" if looked else f"it is {is_}, and no `output` says where the list is"
 
     def absent(self, call: Call, error: NotFound) -> Json:
         """What the call gives where the vendor knows nothing of it; ``OMIT``: that is an error."""

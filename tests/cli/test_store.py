@@ -47,6 +47,17 @@ def test_old_history_goes_by_hand_and_what_is_open_stays(shop: Shop) -> None:
     assert shop.json("store", "prune")["runs"] == 0
 
 
+def test_when_all_is_gone_nothing_is_the_oldest(shop: Shop) -> None:
+    shop.engine("run", SCENARIO, "--event", shop.event(email="ana@example.com"))
+    age(shop)
+    assert shop.engine("store", "prune", "--older-than", "7d").stdout == "removed: 1 run, 1 receipt\n"
+    lines = shop.engine("store").stdout.splitlines()
+    assert [line.split() for line in lines if line.startswith(("runs ", "receipts "))] == [
+        ["runs", "0"],
+        ["receipts", "0"],
+    ]
+
+
 def test_the_file_is_written_anew(shop: Shop) -> None:
     happened(shop)
     before = (shop.root / ".engine" / "store.db").stat().st_size
