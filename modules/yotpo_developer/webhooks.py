@@ -112,7 +112,12 @@ FIND_WEBHOOKS = Search(
     connection="yotpo_developer",
     config=options(),
     output={"type": "array", "items": WEBHOOK},
-    request=Request("GET", WEBHOOKS_PATH, output="not_null(webhooks.webhooks, webhooks, @)"),
+    request=Request(
+        "GET",
+        WEBHOOKS_PATH,
+        output="not_null(webhooks.webhooks, webhooks, @)",
+        gives="answer[?type(@) == 'object']",
+    ),
     example={},
 )
 

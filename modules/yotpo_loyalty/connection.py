@@ -31,7 +31,8 @@ def answers_of(form: str, what: str) -> ErrorTable:
     """
     failed = "type(@) == 'object' && contains(keys(@), 'errors') && concat('the answer is an error: ', errors)"
     found = f"{failed} || !({form}) && 'the answer is {what}'"
-    return ErrorTable(refused=REFUSED, said="errors", body=BodyErrors(found))
+    # what is no JSON, or nothing at all, is of no form
+    return ErrorTable(refused=REFUSED, said="errors", body=BodyErrors(found, taken=form))
 
 
 #: of reads whose answer is a list

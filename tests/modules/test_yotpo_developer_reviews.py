@@ -114,3 +114,8 @@ async def test_an_answer_without_its_list_is_no_empty_one(yotpo: Bench, simulato
         await found(yotpo)
     with pytest.raises(VendorError):
         await yotpo.page(FIND_WEBHOOKS, {})
+
+
+async def test_what_is_no_webhook_is_not_among_them(yotpo: Bench, simulator: DeveloperSimulator) -> None:
+    simulator.fail_next(200, body={"webhooks": {"webhooks": [None, 7, {"id": 11}]}})
+    assert (await yotpo.page(FIND_WEBHOOKS, {})).items == [{"id": 11}]

@@ -273,6 +273,19 @@ async def test_errors_in_a_200_answer_are_no_list(
     simulator.fail_next(200, body={"items": []})
     with pytest.raises(VendorError, match="not a list"):
         await yotpo.run(action, config)
+    for status, nothing in ((200, b""), (200, b" "), (204, b"")):
+        simulator.fail_next(status, raw=nothing)
+        with pytest.raises(VendorError):
+            await yotpo.run(action, config)
+
+
+@pytest.mark.parametrize("nothing", [b"", b"null", b"{}", b"<html>"])
+async def test_a_connection_that_is_answered_no_list_is_not_proven(
+    yotpo: Bench, simulator: LoyaltySimulator, nothing: bytes
+) -> None:
+    simulator.fail_next(200, raw=nothing)
+    with pytest.raises(VendorError):
+        await yotpo.test()
 
 
 async def test_an_accepted_redemption_with_errors_is_told_and_not_repeated(
