@@ -68,8 +68,8 @@ def deleted(what: str) -> Request:
 
 
 def _same(what: str, condition: str) -> Probe:
-    """Looks in the list for one that is the same. One that was there before is as good."""
-    return Probe(listed(what), found=f"answer[?id != null && {condition}] | [0]", absent=(), paging=PAGES)
+    """Looks in the list for one that is the same. One that was there before, or shows no id, is as good."""
+    return Probe(listed(what), found=f"answer[?{condition}] | [0]", absent=(), paging=PAGES)
 
 
 def _finder(what: str, title: str, description: str, known: dict[str, Schema]) -> Search:

@@ -138,6 +138,15 @@ async def test_what_got_lost_is_looked_for(module: Any, made: Json, other: Json,
     assert await yotpo.probe(module, other, SENT_AT) is ProbeResult.ABSENT
 
 
+async def test_one_that_is_there_is_not_made_again_because_its_identifier_is_not_shown(
+    yotpo: Bench, simulator: MessagingSimulator
+) -> None:
+    await yotpo.find(w.FIND_WEBHOOK_TARGETS, {})  # fetches the token
+    for shown in ({"id": None, "url": URL}, {"url": URL}):
+        simulator.fail_next(200, body={"webhook_targets": [7, shown]})
+        assert await yotpo.probe(w.CREATE_WEBHOOK_TARGET, {"url": URL}, SENT_AT) == Happened(shown)
+
+
 async def test_a_list_that_cannot_be_read_says_nothing(yotpo: Bench, simulator: MessagingSimulator) -> None:
     await subscribe(yotpo)
     for status, body in ((404, None), (200, {"data": []})):
