@@ -79,7 +79,12 @@ def _attached(hook: Hook, url: str) -> dict[str, Any] | None:
     if not hook.told and not (any(ways(hook)) and unasked(hook)):
         return None
     over = next((over for over, told in hook.told.values() if told == url), None)
-    return {"over": over, "old_urls": [told for _, told in hook.told.values() if told != url]}
+    others = [(over, told) for over, told in hook.told.values() if told != url]
+    # told as `--public-url` said: the same webhook, under an address that the settings do not know
+    token = f"/hooks/{url.rpartition('/hooks/')[2]}"
+    elsewhere = next(({"over": other, "url": told} for other, told in others if told.endswith(token)), None)
+    found = {"over": over, "old_urls": [told for _, told in others]}
+    return found if elsewhere is None else {**found, "elsewhere": elsewhere}
 
 
 def _vendor(attached: dict[str, Any] | None) -> str:
@@ -87,6 +92,8 @@ def _vendor(attached: dict[str, Any] | None) -> str:
         return "-"
     if attached["over"] is not None:
         return f"calls it ({attached['over']})"
+    if (elsewhere := attached.get("elsewhere")) is not None:
+        return f"calls it at {elsewhere['url'].partition('/hooks/')[0]} ({elsewhere['over']})"
     return "calls an older URL" if attached["old_urls"] else "was not told"
 
 

@@ -137,6 +137,9 @@ def test_another_address_of_the_server_takes_the_place_of_the_old_one(shop: Shop
     shop.engine("webhooks", "attach", "reviews", "--public-url", "https://new.example.com/")
     [(_, url)] = vendor.told
     assert url.startswith("https://new.example.com/hooks/")
+    # the settings know nothing of that address; it is the webhook's own URL all the same, and no older one
+    assert row(shop)["attached"]["elsewhere"] == {"over": "app", "url": url}
+    assert "calls it at https://new.example.com (app)" in shop.engine("webhooks").stdout
 
 
 def test_a_connection_that_is_gone_does_not_keep_the_new_url_from_being_told(shop: Shop, vendor: Vendor) -> None:
