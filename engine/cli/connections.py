@@ -194,7 +194,14 @@ def _renew(
     if not stored and signs_in(entry, registry):
         return
     if not stored:
-        raise refuse("nothing-stored", f"connection '{entry.name}' is there, and no secret of it is in the store")
+        variables = [given.name for given in entry.fields.values() if isinstance(given, SecretRef)]
+        raise refuse(
+            "nothing-stored",
+            f"connection '{entry.name}' is there, and no secret of it is in the store",
+            f"set {', '.join(variables)}, which connections.yaml names"
+            if variables
+            else "change it in connections.yaml",
+        )
     kind = registry.connection_types[entry.type]
     # who names fields renews these; who names none renews all
     values |= _ask(kind, list(asked if asked or values else stored))

@@ -32,6 +32,13 @@ def test_add_asks_for_what_is_missing_and_keeps_secrets_out_of_the_file(shop: Sh
     assert SECRET not in listed.output
 
 
+def test_what_comes_from_elsewhere_is_not_renewed_and_the_place_is_said(shop: Shop) -> None:
+    shop.write("connections.yaml", "shop: {type: shop, shop_name: a, token: {env: SHOP_TOKEN}}\n")
+    refused = shop.engine("connections", "add", "shop").stderr
+    assert "error[nothing-stored]" in refused
+    assert "next: set SHOP_TOKEN, which connections.yaml names" in refused
+
+
 def test_a_field_from_the_environment_is_shown_as_set_or_not(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.engine("connections", "add", "shop", "--set", "shop_name=x", "--env", "token=SHOP_TOKEN", "--set", "size=3")
     assert "size: 3" in (shop.root / "connections.yaml").read_text()
