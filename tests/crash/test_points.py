@@ -21,7 +21,7 @@ from engine.store.records import Run
 from engine.testing.crash import Everywhere, FaultAt, Kind, Moment, Report, judge, live
 from tests.crash import desk
 from tests.crash.lives import Nursery, kill, nursery
-from tests.crash.plays import FILES, play
+from tests.crash.plays import FILES, OWN, play
 from tests.crash.points import some
 
 #: of the moments at which the same point is passed again, each so manieth is visited here
@@ -35,6 +35,13 @@ def assert_whole(report: Report) -> None:
     assert not report.broken, [f"{life.moment}: {life.said}" for life in report.broken[:5]]
     # how many commits there are depends on what gathers for one; everything else is passed as often in each life
     assert all(life.fired for life in report.lives if " store." not in life.moment)
+
+
+# the suite's own fail, and are undone, on purpose
+@pytest.mark.parametrize("name", sorted(name for name, file in FILES.items() if not file.is_relative_to(OWN)))
+async def test_a_play_that_nothing_disturbs_does_what_its_scenario_is_for(name: str, tmp_path: Path) -> None:
+    life = await live(play(name), tmp_path / "store.db", [FaultAt()])
+    assert {result.state for result in life.results} == {"succeeded"}
 
 
 @pytest.mark.parametrize("kind", Kind)
