@@ -138,13 +138,15 @@ class Attaching:
         :raises ModuleError: the vendor refuses, or does not answer. What it was told stays, and is found the next time.
         """
         check_public(url)
-        changed = False
-        for way, config in self._ways(hook, over):
-            changed |= await way.attach(self._connections.call(over, config), url)
+        changed = await self._attach(hook, url, over)
         for token, (other, old) in hook.told.items():
             if (other, old) != (over, url):
                 # after the new one, so that no event falls between the two
-                changed |= await self._detach(hook, old, other)
+                gone = await self._detach(hook, old, other)
+                changed |= gone
+                if gone and old == url:
+                    # the two connections may lead to one and the same account
+                    await self._attach(hook, url, over)
                 await self._store.put(TellWebhook(token, None, None))
         await self._store.put(TellWebhook(hook.current, over, url))
         return changed
@@ -161,6 +163,12 @@ class Attaching:
             await self._store.put(TellWebhook(token, None, None))
         if url not in (old for _, old in told.values()):
             changed |= await self._detach(hook, url, self.connection(hook, wanted))
+        return changed
+
+    async def _attach(self, hook: Hook, url: str, over: str) -> bool:
+        changed = False
+        for way, config in self._ways(hook, over):
+            changed |= await way.attach(self._connections.call(over, config), url)
         return changed
 
     async def _detach(self, hook: Hook, url: str, over: str) -> bool:

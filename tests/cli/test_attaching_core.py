@@ -69,6 +69,19 @@ def test_after_a_rotation_the_vendor_is_told_anew(shop: Shop, vendor: MessagingS
     assert len(vendor.subscriptions.shelves["filter"].things) == 1
 
 
+def test_what_is_told_over_another_connection_of_the_same_store_stays_told(
+    shop: Shop, vendor: MessagingSimulator
+) -> None:
+    """The old way is taken back after the new one, and both lead to one and the same list."""
+    line = (shop.root / "connections.yaml").read_text().partition(": ")[2]
+    shop.write("connections.yaml", f"store: {line}same: {line}")
+    hook = row(shop, "scenario:tiers")
+    for over in ("store", "same", "store"):
+        shop.engine("webhooks", "attach", "tiers", "--connection", over)
+        assert told(vendor) == [(hook["url"], ["swell/tier/earned"])]
+        assert row(shop, "scenario:tiers")["attached"]["over"] == over
+
+
 def test_without_a_name_only_what_was_told_before_is_told_again(shop: Shop, vendor: MessagingSimulator) -> None:
     left = shop.engine("webhooks", "attach").stderr
     assert left.strip() == "'tiers' is left out: the vendor may have its URL already; `attach tiers` tells it"
