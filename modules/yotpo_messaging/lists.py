@@ -56,7 +56,13 @@ CREATE_LIST = Action(
     effect=Effect.WRITE,
     request=Request("POST", path_of("lists"), body="{name: name}", wrapper=key_of("list"), expects="id || name"),
     # one that was there before is as good: the author asked for its name
-    probe=Probe(Request("GET", path_of("lists"), wrapper=key_of("lists")), f"{_NAMED} | [0]", absent=(), paging=PAGES),
+    probe=Probe(
+        # lists that show no name prove nothing
+        Request("GET", path_of("lists"), wrapper=key_of("lists"), expects="length([?name]) == length(@)"),
+        f"{_NAMED} | [0]",
+        absent=(),
+        paging=PAGES,
+    ),
     # inferred: a list shows as late as a customer does. Looked for earlier, it would be created twice
     settle_after=VISIBLE_AFTER,
     example={"name": "Creators"},

@@ -249,6 +249,16 @@ async def test_a_list_whose_answer_got_lost_is_looked_for_by_its_name(yotpo: Ben
     assert await yotpo.probe(CREATE_LIST, {"name": "New"}, sent_at) == Happened(created)
 
 
+@pytest.mark.parametrize("lists", [["New"], [{"id": 1, "title": "New"}], [{"id": 1, "name": "Old"}, None]])
+async def test_lists_that_show_no_names_are_no_proof_that_one_was_not_created(
+    yotpo: Bench, simulator: MessagingSimulator, lists: list[Any]
+) -> None:
+    await yotpo.find(FIND_LISTS, {})  # fetches the token
+    simulator.fail_next(200, body={"lists": lists})
+    with pytest.raises(VendorError):
+        await yotpo.probe(CREATE_LIST, {"name": "New"}, datetime.fromtimestamp(yotpo.clock.time(), UTC))
+
+
 async def test_published_forms_are_listed(yotpo: Bench, simulator: MessagingSimulator) -> None:
     simulator.subscribers.forms.append({"id": "form-2", "name": "Pop-up", "status": "draft"})
     assert [one["id"] for one in await yotpo.find(FIND_SUBSCRIPTION_FORMS, {})] == ["form-1"]
