@@ -137,7 +137,7 @@ def effect(config: Config) -> Effect:
 
 async def run(call: Call) -> Json:
     config = call.config
-    headers: dict[str, Any] = {**message_id(call.connection, call.key), **config.get("headers", {})}
+    headers: dict[str, Any] = {**message_id(call), **config.get("headers", {})}
     if "idempotency_key_header" in config:
         headers[config["idempotency_key_header"]] = call.key
     given: dict[str, Any] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine import HmacAuth, Schema
+from engine import Call, HmacAuth, Schema
 
 _FIELD = "sign_secret"
 #: how well-known senders sign, by their own documentation
@@ -123,7 +123,8 @@ def signing(fields: Mapping[str, Any]) -> tuple[HmacAuth, ...]:
     )
 
 
-def message_id(connection: Mapping[str, Any], key: str) -> Mapping[str, str]:
+def message_id(call: Call) -> Mapping[str, str]:
     """The header with the message's id: the effect's key, so that a repetition has the same."""
-    manner = PRESETS.get(connection.get("sign_as", ""))
-    return {manner.id_header: key} if manner is not None and manner.id_header is not None else {}
+    manner = PRESETS.get(call.connection.get("sign_as", ""))
+    # the key is made when it is asked for
+    return {manner.id_header: call.key} if manner is not None and manner.id_header is not None else {}
